@@ -1,0 +1,1 @@
+"""A small library that remembers how far a job has come."""

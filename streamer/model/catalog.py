@@ -1,0 +1,215 @@
+"""What PostgreSQL's catalog says: tables, columns, keys, indexes, foreign keys.
+
+Plain facts, as read in one snapshot; nothing here has been decided yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class QualifiedName:
+    """A table's schema and name, unquoted, as PostgreSQL spells them."""
+
+    schema: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+class TypeKind(StrEnum):
+    """`pg_type.typtype`, with arrays (`typcategory` A with an element) set apart."""
+
+    BASE = "base"
+    ARRAY = "array"
+    COMPOSITE = "composite"
+    DOMAIN = "domain"
+    ENUM = "enum"
+    RANGE = "range"
+    MULTIRANGE = "multirange"
+    PSEUDO = "pseudo"
+
+
+@dataclass(frozen=True, slots=True)
+class PgType:
+    """A column's type.
+
+    `formatted` is `format_type(oid, typmod)`, qualified and usable in a cast with `search_path` =
+    pg_catalog; `name` and `schema` are those of pg_type without modifiers. `modifier` is atttypmod
+    (-1: none). `inner` is the element of an array, the base of a domain (one level), else None.
+    `labels` are an enum's, in its order. `output` names the type's output function, qualified.
+    """
+
+    oid: int
+    schema: str
+    name: str
+    formatted: str
+    kind: TypeKind
+    modifier: int = -1
+    inner: PgType | None = None
+    labels: tuple[str, ...] = ()
+    output: str = ""
+    extension: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A live column of a table, in `attnum` order.
+
+    `default` is the SQL of pg_get_expr or None; `identity` is '', 'a' (always) or 'd' (by default);
+    `generated` is '' or the kind ('s' stored, 'v' virtual). `collation` is the qualified name when it isn't the
+    type's default, else ''; `collation_version` is the version the provider reports now, or ''.
+    """
+
+    name: str
+    number: int
+    type: PgType
+    not_null: bool
+    default: str | None = None
+    identity: str = ""
+    generated: str = ""
+    collation: str = ""
+    collation_version: str = ""
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index; `columns` holds key columns only, None where the key is an expression.
+
+    `descending` and `nulls_first` run beside `columns`. `bytes` is pg_relation_size. `operator_classes_default` is false when any
+    key column uses a class other than its type's default.
+    """
+
+    name: str
+    oid: int
+    columns: tuple[str | None, ...]
+    unique: bool
+    primary: bool
+    valid: bool
+    immediate: bool
+    method: str
+    definition: str
+    predicate: str | None = None
+    descending: tuple[bool, ...] = ()
+    nulls_first: tuple[bool, ...] = ()
+    nulls_not_distinct: bool = False
+    operator_classes_default: bool = True
+    bytes: int = 0
+    constraint: str = ""
+
+
+class ForeignKeyAction(StrEnum):
+    """What happens to children when a parent goes or moves, in SQL's words."""
+
+    NO_ACTION = "NO ACTION"
+    RESTRICT = "RESTRICT"
+    CASCADE = "CASCADE"
+    SET_NULL = "SET NULL"
+    SET_DEFAULT = "SET DEFAULT"
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """`columns` of this table refer to `parent_columns` of `parent`, pairwise."""
+
+    name: str
+    columns: tuple[str, ...]
+    parent: QualifiedName
+    parent_columns: tuple[str, ...]
+    on_delete: ForeignKeyAction = ForeignKeyAction.NO_ACTION
+    on_update: ForeignKeyAction = ForeignKeyAction.NO_ACTION
+    deferrable: bool = False
+    initially_deferred: bool = False
+    match_full: bool = False
+    validated: bool = True
+    set_columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A CHECK constraint and its SQL (pg_get_constraintdef)."""
+
+    name: str
+    definition: str
+    validated: bool = True
+
+
+class TableKind(StrEnum):
+    """`pg_class.relkind` of what may be moved or must be mentioned."""
+
+    TABLE = "table"
+    PARTITIONED = "partitioned table"
+    VIEW = "view"
+    MATERIALIZED_VIEW = "materialized view"
+    FOREIGN = "foreign table"
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A physical part of a table: the table itself, or one partition at the bottom."""
+
+    oid: int
+    name: QualifiedName
+    relfilenode: int
+    blocks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table as the catalog knows it.
+
+    `rows` is the planner's estimate (-1: never analysed), `bytes` is pg_table_size with TOAST,
+    summed over leaves; `toast_bytes` the TOAST part of it. `leaves` are in oid order and have at least one element for TABLE, and all
+    bottom partitions for PARTITIONED. `inherits` names parents by plain inheritance,
+    `has_children` is true where others inherit from it (then it is read with ONLY).
+    """
+
+    oid: int
+    name: QualifiedName
+    kind: TableKind
+    columns: tuple[Column, ...]
+    indexes: tuple[Index, ...]
+    foreign_keys: tuple[ForeignKey, ...]
+    checks: tuple[Check, ...]
+    leaves: tuple[Leaf, ...]
+    rows: int
+    bytes: int
+    toast_bytes: int = 0
+    relfilenode: int = 0
+    row_security: bool = False
+    has_children: bool = False
+    inherits: tuple[QualifiedName, ...] = ()
+    exclusion_constraints: tuple[str, ...] = ()
+    triggers: tuple[str, ...] = ()
+    comment: str = ""
+
+    def column(self, name: str) -> Column:
+        """The column called `name`; KeyError where there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceIdentity:
+    """Which database this is: survives restarts, not a restore into another cluster."""
+
+    system_identifier: str
+    timeline: int
+    database: str
+    server_version: int
+    encoding: str = "UTF8"
+    is_standby: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Everything that the plan needs to know of the source, read in one snapshot."""
+
+    source: SourceIdentity
+    tables: tuple[Table, ...]

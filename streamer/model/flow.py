@@ -1,0 +1,146 @@
+"""What flows: pages of rows, chunks of statements, batches, and what D1 answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NewType
+
+import orjson
+
+Key = tuple[str, ...]
+"""A row's key: one text a key column, as PostgreSQL's output function prints it."""
+
+StepId = NewType("StepId", int)
+"""A step's number in the checkpoint, stable over resumes."""
+
+
+class StepKind(StrEnum):
+    """What is done to a table, in this order: its rows, the deferred columns of its rows."""
+
+    ROWS = "rows"
+    EDGES = "edges"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows of one FETCH, in key order; never empty.
+
+    Each record is a sequence of texts (None is NULL): the first `width` are the cells to store
+    (or a single one, the whole row as a JSON array, when `json_rows`), and those at the indexes `key_cells` are the key's texts.
+    `snapshot` numbers the snapshot that it was read in.
+    """
+
+    records: Sequence[Sequence[str | None]]
+    width: int
+    key_cells: tuple[int, ...]
+    json_rows: bool = False
+    snapshot: int = 0
+
+    def key_of(self, index: int) -> Key:
+        """The key of the record at `index`."""
+        record = self.records[index]
+        return tuple([str(record[cell]) for cell in self.key_cells])
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One SQL statement and its parameters, the latter as the text of a JSON array."""
+
+    sql: str
+    params: bytes = b"[]"
+
+    @classmethod
+    def of(cls, sql: str, *params: str | None) -> Statement:
+        """A statement with its parameters still to encode."""
+        return cls(sql, orjson.dumps(params))
+
+    def encoded(self) -> bytes:
+        """The statement as a JSON object of the API's `batch`."""
+        return b'{"sql":' + orjson.dumps(self.sql) + b',"params":' + self.params + b"}"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Consecutive rows of one step, packed: the unit that is acknowledged.
+
+    `number` counts a step's chunks in key order. `after` is the key they start behind (None: the
+    table's beginning), `last` the key of the last row. The statements travel in one request, in this order. `bytes` is their size
+    in the request body.
+    """
+
+    step: StepId
+    number: int
+    rows: int
+    after: Key | None
+    last: Key
+    statements: tuple[Statement, ...]
+    bytes: int
+    snapshot: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Chunks that are sent in one request, and so in one transaction."""
+
+    chunks: tuple[Chunk, ...]
+
+    @property
+    def bytes(self) -> int:
+        """Size of the chunks' statements in the request body."""
+        return sum(chunk.bytes for chunk in self.chunks)
+
+    @property
+    def rows(self) -> int:
+        """Rows in all chunks."""
+        return sum(chunk.rows for chunk in self.chunks)
+
+    @property
+    def statements(self) -> int:
+        """Statements that carry rows."""
+        return sum(len(chunk.statements) for chunk in self.chunks)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One statement's answer: column names, rows as the API's JSON gives them, and its meta."""
+
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[object, ...], ...] = ()
+    rows_written: int = 0
+    rows_read: int = 0
+    size_after: int = 0
+    duration_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to one request, a result for each statement, and what it took.
+
+    `attempts` counts every request sent for it, the successful one included; `seconds` is the
+    last attempt's; `rate_limited` counts the 429 answers among them.
+    """
+
+    results: tuple[Result, ...]
+    attempts: int = 1
+    seconds: float = 0.0
+    rate_limited: int = 0
+    sent_bytes: int = 0
+
+    @property
+    def rows_written(self) -> int:
+        """D1's billed rows of all statements."""
+        return sum(result.rows_written for result in self.results)
+
+    @property
+    def size_after(self) -> int:
+        """The database's size in bytes, as the last statement saw it."""
+        return self.results[-1].size_after if self.results else 0
+
+
+@dataclass(slots=True)
+class PageSize:
+    """How many rows the next FETCH should ask for; the packer adjusts it, the reader obeys."""
+
+    rows: int = field(default=200)

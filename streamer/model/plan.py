@@ -1,0 +1,192 @@
+"""What has been decided: each table's key, columns, statements and steps, in load order.
+
+`plan`, `schema` and `run --dry-run` print these values; `run` executes the same values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from streamer.model.catalog import QualifiedName, Table
+
+
+class Storage(StrEnum):
+    """The declared type of a target column; D1 knows no others that keep values exact."""
+
+    INTEGER = "INTEGER"
+    REAL = "REAL"
+    TEXT = "TEXT"
+    BLOB = "BLOB"
+
+
+class Wire(StrEnum):
+    """How a cell travels: as the text to store, or as hex digits that D1 turns into bytes."""
+
+    TEXT = "text"
+    HEX = "hex"
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnPlan:
+    """How one column is read and stored.
+
+    `read_sql` is an SQL expression over the alias `t` that makes PostgreSQL print the value as
+    text (NULL stays NULL), for example `t."id"::text`. `exact_sql`: is `read_sql` also the text that casts
+    back to the very same key value (then it doubles as key text)?
+    `note` says in a few words how it is stored, for `plan`. A `generated` column is not written.
+    """
+
+    source: str
+    target: str
+    storage: Storage
+    wire: Wire
+    read_sql: str
+    type_name: str
+    not_null: bool
+    exact_sql: bool = False
+    nocase: bool = False
+    note: str = ""
+
+
+class KeyKind(StrEnum):
+    """What orders and identifies a table's rows."""
+
+    PRIMARY = "primary key"
+    UNIQUE = "unique index"
+    PHYSICAL = "physical position"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPlan:
+    """The key rows are read by, resumed by, and upserted by.
+
+    `columns` are source names in index order, `targets` their target names, `casts` the types that a key's text is cast to
+    (`format_type`). PHYSICAL has none of them: its key is one text,
+    the row's rowid in the target (leaf number, block and offset in 15, 32 and 16 bits).
+    """
+
+    kind: KeyKind
+    columns: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    casts: tuple[str, ...] = ()
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexPlan:
+    """One index of the target; `early`: a foreign key or the upsert needs it before rows come."""
+
+    name: str
+    table: str
+    sql: str
+    early: bool
+    unique: bool
+    source_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKeyPlan:
+    """A foreign key kept in the target; names are target names."""
+
+    columns: tuple[str, ...]
+    parent: str
+    parent_columns: tuple[str, ...]
+    source_name: str
+
+
+class Loading(StrEnum):
+    """How a table's rows get in despite foreign key cycles.
+
+    DIRECT: as they are. TWO_PASS: `deferred` columns are NULL at first and set in a second pass.
+    STAGED: into a table without foreign keys, published together with its cycle in one request.
+    """
+
+    DIRECT = "direct"
+    TWO_PASS = "two-pass"
+    STAGED = "staged"
+
+
+@dataclass(frozen=True, slots=True)
+class TablePlan:
+    """Everything there is to do for one table.
+
+    `columns` are those that are written, in order. `deferred` are target names of columns that the second pass sets. `parents` are the
+    tables (source names) whose rows must be there first: cycles are already cut, no self. `create_sql` makes the target table, `stage` is the name of the staging table for STAGED (else '') and `stage_sql` makes it.
+    `cycle` numbers the group that is published together (STAGED only, else -1).
+    `fingerprint` is a digest of all that must not change between a run and its resumption.
+    """
+
+    table: Table
+    target: str
+    columns: tuple[ColumnPlan, ...]
+    key: KeyPlan
+    create_sql: str
+    indexes: tuple[IndexPlan, ...]
+    foreign_keys: tuple[ForeignKeyPlan, ...]
+    parents: tuple[QualifiedName, ...]
+    without_rowid: bool
+    fingerprint: str
+    loading: Loading = Loading.DIRECT
+    deferred: tuple[str, ...] = ()
+    stage: str = ""
+    stage_sql: str = ""
+    cycle: int = -1
+
+    @property
+    def name(self) -> QualifiedName:
+        """The source table's name."""
+        return self.table.name
+
+
+class Severity(StrEnum):
+    """WARNING: moved, but not everything is carried over. REFUSAL: can't be moved as it is."""
+
+    WARNING = "warning"
+    REFUSAL = "refusal"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something to say before anything is written: which object, what becomes of it, what to do.
+
+    `object` is spelled as a user would (`public.t.column`); `rows` is how many rows it concerns,
+    None where that isn't known.
+    """
+
+    severity: Severity
+    object: str
+    what: str
+    hint: str = ""
+    rows: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a run will cost: API requests, seconds at the rate limit, D1 rows written, US dollars
+    beyond the plan's included amounts not counted, and the database's size afterwards."""
+
+    requests: int
+    seconds: float
+    rows_written: int
+    cost_usd: float
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A whole job: tables in load order (parents before children), and what must be said first."""
+
+    tables: tuple[TablePlan, ...]
+    findings: tuple[Finding, ...]
+    estimate: Estimate
+
+    @property
+    def refusals(self) -> tuple[Finding, ...]:
+        """What can't be moved."""
+        return tuple(f for f in self.findings if f.severity is Severity.REFUSAL)
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What is moved, but not exactly as it was."""
+        return tuple(f for f in self.findings if f.severity is Severity.WARNING)

@@ -1,0 +1,1 @@
+"""Fixtures: local_d1."""
