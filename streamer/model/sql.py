@@ -1,0 +1,14 @@
+"""How a name is written in SQL; every identifier of every statement passes through here."""
+
+from __future__ import annotations
+
+
+def quote_identifier(name: str) -> str:
+    """`name` as a quoted identifier, as SQLite and PostgreSQL both read it.
+
+    Raises:
+        ValueError: the name is empty or holds a NUL; neither database can have made it.
+    """
+    if not name or "\0" in name:
+        raise ValueError(f"not a name that a database can hold: {name!r}")
+    return '"' + name.replace('"', '""') + '"'
