@@ -1,0 +1,1 @@
+"""PostgreSQL's schema and types in D1's words; pure functions of the catalog."""
