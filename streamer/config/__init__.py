@@ -1,0 +1,27 @@
+"""Settings: option > environment > env file > TOML → one frozen `Config`, or every problem at once."""
+
+from streamer.config.settings import (
+    API_BASE_URL,
+    Config,
+    LogFormat,
+    OutputSettings,
+    PacingSettings,
+    ProgressMode,
+    RunSettings,
+    Selection,
+    SourceSettings,
+    TargetSettings,
+)
+
+__all__ = [
+    "API_BASE_URL",
+    "Config",
+    "LogFormat",
+    "OutputSettings",
+    "PacingSettings",
+    "ProgressMode",
+    "RunSettings",
+    "Selection",
+    "SourceSettings",
+    "TargetSettings",
+]

@@ -1,0 +1,145 @@
+"""The settings of a command, checked and frozen: values only, no reading of anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from streamer.limits import API_WINDOW_S, BATCH_STATEMENTS, RATE_LIMIT_REQUESTS
+from streamer.model import (
+    Consistency,
+    IfExists,
+    IndexTiming,
+    Pack,
+    Pushdown,
+    Rate,
+    Secret,
+)
+
+API_BASE_URL = "https://api.cloudflare.com/client/v4"
+GIVE_UP_AFTER_S = 6 * 3600.0
+DEFAULT_RATE = Rate(RATE_LIMIT_REQUESTS, API_WINDOW_S)
+
+
+class ProgressMode(StrEnum):
+    """How progress is shown: bars on a terminal and lines elsewhere, only lines, or nothing."""
+
+    AUTO = "auto"
+    PLAIN = "plain"
+    NONE = "none"
+
+
+class LogFormat(StrEnum):
+    """How a log line is written: for people, or one JSON object a line."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """Where PostgreSQL is.
+
+    With a `dsn` (postgresql://…), the other fields hold only what it leaves open; None leaves a
+    part to its default: port 5432, the user of this process, the local socket. `host` may be a
+    socket folder. `sslmode` and `sslrootcert` are spelled as libpq does; `sslrootcert` may be
+    `system`. The password of a matching `.pgpass` line is in `password` already.
+    """
+
+    dsn: Secret | None = None
+    host: str | None = None
+    port: int | None = None
+    database: str | None = None
+    user: str | None = None
+    password: Secret | None = None
+    sslmode: str | None = None
+    sslrootcert: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSettings:
+    """Which D1 database, and how to reach it; `database` is its id or its name.
+
+    `api_base_url` has no slash at its end; it is https, or http to a loopback address.
+    """
+
+    account_id: str
+    database: str
+    token: Secret
+    api_base_url: str = API_BASE_URL
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which tables: globs, `schema.table` or `table` alone; no `tables` means all of `schemas`."""
+
+    tables: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    schemas: tuple[str, ...] = ("public",)
+
+
+@dataclass(frozen=True, slots=True)
+class PacingSettings:
+    """How fast. `rate` None: no limit of ours; `concurrency`, `batch_bytes` None: found by itself.
+
+    `give_up_after_s` is how long a run goes on without any progress.
+    """
+
+    rate: Rate | None = DEFAULT_RATE
+    concurrency: int | None = None
+    batch_bytes: int | None = None
+    give_up_after_s: float = GIVE_UP_AFTER_S
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """What `run` does and how; `batch_size` counts the statements of a batch that carry rows.
+
+    At most one of `resume` and `restart` is true.
+    """
+
+    checkpoint: Path = Path("streamer.checkpoint.db")
+    report: Path = Path("run_report.json")
+    batch_size: int = BATCH_STATEMENTS
+    pack: Pack = Pack.AUTO
+    pushdown: Pushdown = Pushdown.AUTO
+    if_exists: IfExists = IfExists.FAIL
+    consistency: Consistency = Consistency.SNAPSHOT
+    indexes: IndexTiming = IndexTiming.AUTO
+    create_schema: bool = True
+    skip_refused: bool = False
+    resume: bool = False
+    restart: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSettings:
+    """What is said while working: `verbosity` is -1 for `-q`, 0, or the number of `-v`."""
+
+    progress: ProgressMode = ProgressMode.AUTO
+    log_format: LogFormat = LogFormat.TEXT
+    log_file: Path | None = None
+    verbosity: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything a command was told. `target` is None for commands that need none.
+
+    `origins` says for each setting that was given where it came from (`--batch-size`,
+    `POSTGRES_HOST (environment)`, `pack (streamer.toml)`), `warnings` what to mention to the
+    user, `secrets` every secret text that must not appear in any output.
+    """
+
+    source: SourceSettings = field(default_factory=SourceSettings)
+    target: TargetSettings | None = None
+    selection: Selection = field(default_factory=Selection)
+    pacing: PacingSettings = field(default_factory=PacingSettings)
+    run: RunSettings = field(default_factory=RunSettings)
+    output: OutputSettings = field(default_factory=OutputSettings)
+    origins: Mapping[str, str] = field(default_factory=dict[str, str])
+    warnings: tuple[str, ...] = ()
+    secrets: tuple[Secret, ...] = ()
