@@ -41,6 +41,8 @@ class PgType:
     pg_catalog; `name` and `schema` are those of pg_type without modifiers. `modifier` is atttypmod
     (-1: none). `inner` is the element of an array, the base of a domain (one level), else None.
     `labels` are an enum's, in its order. `output` names the type's output function, qualified.
+    A domain's own NOT NULL, default (SQL, or None) and CHECKs (over VALUE) are in `not_null`,
+    `default` and `checks`; those of the domain below it are in `inner`.
     """
 
     oid: int
@@ -53,6 +55,9 @@ class PgType:
     labels: tuple[str, ...] = ()
     output: str = ""
     extension: str = ""
+    not_null: bool = False
+    default: str | None = None
+    checks: tuple[Check, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,7 @@ class Index:
     """An index; `columns` holds key columns only, None where the key is an expression.
 
     `descending` and `nulls_first` run beside `columns`. `bytes` is pg_relation_size. `operator_classes_default` is false when any
-    key column uses a class other than its type's default.
+    key column uses a class other than its type's default, or a collation other than its column's.
     """
 
     name: str
@@ -165,7 +170,8 @@ class Table:
     `rows` is the planner's estimate (-1: never analysed), `bytes` is pg_table_size with TOAST,
     summed over leaves; `toast_bytes` the TOAST part of it. `leaves` are in oid order and have at least one element for TABLE, and all
     bottom partitions for PARTITIONED. `inherits` names parents by plain inheritance,
-    `has_children` is true where others inherit from it (then it is read with ONLY).
+    `has_children` is true where others inherit from it (then it is read with ONLY). `readable` is
+    false where the role may not select from it.
     """
 
     oid: int
@@ -186,6 +192,7 @@ class Table:
     exclusion_constraints: tuple[str, ...] = ()
     triggers: tuple[str, ...] = ()
     comment: str = ""
+    readable: bool = True
 
     def column(self, name: str) -> Column:
         """The column called `name`; KeyError where there is none."""
