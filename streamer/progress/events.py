@@ -1,0 +1,229 @@
+"""What happens in a run, told by one object to whoever counts, shows or writes it.
+
+The pipeline calls these methods; they are plain, quick and never fail. Nothing here prints: the
+display reads `view()`, the story goes line by line to `say`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from streamer.model import Answer, Rate
+from streamer.progress.tally import Figures, Tally, Traffic
+from streamer.progress.view import TableState, TableView, View, Volume, printable, rate_of
+
+Clock = Callable[[], float]
+"""Seconds that only ever grow (time.monotonic)."""
+
+RATE_SPAN_S = 30.0  # rows/s and bytes/s are those of this span
+MARKS = 64  # of the span, so that memory stays flat
+
+
+def _silent(_line: str) -> None:
+    """Say nothing."""
+
+
+class Events:
+    """Counts a run's events into its tally and keeps what a display shows.
+
+    `tally` holds the figures recorded so far (of a resumed run: those of its checkpoint). `rate`
+    is the limit in force (None: none). Table names are those of the source. Also an observer of the target's client: it counts every
+    request that is sent, whoever it serves.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        tally: Tally | None = None,
+        rate: Rate | None = None,
+        say: Callable[[str], None] = _silent,
+    ) -> None:
+        self.tally = tally or Tally()
+        self.warnings: list[str] = []
+        self._clock = clock
+        self._rate = rate
+        self._say = say
+        self._started = clock()
+        self._counted_to = self._started
+        self._phase = "starting"
+        self._tables: dict[str, TableView] = {}
+        self._since: dict[str, float] = {}
+        self._sent: deque[float] = deque(maxlen=rate.requests if rate else 0)
+        self._marks: deque[tuple[float, Volume]] = deque(maxlen=MARKS)
+        self._mark_gap = RATE_SPAN_S / MARKS
+        self._body_bytes = 0
+        self._rows_in = 0
+        self._concurrency = 0
+        self._pause: tuple[float, str] | None = None
+
+    # What the pipeline tells
+
+    def phase(self, name: str) -> None:
+        """The run enters a new part of its work, named in a word or two."""
+        self._phase = name
+        self._say(name)
+
+    def table_expected(self, table: str, rows_estimate: int) -> None:
+        """`table` is part of the run; `rows_estimate` rows (-1: nobody knows)."""
+        known = self._tables.get(table)
+        state = known.state if known else TableState.WAITING
+        rows = self.tally.of(table).rows_read
+        self._tables[table] = TableView(table, state, rows, rows_estimate)
+
+    def table_started(self, table: str, rows_estimate: int) -> None:
+        """Rows of `table` begin to move, or go on from where the checkpoint stands."""
+        self._since[table] = self._clock()
+        rows = self.tally.of(table).rows_read
+        self._tables[table] = TableView(table, TableState.MOVING, rows, rows_estimate)
+        expected = f"about {rows_estimate:,} rows" if rows_estimate >= 0 else "rows not estimated"
+        resumed = f", {rows:,} of them done" if rows else ""
+        self._say(f"{printable(table)}: started, {expected}{resumed}")
+
+    def page_read(self, table: str, rows: int) -> None:
+        """`rows` came from the source; they count for `table` when they are settled."""
+        del table  # one reader's page is every display's
+        self._rows_in += rows
+
+    def chunk_written(self, table: str, rows: int, sent_bytes: int) -> None:
+        """`rows` of `table` are durable in the target, sent as `sent_bytes` of statements.
+
+        They may lie beyond the watermark: then a crash makes them come again. So a resume first
+        sets the tally to what its checkpoint covers (`Tally.settle`).
+        """
+        self._settle(table, Figures(rows_written=rows, bytes_sent=sent_bytes))
+
+    def rows_rejected(self, table: str, rows: int) -> None:
+        """`rows` of `table` were refused for good and are recorded as such."""
+        self._settle(table, Figures(rows_rejected=rows))
+
+    def rows_skipped(self, table: str, rows: int) -> None:
+        """`rows` of `table` were left out by rule."""
+        self._settle(table, Figures(rows_skipped=rows))
+
+    def request_answered(self, tables: Sequence[str], answer: Answer) -> None:
+        """A request that served `tables` has its answer.
+
+        The run's own figures come through `sent`, `answered` and `retried`, which see every
+        request; only the tables' share is taken from here.
+        """
+        if tables:
+            share = Figures(requests=answer.attempts, retries=answer.attempts - 1)
+            self.tally.add(tables[0], share)
+
+    def table_finished(self, table: str) -> None:
+        """All rows of `table` are settled."""
+        now = self._clock()
+        self._tick(now)
+        self._since.pop(table, None)
+        figures = self.tally.of(table)
+        known = self._tables.get(table)
+        estimate = known.rows_estimate if known else figures.rows_read
+        self._tables[table] = TableView(table, TableState.DONE, figures.rows_read, estimate)
+        self._say(
+            f"{printable(table)}: done, {figures.rows_written:,} rows"
+            f" in {figures.seconds:.1f} s" + _left_out(figures)
+        )
+
+    def warning(self, text: str) -> None:
+        """Something that the user must know and the report repeats; each text once."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+            self._say(f"warning: {printable(text)}")
+
+    # What the target's client tells
+
+    def sent(self, size_bytes: int) -> None:
+        """A request body of `size_bytes` went out."""
+        self._pause = None
+        self._sent.append(self._clock())
+        self._body_bytes += size_bytes
+        self.tally.add_traffic(Traffic(requests=1, bytes=size_bytes))
+
+    def answered(self, seconds: float, rows_written: int) -> None:
+        """A request succeeded after `seconds`; D1 bills `rows_written` rows for it."""
+        del seconds
+        self.tally.add_traffic(Traffic(rows_written=rows_written))
+
+    def retried(self, kind: str, wait_s: float) -> None:
+        """A request failed in the way that `kind` names and is sent again after `wait_s`."""
+        limited = int("rate" in kind)
+        self.tally.add_traffic(Traffic(retries=1, rate_limited=limited))
+        self._say(f"request failed ({printable(kind)}), again in {wait_s:.1f} s")
+
+    def paused(self, seconds: float, why: str) -> None:
+        """Nothing is sent for `seconds`, and why."""
+        self._pause = (self._clock() + seconds, why)
+        self._say(f"waiting {seconds:.0f} s: {printable(why)}")
+
+    def concurrency(self, n: int) -> None:
+        """From now on at most `n` requests are under way at once."""
+        self._concurrency = n
+
+    # What displays and checkpoints ask
+
+    def recorded(self, table: str = "") -> dict[str, int | float]:
+        """The figures up to now for the checkpoint: `table`'s, or the run's own for ''."""
+        self._tick(self._clock())
+        return self.tally.of(table).to_json() if table else self.tally.traffic.to_json()
+
+    def view(self) -> View:
+        """What there is to see now."""
+        now = self._clock()
+        self._tick(now)
+        self._mark(now)
+        traffic = self.tally.traffic
+        pause_s, why = self._pause or (now, "")
+        return View(
+            phase=self._phase,
+            seconds=now - self._started,
+            tables=tuple(self._tables.values()),
+            speed=rate_of(self._marks),
+            requests=traffic.requests,
+            window_used=self._window_used(now),
+            rate=self._rate,
+            concurrency=self._concurrency,
+            retries=traffic.retries,
+            waiting_s=max(0.0, pause_s - now),
+            waiting_for=why,
+        )
+
+    def _settle(self, table: str, figures: Figures) -> None:
+        self.tally.add(table, figures)
+        if (known := self._tables.get(table)) is not None:
+            rows = self.tally.of(table).rows_read
+            self._tables[table] = TableView(table, known.state, rows, known.rows_estimate)
+        now = self._clock()
+        if not self._marks or now - self._marks[-1][0] >= self._mark_gap:
+            self._mark(now)
+
+    def _mark(self, now: float) -> None:
+        """Note how far the run is, for the speed of the last RATE_SPAN_S."""
+        rows = sum(table.rows for table in self._tables.values())
+        self._marks.append((now, Volume(rows, self._body_bytes)))
+        while len(self._marks) > 2 and now - self._marks[0][0] > RATE_SPAN_S:
+            self._marks.popleft()
+
+    def _tick(self, now: float) -> None:
+        """Add the time since the last tick to the run and to the tables in work."""
+        self.tally.add_traffic(Traffic(seconds=now - self._counted_to))
+        for table, since in self._since.items():
+            self.tally.add(table, Figures(seconds=now - since))
+            self._since[table] = now
+        self._counted_to = now
+
+    def _window_used(self, now: float) -> int:
+        """Requests that this process sent within the limit's window."""
+        while self._rate and self._sent and now - self._sent[0] >= self._rate.seconds:
+            self._sent.popleft()
+        return len(self._sent)
+
+
+def _left_out(figures: Figures) -> str:
+    parts = [
+        f", {count:,} {word}"
+        for count, word in ((figures.rows_rejected, "rejected"), (figures.rows_skipped, "left out"))
+        if count
+    ]
+    return "".join(parts)

@@ -1,0 +1,99 @@
+"""Shows a run's progress: lines every ten seconds, or a few lines that are drawn anew.
+
+No package is needed for either. Into a pipe or a file go whole lines without control characters.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Awaitable, Callable, Mapping
+from enum import StrEnum
+from typing import TextIO
+
+from streamer.progress.view import View, line, screen
+
+LINE_EVERY_S = 10.0
+DRAW_EVERY_S = 0.5
+ERASE_BELOW = "\x1b[J"
+HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
+
+
+class Style(StrEnum):
+    """How progress is shown: drawn anew in place, as lines, or not at all."""
+
+    DRAWN = "drawn"
+    LINES = "lines"
+    NONE = "none"
+
+
+def style_for(stream: TextIO, environment: Mapping[str, str]) -> Style:
+    """Drawn where `stream` is a terminal that can move its cursor, else lines."""
+    capable = environment.get("TERM", "dumb") != "dumb"
+    return Style.DRAWN if capable and stream.isatty() else Style.LINES
+
+
+class Reporter:
+    """Writes what happens to `stream`, in `style`; the one owner of that stream.
+
+    `say` writes a line of the run's story, `show` the present state. A stream that is closed, or
+    a disk that is full, ends the showing and never the run.
+    """
+
+    def __init__(
+        self, stream: TextIO, style: Style, environment: Mapping[str, str] | None = None
+    ) -> None:
+        env = os.environ if environment is None else environment
+        self._stream = stream
+        self._style = style
+        self._color = "NO_COLOR" not in env or not env["NO_COLOR"]
+        self._blocks = (stream.encoding or "").lower().replace("-", "") == "utf8"
+        self._drawn = 0
+
+    @property
+    def every_s(self) -> float:
+        """How often `show` should be called."""
+        return DRAW_EVERY_S if self._style is Style.DRAWN else LINE_EVERY_S
+
+    def say(self, text: str) -> None:
+        """Write a line, above what is drawn."""
+        if self._style is not Style.NONE:
+            self._write(self._up() + text + "\n")
+            self._drawn = 0
+
+    def show(self, view: View) -> None:
+        """Write where the run is now."""
+        if self._style is Style.LINES:
+            self._write(line(view) + "\n")
+        elif self._style is Style.DRAWN:
+            columns = shutil.get_terminal_size().columns - 1
+            lines = screen(view, columns=columns, color=self._color, blocks=self._blocks)
+            self._write(self._up() + HIDE_CURSOR + "".join(f"{text}\n" for text in lines))
+            self._drawn = len(lines)
+
+    def close(self) -> None:
+        """Leave the terminal as it was found, with what was drawn last removed."""
+        if self._style is Style.DRAWN:
+            self._write(self._up() + SHOW_CURSOR)
+            self._drawn = 0
+        self._style = Style.NONE
+
+    async def keep_showing(
+        self, view: Callable[[], View], sleep: Callable[[float], Awaitable[None]]
+    ) -> None:
+        """Show `view()` every `every_s` until cancelled; `sleep` is asyncio.sleep."""
+        while True:
+            await sleep(self.every_s)
+            self.show(view())
+
+    def _up(self) -> str:
+        """What takes the cursor to the first drawn line and erases from there."""
+        return f"\x1b[{self._drawn}A\r{ERASE_BELOW}" if self._drawn else ""
+
+    def _write(self, text: str) -> None:
+        encoding = self._stream.encoding or "utf-8"
+        try:
+            self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            self._stream.flush()
+        except (OSError, ValueError):  # closed, a broken pipe, a full disk
+            self._style = Style.NONE

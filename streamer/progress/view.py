@@ -1,0 +1,211 @@
+"""What a display shows, as a value, and how it is written: in a line, or on a screen (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import chain
+
+from streamer.model import Rate
+
+BAR_WIDTH = 24
+TABLES_SHOWN = 12  # on a screen; the others are summed up in a line
+NAME_WIDTH = 32
+
+
+class TableState(StrEnum):
+    """How far a table is."""
+
+    WAITING = "waiting"
+    MOVING = "moving"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class TableView:
+    """A table's name, state, rows settled, and rows expected (-1: not estimated)."""
+
+    name: str
+    state: TableState
+    rows: int
+    rows_estimate: int = -1
+
+    @property
+    def expected(self) -> int:
+        """Rows that it will have had, never less than it has now."""
+        return self.rows if self.state is TableState.DONE else max(self.rows, self.rows_estimate)
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """Rows and bytes, either so many or so many a second."""
+
+    rows: float
+    bytes: float
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A run at one moment.
+
+    `window_used` are the requests that this process sent within the window of `rate`
+    (None: no limit). `waiting_s` is how long nothing will be sent, because of `waiting_for`.
+    """
+
+    phase: str
+    seconds: float
+    tables: tuple[TableView, ...]
+    speed: Volume
+    requests: int
+    window_used: int
+    rate: Rate | None
+    concurrency: int
+    retries: int
+    waiting_s: float = 0.0
+    waiting_for: str = ""
+
+    @property
+    def rows(self) -> int:
+        """Rows settled, of all tables."""
+        return sum(table.rows for table in self.tables)
+
+    @property
+    def expected(self) -> int:
+        """Rows expected, of all tables, as far as estimates go."""
+        return sum(table.expected for table in self.tables)
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds until all rows are there at this speed; None where that can't be said."""
+        unknown = any(t.rows_estimate < 0 for t in self.tables if t.state is not TableState.DONE)
+        remaining = self.expected - self.rows
+        if unknown or remaining <= 0 or self.speed.rows <= 0:
+            return None
+        return remaining / self.speed.rows
+
+
+def rate_of(marks: Sequence[tuple[float, Volume]]) -> Volume:
+    """Rows and bytes a second between the first and the last of `marks` (second, volume)."""
+    if len(marks) < 2 or marks[-1][0] <= marks[0][0]:
+        return Volume(0.0, 0.0)
+    (start, before), (end, after) = marks[0], marks[-1]
+    span_s = end - start
+    return Volume((after.rows - before.rows) / span_s, (after.bytes - before.bytes) / span_s)
+
+
+def line(view: View) -> str:
+    """All of `view` in one line, for a log or a pipe."""
+    done = sum(table.state is TableState.DONE for table in view.tables)
+    parts = [
+        f"{duration(view.seconds)} {printable(view.phase)}",
+        _progress(view),
+        f"tables {done}/{len(view.tables)}",
+        *_figures(view),
+    ]
+    return ", ".join(parts)
+
+
+def screen(view: View, *, columns: int, color: bool, blocks: bool = True) -> list[str]:
+    """`view` as lines of at most `columns` characters (colour codes apart), for a terminal.
+
+    `blocks`: the terminal can show block characters; without, bars are made of `#`.
+    """
+    moving = [table for table in view.tables if table.state is TableState.MOVING]
+    waiting = [table for table in view.tables if table.state is TableState.WAITING]
+    done = len(view.tables) - len(moving) - len(waiting)
+    shown = moving[:TABLES_SHOWN]
+    lines = [_table_line(table, blocks=blocks)[:columns] for table in shown]
+    rest = [
+        f"{count} {word}"
+        for count, word in (
+            (len(moving) - len(shown), "more moving"),
+            (len(waiting), "waiting"),
+            (done, "done"),
+        )
+        if count
+    ]
+    if rest:
+        lines.append(f"  tables: {', '.join(rest)}"[:columns])
+    bar = _bar(view.rows, view.expected, blocks=blocks)
+    total = f"{bar} {duration(view.seconds)} {printable(view.phase)}, {_progress(view)}"
+    lines.append(_bold(total[:columns], on=color))
+    lines.append(("  " + ", ".join(_figures(view)))[:columns])
+    return lines
+
+
+def _progress(view: View) -> str:
+    if view.expected <= view.rows:
+        return f"{view.rows:,} rows"
+    percent = 100 * view.rows / view.expected
+    return f"{view.rows:,} of about {view.expected:,} rows ({percent:.0f} %)"
+
+
+def _figures(view: View) -> list[str]:
+    window = f"requests {view.requests:,}"
+    if view.rate is not None:
+        window += f" ({view.window_used:,} of {view.rate.requests:,} in {view.rate.seconds:.0f} s)"
+    parts = [
+        f"{view.speed.rows:,.0f} rows/s",
+        f"{size(view.speed.bytes)}/s",
+        window,
+        f"{view.concurrency} at once",
+        f"retries {view.retries:,}",
+    ]
+    if view.waiting_s > 0:
+        parts.append(f"waiting {duration(view.waiting_s)}: {printable(view.waiting_for)}")
+    elif view.eta_s is not None:
+        parts.append(f"ETA {duration(view.eta_s)}")
+    return parts
+
+
+def _table_line(table: TableView, *, blocks: bool) -> str:
+    name = shortened(printable(table.name), NAME_WIDTH)
+    bar = _bar(table.rows, table.expected, blocks=blocks)
+    expected = f" of about {table.rows_estimate:,}" if table.rows_estimate > table.rows else ""
+    return f"{bar} {name} {table.rows:,}{expected} rows"
+
+
+def _bar(part: int, whole: int, *, blocks: bool) -> str:
+    full, empty = ("█", "░") if blocks else ("#", ".")
+    filled = BAR_WIDTH * part // whole if whole > 0 else 0
+    return full * filled + empty * (BAR_WIDTH - filled)
+
+
+def _bold(text: str, *, on: bool) -> str:
+    return f"\x1b[1m{text}\x1b[0m" if on else text
+
+
+def shortened(text: str, width: int) -> str:
+    """`text` in at most `width` characters, cut in the middle, padded to `width`."""
+    if len(text) > width:
+        head = (width - 1) // 2
+        text = f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}"
+    return text.ljust(width)
+
+
+def printable(text: str) -> str:
+    """`text` with everything that could move a cursor or end a line written as an escape."""
+    if text.isprintable():
+        return text
+    escaped = (c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return "".join(chain.from_iterable(escaped))
+
+
+def duration(seconds: float) -> str:
+    """`seconds` as 45s, 12m 03s or 3h 07m."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02}s"
+    return f"{whole // 3600}h {whole % 3600 // 60:02}m"
+
+
+def size(count: float) -> str:
+    """`count` bytes in B, kB, MB or GB (thousands), to three figures."""
+    for unit in ("B", "kB", "MB"):
+        if count < 999.5:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 99.5 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

@@ -1,0 +1,148 @@
+from dataclasses import dataclass
+
+from streamer.model import Answer, Rate
+from streamer.progress import Events, Figures, TableState, Tally, Traffic
+
+
+@dataclass
+class Watch:
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_rows_count_when_they_are_written_not_when_they_are_read() -> None:
+    events = Events(Watch())
+
+    events.table_started("public.a", 100)
+    events.page_read("public.a", 50)
+    events.chunk_written("public.a", 20, 2_000)
+
+    assert events.tally.of("public.a").rows_read == 20
+    assert events.tally.of("public.a").bytes_sent == 2_000
+    assert events.view().rows == 20
+
+
+def test_the_client_s_requests_count_for_the_run_and_a_shared_one_for_its_first_table() -> None:
+    events = Events(Watch())
+
+    events.sent(10)
+    events.retried("network", 0.5)
+    events.sent(10)
+    events.answered(0.2, 7)
+    events.request_answered(("public.a", "public.b"), Answer(results=(), attempts=2))
+    events.sent(5)
+    events.answered(0.1, 1)
+
+    assert events.tally.traffic == Traffic(requests=3, retries=1, bytes=25, rows_written=8)
+    assert events.tally.of("public.a") == Figures(requests=2, retries=1)
+    assert events.tally.of("public.b") == Figures()
+
+
+def test_a_table_s_seconds_are_those_while_it_moved_and_add_up_over_resumes() -> None:
+    watch = Watch()
+    recorded = Tally(Traffic(seconds=60.0), {"public.a": Figures(rows_written=5, seconds=50.0)})
+    events = Events(watch, tally=recorded)
+
+    watch.now += 2
+    events.table_started("public.a", 10)
+    watch.now += 3
+    events.recorded("public.a")
+    watch.now += 4
+    events.table_finished("public.a")
+    watch.now += 5
+
+    assert events.recorded("public.a")["seconds"] == 57.0
+    assert events.recorded()["seconds"] == 74.0
+
+
+def test_a_resumed_table_shows_the_rows_it_had() -> None:
+    events = Events(Watch(), tally=Tally(tables={"public.a": Figures(rows_written=5)}))
+
+    events.table_started("public.a", 10)
+
+    (table,) = events.view().tables
+    assert (table.rows, table.expected, table.state) == (5, 10, TableState.MOVING)
+
+
+def test_the_speed_is_that_of_the_last_half_minute() -> None:
+    watch = Watch()
+    events = Events(watch)
+    events.table_started("public.a", 10_000)
+    events.view()
+    for _ in range(100):
+        watch.now += 1
+        events.sent(100)
+        events.chunk_written("public.a", 10, 100)
+    for _ in range(40):
+        watch.now += 1
+        events.sent(200)
+        events.chunk_written("public.a", 30, 100)
+
+    speed = events.view().speed
+
+    assert speed.rows == 30
+    assert speed.bytes == 200
+
+
+def test_requests_leave_the_window_when_it_has_passed_over_them() -> None:
+    watch = Watch()
+    events = Events(watch, rate=Rate(10, 300))
+    for _ in range(3):
+        events.sent(1)
+        watch.now += 100
+
+    assert events.view().window_used == 2
+    assert events.view().requests == 3
+
+
+def test_a_pause_is_shown_until_it_ends_or_something_is_sent() -> None:
+    watch = Watch()
+    events = Events(watch)
+
+    events.paused(300, "the API's limit was reached")
+    watch.now += 100
+    waiting = events.view()
+    events.sent(1)
+    sending = events.view()
+
+    assert (waiting.waiting_s, waiting.waiting_for) == (200, "the API's limit was reached")
+    assert sending.waiting_s == 0
+
+
+def test_a_warning_is_told_once_however_often_it_comes() -> None:
+    said: list[str] = []
+    events = Events(Watch(), say=said.append)
+
+    events.warning("public.a.b: 3 values print rounded")
+    events.warning("public.a.b: 3 values print rounded")
+
+    assert said == ["warning: public.a.b: 3 values print rounded"]
+    assert events.warnings == ["public.a.b: 3 values print rounded"]
+
+
+def test_the_story_names_what_begins_and_ends() -> None:
+    said: list[str] = []
+    watch = Watch()
+    events = Events(watch, say=said.append)
+
+    events.phase("moving rows")
+    events.table_started("public.a", 3)
+    events.chunk_written("public.a", 3, 10)
+    watch.now += 1.5
+    events.table_finished("public.a")
+
+    assert said == [
+        "moving rows",
+        "public.a: started, about 3 rows",
+        "public.a: done, 3 rows in 1.5 s",
+    ]
+
+
+def test_hostile_names_can_not_forge_lines() -> None:
+    said: list[str] = []
+
+    Events(Watch(), say=said.append).table_started("public.a\n\x1b[2Jdone", -1)
+
+    assert said == [r"public.a\n\x1b[2Jdone: started, rows not estimated"]
