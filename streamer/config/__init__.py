@@ -1,5 +1,6 @@
 """Settings: option > environment > env file > TOML → one frozen `Config`, or every problem at once."""
 
+from streamer.config.resolve import resolve
 from streamer.config.settings import (
     API_BASE_URL,
     Config,
@@ -24,4 +25,5 @@ __all__ = [
     "Selection",
     "SourceSettings",
     "TargetSettings",
+    "resolve",
 ]

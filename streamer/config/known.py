@@ -1,0 +1,138 @@
+"""Every setting there is: its names in options, environment and TOML, and how its text is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from streamer.config import values
+from streamer.config.settings import LogFormat, ProgressMode
+from streamer.model import Consistency, IfExists, IndexTiming, Pack, Pushdown, Rate, Secret
+
+T_co = TypeVar("T_co", covariant=True)
+
+PREFIX = "STREAMER_"
+OUR_PREFIXES = ("POSTGRES_", "CLOUDFLARE_", "D1_", PREFIX)
+NEIGHBOURS = frozenset({
+    # read by PostgreSQL's container image from the same file
+    "POSTGRES_INITDB_ARGS",
+    "POSTGRES_INITDB_WALDIR",
+    "POSTGRES_HOST_AUTH_METHOD",
+    "POSTGRES_DB_FILE",
+    "POSTGRES_USER_FILE",
+    # read by wrangler
+    "CLOUDFLARE_API_KEY",
+    "CLOUDFLARE_EMAIL",
+    "CLOUDFLARE_ENV",
+    "CLOUDFLARE_COMPLIANCE_REGION",
+    "CLOUDFLARE_INCLUDE_PROCESS_ENV",
+    "CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV",
+    # read by us, but no setting
+    "STREAMER_DEBUG",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Setting(Generic[T_co]):
+    """One setting.
+
+    `key` is its place in TOML: `section.name`, or `name` alone for what is also the option
+    `--name`. `env` is its environment variable, `libpq` the name that counts where that is unset.
+    A `secret` has a variant `<env>_FILE` and stands in TOML as `<key>_file` only. `many` takes a
+    list: a repeated option, an array in TOML, commas in the environment. A `switch` takes no value.
+    """
+
+    key: str
+    parse: Callable[[str], T_co]
+    env: str = ""
+    libpq: str = ""
+    secret: bool = False
+    many: bool = False
+    switch: bool = False
+
+    @property
+    def variable(self) -> str:
+        """The environment variable of this setting."""
+        return self.env or PREFIX + self.key.upper()
+
+    @property
+    def option(self) -> str:
+        """The option of this setting; empty where it has none."""
+        return "" if "." in self.key else "--" + self.key.replace("_", "-")
+
+
+DSN: Setting[Secret] = Setting("source.dsn", values.dsn, "POSTGRES_DSN", secret=True)
+HOST: Setting[str] = Setting("source.host", values.host, "POSTGRES_HOST", "PGHOST")
+PORT: Setting[int] = Setting(
+    "source.port", values.integer(1, 65535, "a port"), "POSTGRES_PORT", "PGPORT"
+)
+DATABASE: Setting[str] = Setting("source.database", values.name, "POSTGRES_DB", "PGDATABASE")
+USER: Setting[str] = Setting("source.user", values.name, "POSTGRES_USER", "PGUSER")
+PASSWORD: Setting[Secret] = Setting(
+    "source.password", values.password, "POSTGRES_PASSWORD", "PGPASSWORD", secret=True
+)
+SSL_MODE: Setting[str] = Setting("source.sslmode", values.ssl_mode, "POSTGRES_SSLMODE", "PGSSLMODE")
+SSL_ROOT_CERT: Setting[str] = Setting(
+    "source.sslrootcert", values.name, "POSTGRES_SSLROOTCERT", "PGSSLROOTCERT"
+)
+ACCOUNT_ID: Setting[str] = Setting(
+    "target.account_id", values.cloudflare_id, "CLOUDFLARE_ACCOUNT_ID"
+)
+DATABASE_ID: Setting[str] = Setting("target.database", values.cloudflare_id, "D1_DATABASE_ID")
+API_TOKEN: Setting[Secret] = Setting(
+    "target.api_token", values.token, "CLOUDFLARE_API_TOKEN", secret=True
+)
+API_BASE_URL: Setting[str] = Setting(
+    "target.api_base_url", values.api_base_url, "CLOUDFLARE_API_BASE_URL"
+)
+
+TABLE: Setting[str] = Setting("table", values.pattern, many=True)
+EXCLUDE: Setting[str] = Setting("exclude", values.pattern, many=True)
+SCHEMA: Setting[str] = Setting("schema", values.pattern, many=True)
+
+CHECKPOINT: Setting[Path] = Setting("checkpoint", values.path)
+REPORT: Setting[Path] = Setting("report", values.path)
+BATCH_SIZE: Setting[int] = Setting("batch_size", values.batch_size)
+BATCH_BYTES: Setting[int | None] = Setting("batch_bytes", values.batch_bytes)
+CONCURRENCY: Setting[int | None] = Setting("concurrency", values.concurrency)
+RATE_LIMIT: Setting[Rate | None] = Setting("rate_limit", values.rate)
+GIVE_UP_AFTER: Setting[float] = Setting("give_up_after", values.duration)
+PACK: Setting[Pack] = Setting("pack", values.choice(Pack))
+PUSHDOWN: Setting[Pushdown] = Setting("pushdown", values.choice(Pushdown))
+IF_EXISTS: Setting[IfExists] = Setting("if_exists", values.choice(IfExists))
+CONSISTENCY: Setting[Consistency] = Setting("consistency", values.choice(Consistency))
+INDEXES: Setting[IndexTiming] = Setting("indexes", values.choice(IndexTiming))
+NO_SCHEMA: Setting[bool] = Setting("no_schema", values.flag, switch=True)
+SKIP_REFUSED: Setting[bool] = Setting("skip_refused", values.flag, switch=True)
+RESUME: Setting[bool] = Setting("resume", values.flag, switch=True)
+RESTART: Setting[bool] = Setting("restart", values.flag, switch=True)
+DRY_RUN: Setting[bool] = Setting("dry_run", values.flag, switch=True)
+
+PROGRESS: Setting[ProgressMode] = Setting("progress", values.choice(ProgressMode))
+LOG_FORMAT: Setting[LogFormat] = Setting("log_format", values.choice(LogFormat))
+LOG_FILE: Setting[Path] = Setting("log_file", values.path)
+VERBOSE: Setting[int] = Setting("verbose", values.integer(0, 2, "how talkative to be"))
+QUIET: Setting[bool] = Setting("quiet", values.flag, switch=True)
+
+SOURCE: tuple[Setting[object], ...] = (
+    DSN, HOST, PORT, DATABASE, USER, PASSWORD, SSL_MODE, SSL_ROOT_CERT,
+)  # fmt: skip
+TARGET: tuple[Setting[object], ...] = (ACCOUNT_ID, DATABASE_ID, API_TOKEN, API_BASE_URL)
+JOB: tuple[Setting[object], ...] = (
+    TABLE, EXCLUDE, SCHEMA, CHECKPOINT, REPORT, BATCH_SIZE, BATCH_BYTES, PACK, PUSHDOWN,
+    CONCURRENCY, RATE_LIMIT, GIVE_UP_AFTER, IF_EXISTS, CONSISTENCY, INDEXES, NO_SCHEMA,
+    SKIP_REFUSED, RESUME, RESTART, DRY_RUN,
+)  # fmt: skip
+OUTPUT: tuple[Setting[object], ...] = (PROGRESS, LOG_FORMAT, LOG_FILE, VERBOSE, QUIET)
+ALL = SOURCE + TARGET + JOB + OUTPUT
+
+SECRET_VARIABLES = (
+    *(setting.variable for setting in ALL if setting.secret),
+    *(setting.libpq for setting in ALL if setting.secret and setting.libpq),
+)
+VARIABLES = frozenset({
+    *(setting.variable for setting in ALL),
+    *(setting.variable + "_FILE" for setting in ALL if setting.secret),
+})  # fmt: skip

@@ -1,0 +1,236 @@
+"""Options, environment, env file and TOML → one `Config`, or all problems at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from streamer.config import known, layers
+from streamer.config.known import Setting
+from streamer.config.layers import Given, Layer, Place
+from streamer.config.settings import (
+    API_BASE_URL,
+    Config,
+    OutputSettings,
+    PacingSettings,
+    RunSettings,
+    Selection,
+    TargetSettings,
+)
+from streamer.config.source import resolve_source
+from streamer.errors import SettingsError
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+_SECRET_FILE_BYTES = 65_536
+
+
+class Lookup:
+    """Finds settings in the layers and keeps the origins, the warnings, and every problem met."""
+
+    def __init__(self, found: list[Layer], problems: list[str]) -> None:
+        self._layers = found
+        self.problems = problems
+        self.warnings: list[str] = []
+        self.origins: dict[str, str] = {}
+        self._given: dict[str, Given | None] = {}
+
+    def given(self, setting: Setting[object]) -> Given | None:
+        """Who gave `setting`, if anyone: the highest place under its own name, then libpq's."""
+        # Asked once: a secret's file may be a pipe, and a problem is to be told once.
+        if setting.key not in self._given:
+            self._given[setting.key] = self._search(setting)
+        return self._given[setting.key]
+
+    def _search(self, setting: Setting[object]) -> Given | None:
+        for layer in self._layers:
+            plain, file = layer.plain(setting), layer.file(setting)
+            if plain is not None and file is not None:
+                self.problems.append(
+                    f"{plain.where} and {file.where}: both are set; remove one of them"
+                )
+                return None
+            if plain is not None:
+                return plain
+            if file is not None:
+                return self._read(file)
+        return self.variable(setting.libpq) if setting.libpq else None
+
+    def variable(self, name: str) -> Given | None:
+        """An environment variable that is no setting of ours."""
+        found = (layer.variables.get(name) for layer in self._layers)
+        return next((given for given in found if given is not None), None)
+
+    def optional(self, setting: Setting[T]) -> T | None:
+        """The setting's value; None where nobody gave it, or where it is a problem."""
+        return self.one(setting, None)
+
+    def one(self, setting: Setting[T], default: U) -> T | U:
+        """The setting's value, else `default`."""
+        if (given := self.given(setting)) is None:
+            return default
+        values = self._parsed(setting, given, given.texts)
+        return values[-1] if values else default
+
+    def many(self, setting: Setting[T], default: tuple[T, ...]) -> tuple[T, ...]:
+        """The values of a setting that takes a list, else `default`."""
+        if (given := self.given(setting)) is None:
+            return default
+        texts = given.texts
+        if given.place in {Place.ENVIRONMENT, Place.ENV_FILE}:
+            texts = tuple(text.strip() for text in texts[0].split(",") if text.strip())
+        return self._parsed(setting, given, texts) or default
+
+    def required(self, setting: Setting[T], what: str) -> T | None:
+        """The setting's value; missing is a problem, `what` says what it is for."""
+        before = len(self.problems)
+        value = self.optional(setting)
+        if value is None and len(self.problems) == before:
+            self.problems.append(f"{setting.variable}: not set; set it to {what}")
+        return value
+
+    def _parsed(self, setting: Setting[T], given: Given, texts: tuple[str, ...]) -> tuple[T, ...]:
+        try:
+            values = tuple(setting.parse(text) for text in texts)
+        except ValueError as error:
+            self.problems.append(f"{given.where}: {error}")
+            return ()
+        self.origins[setting.key] = given.where
+        return values
+
+    def _read(self, given: Given) -> Given | None:
+        # A secret put here by mistake would be shown with the file's name, so the name isn't.
+        try:
+            with Path(given.texts[0]).expanduser().open("rb") as file:
+                text = file.read(_SECRET_FILE_BYTES).decode().rstrip("\r\n")
+        except (OSError, RuntimeError, ValueError) as error:
+            why = (error.strerror if isinstance(error, OSError) else None) or "not UTF-8 text"
+            self.problems.append(
+                f"{given.where}: the file can't be read ({why});"
+                " write the path of a file that holds the secret"
+            )
+            return None
+        if not text:
+            self.problems.append(f"{given.where}: the file is empty; write the secret into it")
+            return None
+        return Given((text,), given.where, given.place)
+
+
+def resolve(
+    options: Mapping[str, object],
+    environ: Mapping[str, str],
+    *,
+    source: bool = False,
+    target: bool = False,
+    job: bool = False,
+) -> Config:
+    """The settings a command works with; `source`, `target` and `job` say which it needs.
+
+    `options` are the command line's by their long names with underscores (`config` and `env_file`
+    among them), absent or None where not given. What a command doesn't need isn't looked at, save
+    for unknown keys in the files.
+
+    Raises: SettingsError with every problem there is.
+    """
+    problems: list[str] = []
+    found = [layers.from_options(options), layers.from_environment(environ)]
+    if (env_file := options.get("env_file")) is not None:
+        found.append(layers.from_env_file(Path(str(env_file)), problems))
+    if (toml := options.get("config")) is not None:
+        found.append(layers.from_toml(Path(str(toml)), problems))
+    look = Lookup(found, problems)
+    source_settings = resolve_source(look, environ) if source else None
+    target_settings = _target(look) if target else None
+    selection, pacing, run = _job(look) if job else (Selection(), PacingSettings(), RunSettings())
+    output = _output(look)
+    if problems:
+        raise SettingsError(problems)
+    secrets = [*(source_settings.secrets if source_settings else ())]
+    if target_settings is not None:
+        secrets.append(target_settings.token)
+    config = Config(
+        target=target_settings,
+        selection=selection,
+        pacing=pacing,
+        run=run,
+        output=output,
+        origins=look.origins,
+        warnings=tuple(look.warnings),
+        secrets=tuple(secrets),
+    )
+    if source_settings is None:
+        return config
+    return replace(config, source=source_settings.settings)
+
+
+def _target(look: Lookup) -> TargetSettings | None:
+    account = look.required(known.ACCOUNT_ID, "the account's id (dash.cloudflare.com shows it)")
+    database = look.required(known.DATABASE_ID, "the id or name of a D1 database")
+    token = look.required(known.API_TOKEN, "an API token with the permission D1 Edit")
+    address = look.one(known.API_BASE_URL, API_BASE_URL)
+    if account is None or database is None or token is None:
+        return None
+    return TargetSettings(account, database, token, address)
+
+
+def _job(look: Lookup) -> tuple[Selection, PacingSettings, RunSettings]:
+    selection = Selection(
+        tables=look.many(known.TABLE, ()),
+        exclude=look.many(known.EXCLUDE, ()),
+        schemas=look.many(known.SCHEMA, Selection().schemas),
+    )
+    base = PacingSettings()
+    pacing = PacingSettings(
+        rate=look.one(known.RATE_LIMIT, base.rate),
+        concurrency=look.one(known.CONCURRENCY, base.concurrency),
+        batch_bytes=look.one(known.BATCH_BYTES, base.batch_bytes),
+        give_up_after_s=look.one(known.GIVE_UP_AFTER, base.give_up_after_s),
+    )
+    return selection, pacing, _run(look)
+
+
+def _run(look: Lookup) -> RunSettings:
+    base = RunSettings()
+    resume, restart = _exclusive(look, known.RESUME, known.RESTART)
+    return RunSettings(
+        checkpoint=look.one(known.CHECKPOINT, base.checkpoint),
+        report=look.one(known.REPORT, base.report),
+        batch_size=look.one(known.BATCH_SIZE, base.batch_size),
+        pack=look.one(known.PACK, base.pack),
+        pushdown=look.one(known.PUSHDOWN, base.pushdown),
+        if_exists=look.one(known.IF_EXISTS, base.if_exists),
+        consistency=look.one(known.CONSISTENCY, base.consistency),
+        indexes=look.one(known.INDEXES, base.indexes),
+        create_schema=not look.one(known.NO_SCHEMA, default=False),
+        skip_refused=look.one(known.SKIP_REFUSED, default=False),
+        resume=resume,
+        restart=restart,
+        dry_run=look.one(known.DRY_RUN, default=False),
+    )
+
+
+def _output(look: Lookup) -> OutputSettings:
+    base = OutputSettings()
+    quiet, verbose = _exclusive(look, known.QUIET, known.VERBOSE)
+    return OutputSettings(
+        progress=look.one(known.PROGRESS, base.progress),
+        log_format=look.one(known.LOG_FORMAT, base.log_format),
+        log_file=look.optional(known.LOG_FILE),
+        verbosity=-1 if quiet else int(verbose),
+    )
+
+
+def _exclusive(look: Lookup, first: Setting[bool], second: Setting[T]) -> tuple[bool, T | bool]:
+    """Two settings of which the one from the higher place counts; from one place it's a problem."""
+    one, other = look.one(first, default=False), look.one(second, default=False)
+    if not one or not other:
+        return one, other
+    given, rival = look.given(first), look.given(second)
+    if given is None or rival is None:
+        return one, other
+    if given.place == rival.place:
+        look.problems.append(f"{given.where} and {rival.where} exclude each other; write one")
+    return (one, False) if given.place <= rival.place else (False, other)

@@ -1,0 +1,248 @@
+"""Settings' texts → values; what can't be read is refused with what to write instead.
+
+Every parser takes a text and returns its value, or raises ValueError with a sentence that follows
+`<where it came from>: `. No message holds a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from streamer.limits import BATCH_STATEMENTS
+from streamer.model import Rate, Secret
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+MOST_CONCURRENCY = 256
+LEAST_BATCH_BYTES = 1_000
+MOST_BATCH_BYTES = 100_000_000
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_DURATION = re.compile(r"([0-9]{1,9}) ?([smh])")
+_RATE = re.compile(r"([0-9]{1,9})/([0-9]{1,9}(?:\.[0-9]{1,3})?)")
+_BYTES = re.compile(r"([0-9]{1,12}) ?(B|KB|KIB|MB|MIB)?")
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_UNITS = {"B": 1, "KB": 1_000, "MB": 1_000_000, "KIB": 1 << 10, "MIB": 1 << 20}
+_TRUE = {"true": True, "1": True, "yes": True, "on": True}
+_FALSE = {"false": False, "0": False, "no": False, "off": False}
+
+
+def shown(text: str) -> str:
+    """A value in quotes for a message: short, on one line, nothing unprintable.
+
+    What may be an URI with a password in it, put where it doesn't belong, isn't shown.
+    """
+    if "://" in text or "@" in text:
+        return "the value"
+    cut = text if len(text) <= 60 else text[:57] + "..."
+    return repr(cut)
+
+
+def integer(low: int, high: int, what: str) -> Callable[[str], int]:
+    """A parser of whole numbers from `low` to `high`; `what` says what isn't one."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
+            raise ValueError(f"{shown(text)} is not {what}; write a number from {low} to {high}")
+        if not low <= (number := int(text)) <= high:
+            raise ValueError(f"{number} is not {what}; write a number from {low} to {high}")
+        return number
+
+    return parse
+
+
+def batch_size(text: str) -> int:
+    """Statements with rows in a batch: 1 to what a request may hold."""
+    advice = f"write a number from 1 to {BATCH_STATEMENTS}"
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
+        raise ValueError(f"{shown(text)} is not a number; {advice}")
+    if (number := int(text)) > BATCH_STATEMENTS:
+        raise ValueError(f"{number} is more than D1 takes in one request; {advice}")
+    if number < 1:
+        raise ValueError(f"{number} statements carry nothing; {advice}")
+    return number
+
+
+def batch_bytes(text: str) -> int | None:
+    """Bytes of a request's body at most, `2MB`, `512KiB` or a plain number; `auto` is None."""
+    if text.lower() == "auto":
+        return None
+    if (match := _BYTES.fullmatch(text.upper())) is None:
+        raise ValueError(f"{shown(text)} is not a size; write bytes as 2000000 or 2MB, or auto")
+    size = int(match[1]) * _UNITS[match[2] or "B"]
+    if not LEAST_BATCH_BYTES <= size <= MOST_BATCH_BYTES:
+        raise ValueError(
+            f"{size} bytes is out of range; write {LEAST_BATCH_BYTES} to {MOST_BATCH_BYTES}, or auto"
+        )
+    return size
+
+
+def concurrency(text: str) -> int | None:
+    """Requests in flight at most, or `auto` (None)."""
+    if text.lower() == "auto":
+        return None
+    try:
+        return integer(1, MOST_CONCURRENCY, "a number of requests")(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or auto") from None
+
+
+def rate(text: str) -> Rate | None:
+    """`N/SECONDS`: N requests in any span of so many seconds; `none` is None."""
+    if text.lower() == "none":
+        return None
+    match = _RATE.fullmatch(text)
+    if match is None or int(match[1]) < 1 or float(match[2]) <= 0:
+        raise ValueError(
+            f"{shown(text)} is not a rate; write requests/seconds, for example 1080/300, or none"
+        )
+    return Rate(int(match[1]), float(match[2]))
+
+
+def duration(text: str) -> float:
+    """Seconds of `90s`, `30m` or `6h`; more than none."""
+    match = _DURATION.fullmatch(text.lower())
+    if match is None or int(match[1]) == 0:
+        raise ValueError(f"{shown(text)} is not a duration; write for example 90s, 30m or 6h")
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+def choice(kind: type[Choice]) -> Callable[[str], Choice]:
+    """A parser of one of `kind`'s values."""
+
+    def parse(text: str) -> Choice:
+        try:
+            return kind(text.lower())
+        except ValueError:
+            known = one_of([member.value for member in kind])
+            raise ValueError(f"{shown(text)} is not known; write {known}") from None
+
+    return parse
+
+
+def one_of(words: list[str]) -> str:
+    """`a`, `a or b`, `a, b or c`."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def flag(text: str) -> bool:
+    """True or false, in the words people use in environment variables."""
+    found = _TRUE.get(text.lower(), _FALSE.get(text.lower()))
+    if found is None:
+        raise ValueError(f"{shown(text)} is neither true nor false; write true or false")
+    return found
+
+
+def path(text: str) -> Path:
+    """A file's path; `~` is the user's folder."""
+    if not text or "\0" in text:
+        raise ValueError(f"{shown(text)} is not a file name; write a path")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{shown(text)}: no such user; write the path without ~") from None
+
+
+def pattern(text: str) -> str:
+    """A glob over table or schema names."""
+    if not text.strip() or "\0" in text:
+        raise ValueError(f"{shown(text)} names no table; write a name or a glob such as 'sales_*'")
+    return text
+
+
+def cloudflare_id(text: str) -> str:
+    """An id that is safe in an URL's path; a database may also be given by such a name."""
+    if not _ID.fullmatch(text):
+        raise ValueError(
+            f"{shown(text)} is not an id; write up to 64 of the characters A-Z, a-z, 0-9, _ and -"
+        )
+    return text
+
+
+def token(text: str) -> Secret:
+    """An API token: one word of printable ASCII, sent as it is."""
+    if text.lower().startswith("bearer "):
+        raise ValueError("the token starts with 'Bearer '; write the token alone")
+    if not re.fullmatch(r"[\x21-\x7e]{1,4096}", text):
+        raise ValueError(
+            "the token has spaces or characters that no token has; copy it again from"
+            " dash.cloudflare.com/profile/api-tokens"
+        )
+    return Secret(text)
+
+
+def password(text: str) -> Secret:
+    """Any text that PostgreSQL can take as a password."""
+    if "\0" in text:
+        raise ValueError("the password holds a zero byte, which PostgreSQL doesn't take")
+    return Secret(text)
+
+
+def dsn(text: str) -> Secret:
+    """A connection URI; what else libpq takes (`host=… dbname=…`) is refused with how to write it."""
+    advice = (
+        "write postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with %40 for an @ in the password"
+    )
+    try:
+        parts = urlsplit(text)
+        _ = parts.hostname
+    except ValueError:
+        raise ValueError(f"it is not a connection URI; {advice}") from None
+    if parts.scheme not in {"postgres", "postgresql"} or not text.partition("://")[1]:
+        raise ValueError(f"it is not a connection URI; {advice}")
+    if re.search(r"[\x00-\x20]", text):
+        raise ValueError(f"it holds a space or a control character; {advice}, and %20 for a space")
+    return Secret(text)
+
+
+def host(text: str) -> str:
+    """A host's name or address, or the folder of a socket; names separated by commas are tried in turn."""
+    if re.search(r"[\x00-\x1f]", text) or "://" in text or "@" in text:
+        raise ValueError(
+            f"{shown(text)} is not a host; write its name or address alone"
+            " (a whole URI goes into POSTGRES_DSN)"
+        )
+    return text
+
+
+def name(text: str) -> str:
+    """A database's or role's name: any text without control characters."""
+    if re.search(r"[\x00-\x1f]", text):
+        raise ValueError(f"{shown(text)} holds a control character; write the name alone")
+    return text
+
+
+def ssl_mode(text: str) -> str:
+    """One of libpq's modes."""
+    if text.lower() not in SSL_MODES:
+        raise ValueError(f"{shown(text)} is not an sslmode; write {one_of(list(SSL_MODES))}")
+    return text.lower()
+
+
+def api_base_url(text: str) -> str:
+    """The API's address without a slash at the end: https, or http on this machine."""
+    try:
+        parts = urlsplit(text)
+        port_is_fine = parts.port is None or 0 < parts.port < 65536
+    except ValueError:
+        port_is_fine, parts = False, urlsplit("")
+    if not port_is_fine or parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("it is not an address; write for example http://127.0.0.1:8787/client/v4")
+    if "@" in parts.netloc or parts.query or parts.fragment or re.search(r"[\x00-\x20]", text):
+        raise ValueError("it holds more than an address; write scheme, host, port and path alone")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError(
+            f"http to {parts.hostname} would send the token unencrypted; write https://"
+        )
+    return text.rstrip("/")
+
+
+def is_loopback(hostname: str) -> bool:
+    """True for this very machine: what is sent there leaves through no wire."""
+    return hostname in {"localhost", "::1"} or bool(re.fullmatch(r"127(\.[0-9]{1,3}){3}", hostname))
