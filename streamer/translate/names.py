@@ -1,8 +1,101 @@
-"""Names: how they are quoted, and what a source's names become in the target."""
+"""Names: how they are quoted, and what a source's names become in the target.
+
+SQLite compares names ignoring the case of ASCII letters only, and keeps tables and indexes in one
+namespace.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
-def quote(name: str) -> str:
-    """`name` as a quoted identifier; SQLite and PostgreSQL share the rule."""
-    return '"' + name.replace('"', '""') + '"'
+from streamer import limits
+from streamer.model import Column, QualifiedName
+from streamer.model.sql import quote_identifier as quote
+
+__all__ = [
+    "ROWID_NAMES",
+    "ROW_COLUMN",
+    "collisions",
+    "column_problems",
+    "fold",
+    "index_name",
+    "quote",
+    "reserved_prefix",
+    "rowid_name",
+    "target_name",
+]
+
+RESERVED = ("_cf_", "sqlite_", "_streamer_")  # D1's, SQLite's and ours
+ROWID_NAMES = ("rowid", "_rowid_", "oid")  # sqlite.org/lang_createtable.html#rowid, 2026-11-22
+ROW_COLUMN = "_streamer_row"  # added where a table's columns hide all three of them
+
+_ASCII_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+
+
+def fold(name: str) -> str:
+    """`name` as SQLite compares it: ASCII letters in lower case, all others as they are."""
+    return name.translate(_ASCII_LOWER)
+
+
+def target_name(name: QualifiedName) -> str:
+    """What a source table is called in the target: `public.t` → `t`, `s.t` → `s__t`."""
+    return name.name if name.schema == "public" else f"{name.schema}__{name.name}"
+
+
+def reserved_prefix(name: str) -> str:
+    """The reserved prefix that a target name starts with, or ''."""
+    return next((prefix for prefix in RESERVED if fold(name).startswith(prefix)), "")
+
+
+def collisions(names: Iterable[QualifiedName]) -> dict[QualifiedName, tuple[QualifiedName, ...]]:
+    """For each table whose target name isn't its own: the others that would share it."""
+    sharing: dict[str, list[QualifiedName]] = defaultdict(list)
+    for name in names:
+        sharing[fold(target_name(name))].append(name)
+    return {
+        name: tuple(other for other in group if other != name)
+        for group in sharing.values()
+        if len(group) > 1
+        for name in group
+    }
+
+
+def column_problems(columns: Sequence[Column]) -> list[str]:
+    """Why a target table can't have these columns, a sentence's end each; empty if it can."""
+    if not columns:
+        return ["has no columns"]
+    problems: list[str] = []
+    if len(columns) > limits.COLUMNS:
+        problems.append(f"has {len(columns)} columns, D1 allows {limits.COLUMNS}")
+    spellings: dict[str, list[str]] = defaultdict(list)
+    for column in columns:
+        spellings[fold(column.name)].append(quote(column.name))
+    problems += [
+        f"has columns that are one when case is ignored: {', '.join(same)}"
+        for same in spellings.values()
+        if len(same) > 1
+    ]
+    return problems
+
+
+def rowid_name(columns: Iterable[str]) -> str:
+    """The name that a rowid table's row number goes by beside these columns, '' if all are taken."""
+    taken = {fold(column) for column in columns}
+    return next((name for name in ROWID_NAMES if name not in taken), "")
+
+
+def index_name(table: str, index: str, taken: set[str]) -> str:
+    """A target name for `index` of the target table `table` that isn't in `taken` (folded).
+
+    The name starts with the table's, because PostgreSQL's index names are unique per schema only.
+    The new name is added to `taken`.
+    """
+    name = index if fold(index).startswith(fold(table)) else f"{table}_{index}"
+    if reserved_prefix(name):
+        name = f"ix_{name}"
+    chosen, number = name, 2
+    while fold(chosen) in taken:
+        chosen, number = f"{name}_{number}", number + 1
+    taken.add(fold(chosen))
+    return chosen

@@ -1,0 +1,87 @@
+"""Which key a table's rows are read by, resumed by and upserted by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from streamer.model import Column, Index, KeyKind, KeyPlan, Storage, Table
+from streamer.translate.types import Mapping, base_of
+
+_PHYSICAL = KeyPlan(KeyKind.PHYSICAL)
+_ALIAS_TYPES = frozenset({"int2", "int4", "int8", "numeric", "bool", "oid"})
+
+
+def primary_index(table: Table) -> Index | None:
+    """The table's primary key, whether or not rows can be read by it."""
+    return next((index for index in table.indexes if index.primary and index.valid), None)
+
+
+def choose_key(table: Table, mapping_of: Callable[[str], Mapping]) -> KeyPlan:
+    """The primary key; else a unique index that can stand in for it; else the physical row.
+
+    Of several unique indexes the one with the fewest columns, integers first, serves.
+    """
+    usable = [index for index in table.indexes if _usable(table, index, mapping_of)]
+    for index in usable:
+        if index.primary:
+            return _plan(table, index, KeyKind.PRIMARY)
+
+    def cost(index: Index) -> tuple[int, int, str]:
+        wide = sum(mapping_of(name).storage is not Storage.INTEGER for name in key_names(index))
+        return (len(index.columns), wide, index.name)
+
+    if usable:
+        return _plan(table, min(usable, key=cost), KeyKind.UNIQUE)
+    return _PHYSICAL
+
+
+def key_names(index: Index) -> tuple[str, ...]:
+    """The index's key columns that are plain columns."""
+    return tuple(name for name in index.columns if name is not None)
+
+
+def unreadable_primary(table: Table, mapping_of: Callable[[str], Mapping]) -> str:
+    """Why a primary key can't be read by, for a warning; '' where there is none or it can."""
+    index = primary_index(table)
+    if index is None or _usable(table, index, mapping_of):
+        return ""
+    if not index.immediate:
+        return f"its primary key {index.name} is DEFERRABLE"
+    names = [name for name in key_names(index) if not mapping_of(name).keyable]
+    types = sorted({table.column(name).type.formatted for name in names})
+    return f"rows can't be read in the order of its primary key's type {', '.join(types)}"
+
+
+def is_rowid_alias(table: Table, key: KeyPlan, mapping_of: Callable[[str], Mapping]) -> bool:
+    """Whether the key becomes `INTEGER PRIMARY KEY`, SQLite's own row number."""
+    if key.kind is not KeyKind.PRIMARY or len(key.columns) != 1:
+        return False
+    column = table.column(key.columns[0])
+    return (
+        mapping_of(column.name).storage is Storage.INTEGER
+        and base_of(column.type).name in _ALIAS_TYPES
+    )
+
+
+def _usable(table: Table, index: Index, mapping_of: Callable[[str], Mapping]) -> bool:
+    if not (index.unique and index.valid and index.immediate and index.method == "btree"):
+        return False
+    if index.predicate is not None or None in index.columns or any(index.descending):
+        return False
+    columns: list[Column] = [table.column(name) for name in key_names(index)]
+    return (
+        index.operator_classes_default
+        and all(index.primary or column.not_null for column in columns)
+        and all(mapping_of(column.name).keyable for column in columns)
+    )
+
+
+def _plan(table: Table, index: Index, kind: KeyKind) -> KeyPlan:
+    names = key_names(index)
+    return KeyPlan(
+        kind=kind,
+        columns=names,
+        targets=names,
+        casts=tuple(table.column(name).type.formatted for name in names),
+        name=index.name,
+    )
