@@ -66,8 +66,9 @@ class Chunk:
     """Consecutive rows of one step, packed: the unit that is acknowledged.
 
     `number` counts a step's chunks in key order. `after` is the key they start behind (None: the
-    table's beginning), `last` the key of the last row. The statements travel in one request, in this order. `bytes` is their size
-    in the request body.
+    table's beginning), `last` the key of the last row. The statements travel in one request, in this
+    order. `bytes` is their size in the request body, a comma after each included. `claims` is false
+    for a part whose rest follows in a later request: only the last part may claim the keys.
     """
 
     step: StepId
@@ -78,6 +79,7 @@ class Chunk:
     statements: tuple[Statement, ...]
     bytes: int
     snapshot: int = 0
+    claims: bool = True
 
 
 @dataclass(frozen=True, slots=True)
