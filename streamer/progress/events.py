@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from streamer.d1.failures import FailureKind
 from streamer.model import Answer, Rate
 from streamer.progress.tally import Figures, Tally, Traffic
 from streamer.progress.view import TableState, TableView, View, Volume, printable, rate_of
@@ -17,6 +18,7 @@ Clock = Callable[[], float]
 """Seconds that only ever grow (time.monotonic)."""
 
 RATE_SPAN_S = 30.0  # rows/s and bytes/s are those of this span
+RETRY_LINES_S = 10.0  # failures of one kind share a line for so long
 MARKS = 64  # of the span, so that memory stays flat
 
 
@@ -57,6 +59,7 @@ class Events:
         self._rows_in = 0
         self._concurrency = 0
         self._pause: tuple[float, str] | None = None
+        self._retries_said: dict[FailureKind, tuple[float, int]] = {}
 
     # What the pipeline tells
 
@@ -134,32 +137,43 @@ class Events:
 
     # What the target's client tells
 
-    def sent(self, size_bytes: int) -> None:
-        """A request body of `size_bytes` went out."""
+    def sent(self, body_bytes: int) -> None:
+        """A request leaves, with a body of so many bytes; each attempt counts."""
         self._pause = None
         self._sent.append(self._clock())
-        self._body_bytes += size_bytes
-        self.tally.add_traffic(Traffic(requests=1, bytes=size_bytes))
+        self._body_bytes += body_bytes
+        self.tally.add_traffic(Traffic(requests=1, bytes=body_bytes))
 
     def answered(self, seconds: float, rows_written: int) -> None:
-        """A request succeeded after `seconds`; D1 bills `rows_written` rows for it."""
+        """A request succeeded after `seconds`; D1 bills `rows_written`."""
         del seconds
         self.tally.add_traffic(Traffic(rows_written=rows_written))
 
-    def retried(self, kind: str, wait_s: float) -> None:
-        """A request failed in the way that `kind` names and is sent again after `wait_s`."""
-        limited = int("rate" in kind)
+    def retried(self, kind: FailureKind, wait_s: float) -> None:
+        """A request failed and will be sent again after `wait_s` or more."""
+        limited = int(kind is FailureKind.RATE_LIMITED)
         self.tally.add_traffic(Traffic(retries=1, rate_limited=limited))
-        self._say(f"request failed ({printable(kind)}), again in {wait_s:.1f} s")
+        now = self._clock()
+        last, unsaid = self._retries_said.get(kind, (-RETRY_LINES_S + now, 0))
+        if now - last < RETRY_LINES_S:
+            self._retries_said[kind] = (last, unsaid + 1)
+            return
+        more = f", and {unsaid:,} more since the last such line" if unsaid else ""
+        self._retries_said[kind] = (now, 0)
+        self._say(f"request failed ({kind}), again in {wait_s:.1f} s{more}")
 
     def paused(self, seconds: float, why: str) -> None:
-        """Nothing is sent for `seconds`, and why."""
+        """Nobody sends for `seconds`."""
         self._pause = (self._clock() + seconds, why)
         self._say(f"waiting {seconds:.0f} s: {printable(why)}")
 
-    def concurrency(self, n: int) -> None:
-        """From now on at most `n` requests are under way at once."""
-        self._concurrency = n
+    def concurrency(self, requests: int) -> None:
+        """So many requests may be in flight from now on."""
+        self._concurrency = requests
+
+    def warned(self, what: str) -> None:
+        """Something the user should know, said once."""
+        self.warning(what)
 
     # What displays and checkpoints ask
 

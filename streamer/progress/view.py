@@ -99,7 +99,7 @@ def line(view: View) -> str:
     done = sum(table.state is TableState.DONE for table in view.tables)
     parts = [
         f"{duration(view.seconds)} {printable(view.phase)}",
-        _progress(view),
+        rows_of(view.rows, view.expected),
         f"tables {done}/{len(view.tables)}",
         *_figures(view),
     ]
@@ -128,17 +128,10 @@ def screen(view: View, *, columns: int, color: bool, blocks: bool = True) -> lis
     if rest:
         lines.append(f"  tables: {', '.join(rest)}"[:columns])
     bar = _bar(view.rows, view.expected, blocks=blocks)
-    total = f"{bar} {duration(view.seconds)} {printable(view.phase)}, {_progress(view)}"
+    total = f"{bar} {duration(view.seconds)} {printable(view.phase)}, {rows_of(view.rows, view.expected)}"
     lines.append(_bold(total[:columns], on=color))
     lines.append(("  " + ", ".join(_figures(view)))[:columns])
     return lines
-
-
-def _progress(view: View) -> str:
-    if view.expected <= view.rows:
-        return f"{view.rows:,} rows"
-    percent = 100 * view.rows / view.expected
-    return f"{view.rows:,} of about {view.expected:,} rows ({percent:.0f} %)"
 
 
 def _figures(view: View) -> list[str]:
@@ -174,6 +167,13 @@ def _bar(part: int, whole: int, *, blocks: bool) -> str:
 
 def _bold(text: str, *, on: bool) -> str:
     return f"\x1b[1m{text}\x1b[0m" if on else text
+
+
+def rows_of(rows: int, expected: int) -> str:
+    """How many of the expected rows there are, in words."""
+    if expected <= rows:
+        return f"{rows:,} rows"
+    return f"{rows:,} of about {expected:,} rows ({100 * rows / expected:.0f} %)"
 
 
 def shortened(text: str, width: int) -> str:

@@ -1,5 +1,6 @@
 from dataclasses import dataclass
 
+from streamer.d1.failures import FailureKind
 from streamer.model import Answer, Rate
 from streamer.progress import Events, Figures, TableState, Tally, Traffic
 
@@ -28,7 +29,7 @@ def test_the_client_s_requests_count_for_the_run_and_a_shared_one_for_its_first_
     events = Events(Watch())
 
     events.sent(10)
-    events.retried("network", 0.5)
+    events.retried(FailureKind.DISCONNECTED, 0.5)
     events.sent(10)
     events.answered(0.2, 7)
     events.request_answered(("public.a", "public.b"), Answer(results=(), attempts=2))
@@ -146,3 +147,20 @@ def test_hostile_names_can_not_forge_lines() -> None:
     Events(Watch(), say=said.append).table_started("public.a\n\x1b[2Jdone", -1)
 
     assert said == [r"public.a\n\x1b[2Jdone: started, rows not estimated"]
+
+
+def test_a_storm_of_failures_is_counted_in_full_and_told_in_few_lines() -> None:
+    said: list[str] = []
+    watch = Watch()
+    events = Events(watch, say=said.append)
+
+    for _ in range(100):
+        events.retried(FailureKind.RATE_LIMITED, 1.0)
+    watch.now += 10
+    events.retried(FailureKind.RATE_LIMITED, 2.0)
+
+    assert said == [
+        "request failed (rate limited), again in 1.0 s",
+        "request failed (rate limited), again in 2.0 s, and 99 more since the last such line",
+    ]
+    assert events.tally.traffic == Traffic(retries=101, rate_limited=101)
