@@ -1,0 +1,60 @@
+"""Rows become statements, statements become batches, within every limit of D1 (pure)."""
+
+from streamer.pack.batches import BatchBuilder
+from streamer.pack.doubles import hard_doubles_probe, probe_is_exact
+from streamer.pack.fat import Oversized, oversized_rows
+from streamer.pack.layout import Layout, step_columns
+from streamer.pack.ledger import (
+    LEDGER_TABLE,
+    OWNER_TABLE,
+    Entry,
+    LedgerStep,
+    Owner,
+    Reach,
+    create_ledger,
+    drop_unused,
+    entries_of,
+    next_epoch,
+    owners_of,
+    reach,
+    reaches,
+    read_ledger,
+    read_owners,
+    record_batch,
+    release,
+    take_over,
+)
+from streamer.pack.packer import next_page_rows, pack_page
+from streamer.pack.split import halve, halve_chunk
+
+__all__ = [
+    "LEDGER_TABLE",
+    "OWNER_TABLE",
+    "BatchBuilder",
+    "Entry",
+    "Layout",
+    "LedgerStep",
+    "Oversized",
+    "Owner",
+    "Reach",
+    "create_ledger",
+    "drop_unused",
+    "entries_of",
+    "halve",
+    "halve_chunk",
+    "hard_doubles_probe",
+    "next_epoch",
+    "next_page_rows",
+    "oversized_rows",
+    "owners_of",
+    "pack_page",
+    "probe_is_exact",
+    "reach",
+    "reaches",
+    "read_ledger",
+    "read_owners",
+    "record_batch",
+    "release",
+    "step_columns",
+    "take_over",
+]

@@ -1,0 +1,250 @@
+"""One step of one table, precomputed: which cells a page holds, and the SQL that writes them.
+
+Every statement is an upsert that costs nothing where the target holds the row already. Its rows come
+as one JSON parameter, or as parameters of a VALUES list. In the SQL, `o` is the target's row, `s` a row
+sent; the name of the CTE begins as no user's table can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Self
+
+from streamer import limits
+from streamer.errors import RefusedError
+from streamer.model import (
+    ColumnPlan,
+    KeyKind,
+    Loading,
+    Pack,
+    Statement,
+    StepKind,
+    Storage,
+    TablePlan,
+    Wire,
+)
+from streamer.model.sql import quote_identifier
+from streamer.pack.doubles import exact_sql
+
+PARAMETER_BYTES = limits.VALUE_BYTES - 1_024
+"""How long the JSON parameter may be: SQLite's binary form of a row can be a bit longer than its
+text, and must stay within the limit of a value too."""
+
+_ROWS = "_streamer_rows"
+_ROW_ALIASES = ("rowid", "_rowid_", "oid")
+_NULL = "NULL"
+
+
+def step_columns(plan: TablePlan, kind: StepKind) -> tuple[ColumnPlan, ...]:
+    """The columns that a page's cells must hold for this step, in this order.
+
+    ROWS: all columns that are written. EDGES: the key's, then the deferred ones. A table without a key
+    has its rowid in front of either.
+
+    Raises:
+        RefusedError: the table has no key and its columns hide all names of the rowid.
+    """
+    if kind is StepKind.ROWS:
+        columns = plan.columns
+    else:
+        by_target = {column.target: column for column in plan.columns}
+        columns = tuple(by_target[name] for name in (*plan.key.targets, *plan.deferred))
+    if plan.key.kind is KeyKind.PHYSICAL:
+        return (_rowid_column(plan), *columns)
+    return columns
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What packing must know of one step of one table.
+
+    `name` is the source table, for messages. `columns` are a page's cells, in order; `sent` the
+    indexes of those that the step stores or looks up (a deferred column's cell isn't, in the first
+    pass). `real_cells` are the indexes of cells that must be made exact one by one: none where the
+    engine reads decimal text exactly. `json_sql` expands one JSON parameter and, without its
+    parameters, takes `json_frame_bytes` in a request; `rows_per_statement` is how many rows a VALUES
+    list takes. `key` holds target names; for EDGES they are those of the first columns.
+    """
+
+    name: str
+    kind: StepKind
+    form: Pack
+    table: str
+    columns: tuple[ColumnPlan, ...]
+    key: tuple[str, ...]
+    deferred: frozenset[str]
+    sent: tuple[int, ...]
+    real_cells: tuple[int, ...]
+    exact_floats: bool
+    rows_per_statement: int
+    json_sql: str
+    json_frame_bytes: int
+
+    @classmethod
+    def of(
+        cls,
+        plan: TablePlan,
+        kind: StepKind,
+        pack: Pack,
+        *,
+        into_stage: bool,
+        exact_floats: bool = True,
+    ) -> Self:
+        """The layout of a step; `into_stage` writes to the table's staging table.
+
+        Raises:
+            RefusedError: a statement for this table would be too long, or see `step_columns`.
+        """
+        columns = step_columns(plan, kind)
+        physical = plan.key.kind is KeyKind.PHYSICAL
+        key = (columns[0].target,) if physical else plan.key.targets
+        first_pass = kind is StepKind.ROWS and plan.loading is Loading.TWO_PASS
+        deferred = frozenset(plan.deferred if first_pass else ())
+        sent = tuple(n for n, column in enumerate(columns) if column.target not in deferred)
+        reals = tuple(n for n in sent if columns[n].storage is Storage.REAL)
+        most = limits.PARAMETERS // len(sent)
+        draft = cls(
+            name=str(plan.name),
+            kind=kind,
+            form=Pack.JSON if pack is Pack.AUTO else pack,
+            table=plan.stage if into_stage else plan.target,
+            columns=columns,
+            key=key,
+            deferred=deferred,
+            sent=sent,
+            real_cells=() if exact_floats else reals,
+            exact_floats=exact_floats,
+            rows_per_statement=1 if pack is Pack.ROWS else most,
+            json_sql="",
+            json_frame_bytes=0,
+        )
+        return draft._with_sql()
+
+    def _with_sql(self) -> Self:
+        sql = self.json_statement({})
+        if max(len(sql.encode()), len(self.values_statement(1).encode())) > limits.STATEMENT_BYTES:
+            raise RefusedError(
+                f"{self.name}: the statement that writes a row is longer than D1's "
+                f"{limits.STATEMENT_BYTES:,} bytes.",
+                hint="Shorten the column names with --rename.",
+            )
+        frame = len(Statement(sql, b"").encoded())
+        return replace(self, json_sql=sql, json_frame_bytes=frame)
+
+    def json_statement(self, bound: Mapping[int, str]) -> str:
+        """SQL whose rows are the JSON arrays in ?1, save that the cells of `bound` have their own SQL."""
+        cells = [bound.get(n) or self._stored(n, f"(s.v->>{n})") for n in range(len(self.columns))]
+        rows = f"WITH {_ROWS} AS MATERIALIZED (SELECT jsonb(value) AS v FROM json_each(?1))"
+        if self.kind is StepKind.EDGES:
+            return f"{rows} {self._update(cells)}"
+        return (
+            f"{rows} {self._insert()} SELECT {','.join(cells)} FROM {_ROWS} AS s WHERE true "
+            f"{self._on_conflict()}"
+        )
+
+    def values_statement(self, rows: int) -> str:
+        """SQL whose rows are bound one parameter a sent cell, row by row."""
+        width = len(self.sent)
+        if self.kind is StepKind.EDGES:
+            names = ",".join(f"c{n}" for n in range(width))
+            values = ",".join(
+                _tuple([f"?{row * width + n + 1}" for n in range(width)]) for row in range(rows)
+            )
+            cells = [self._stored(n, f"s.c{n}") for n in range(width)]
+            return f"WITH {_ROWS}({names}) AS (VALUES {values}) {self._update(cells)}"
+        parameter = {cell: place + 1 for place, cell in enumerate(self.sent)}
+        tuples = ",".join(
+            _tuple(
+                [
+                    self._stored(n, f"?{row * width + parameter.get(n, 0)}")
+                    for n in range(len(self.columns))
+                ]
+            )
+            for row in range(rows)
+        )
+        return f"{self._insert()} VALUES {tuples} {self._on_conflict()}"
+
+    def _stored(self, n: int, text: str) -> str:
+        """SQL for what column `n` stores, where `text` is the SQL of its cell."""
+        column = self.columns[n]
+        if column.target in self.deferred:
+            return _NULL
+        if column.wire is Wire.HEX:
+            return f"unhex({text})"
+        if column.storage is Storage.REAL and not self.exact_floats:
+            return exact_sql(text)
+        return text
+
+    def _insert(self) -> str:
+        names = ",".join(quote_identifier(column.target) for column in self.columns)
+        return f"INSERT INTO {quote_identifier(self.table)} AS o({names})"
+
+    def _on_conflict(self) -> str:
+        key = ",".join(map(quote_identifier, self.key))
+        changing = [column for column in self.columns if self._may_change(column)]
+        if not changing:
+            return f"ON CONFLICT({key}) DO NOTHING"
+        names = [quote_identifier(column.target) for column in changing]
+        assignments = ",".join(f"{name}=excluded.{name}" for name in names)
+        guard = _differs(changing, lambda n: f"excluded.{names[n]}")
+        return f"ON CONFLICT({key}) DO UPDATE SET {assignments} WHERE {guard}"
+
+    def _may_change(self, column: ColumnPlan) -> bool:
+        """Can a conflicting row differ in this column? In a key's, only where case is ignored."""
+        if column.target in self.deferred:
+            return False
+        return column.nocase or column.target not in self.key
+
+    def _update(self, cells: list[str]) -> str:
+        width = len(self.key)
+        changing, values = self.columns[width:], cells[width:]
+        assignments = ",".join(
+            f"{quote_identifier(column.target)}={value}"
+            for column, value in zip(changing, values, strict=True)
+        )
+        same = " AND ".join(
+            f"o.{quote_identifier(name)}={cell}"
+            for name, cell in zip(self.key, cells, strict=False)
+        )
+        guard = _differs(changing, lambda n: values[n])
+        return (
+            f"UPDATE {quote_identifier(self.table)} AS o SET {assignments} FROM {_ROWS} AS s "
+            f"WHERE {same} AND {guard}"
+        )
+
+
+def _differs(columns: list[ColumnPlan] | tuple[ColumnPlan, ...], new: Callable[[int], str]) -> str:
+    """SQL that is true where the target's row holds other values; one row value, not 99 deep ORs."""
+    old = [
+        f"o.{quote_identifier(column.target)}" + (" COLLATE BINARY" if column.nocase else "")
+        for column in columns
+    ]
+    return f"{_tuple(old)} IS NOT {_tuple([new(n) for n in range(len(columns))])}"
+
+
+def _tuple(cells: list[str]) -> str:
+    return f"({','.join(cells)})"
+
+
+def _rowid_column(plan: TablePlan) -> ColumnPlan:
+    """The rowid as a column, by a name that no column of the table hides."""
+    taken = {column.target.lower() for column in plan.columns}
+    taken |= {column.name.lower() for column in plan.table.columns if column.generated}
+    free = [alias for alias in _ROW_ALIASES if alias not in taken]
+    if not free:
+        raise RefusedError(
+            f"{plan.name} has no key, and its columns rowid, _rowid_ and oid hide SQLite's row number.",
+            hint="Add a primary key, or rename one of them with --rename.",
+        )
+    return ColumnPlan(
+        source="",
+        target=free[0],
+        storage=Storage.INTEGER,
+        wire=Wire.TEXT,
+        read_sql="",
+        type_name="bigint",
+        not_null=True,
+        exact_sql=True,
+        note="row number made from the physical position",
+    )

@@ -1,0 +1,323 @@
+"""What a run leaves in the target while it lasts: who owns the tables, and which keys have come.
+
+`_streamer_owner` fences: every start and resume takes the tables over with a higher epoch, and each
+batch takes its epoch from there into a NOT NULL column, so that a batch of an outdated epoch or of
+another run fails, and with it its whole request. `_streamer_ledger` remembers key intervals: enough to
+make a lost checkpoint anew, and to see that the target was restored to an earlier state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import orjson
+
+from streamer.model import Batch, Chunk, Key, Result, Statement, StepId, StepKind
+
+OWNER_TABLE = "_streamer_owner"
+LEDGER_TABLE = "_streamer_ledger"
+
+_CREATE_OWNER = (
+    'CREATE TABLE IF NOT EXISTS _streamer_owner("table" TEXT COLLATE NOCASE PRIMARY KEY NOT NULL, '
+    "run TEXT NOT NULL, epoch INTEGER NOT NULL, holder TEXT NOT NULL) WITHOUT ROWID"
+)
+_CREATE_LEDGER = (
+    'CREATE TABLE IF NOT EXISTS _streamer_ledger("table" TEXT COLLATE NOCASE NOT NULL, '
+    "run TEXT NOT NULL, step TEXT NOT NULL, first INTEGER NOT NULL, behind TEXT NOT NULL, "
+    "last TEXT NOT NULL, next INTEGER NOT NULL, rows INTEGER NOT NULL, epoch INTEGER NOT NULL, "
+    'PRIMARY KEY("table", run, step, first, behind, last)) WITHOUT ROWID'
+)
+_TAKE_OVER = (
+    'INSERT INTO _streamer_owner("table", run, epoch, holder) '
+    "SELECT c.value->>0, ?2, CASE WHEN o.run IS c.value->>1 AND o.epoch IS CAST(c.value->>2 AS INTEGER) "
+    "OR (o.run = ?2 AND o.epoch = ?3 AND o.holder = ?4) THEN ?3 END, ?4 "
+    'FROM json_each(?1) AS c LEFT JOIN _streamer_owner AS o ON o."table" = c.value->>0 WHERE true '
+    'ON CONFLICT("table") DO UPDATE SET run=excluded.run, epoch=excluded.epoch, '
+    "holder=excluded.holder WHERE (_streamer_owner.epoch, _streamer_owner.holder) "
+    "IS NOT (excluded.epoch, excluded.holder)"
+)
+_RECORD = (
+    'INSERT INTO _streamer_ledger AS o("table", step, first, behind, last, next, rows, run, epoch) '
+    "SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, ?2, "
+    '(SELECT epoch FROM _streamer_owner WHERE "table" = value->>0 AND run = ?2 AND epoch = ?3) '
+    'FROM json_each(?1) WHERE true ON CONFLICT("table", run, step, first, behind, last) '
+    "DO UPDATE SET next=excluded.next, rows=excluded.rows, epoch=excluded.epoch "
+    "WHERE (o.next, o.rows, o.epoch) IS NOT (excluded.next, excluded.rows, excluded.epoch)"
+)
+_READ_OWNERS = 'SELECT "table", run, CAST(epoch AS TEXT), holder FROM _streamer_owner'
+_READ_LEDGER = (
+    'SELECT "table", step, first, behind, last, next, rows FROM _streamer_ledger WHERE run = ?1 '
+    'AND "table" = ?2 AND step = ?3 ORDER BY first, behind, last'
+)
+_REFUSE_IF_USED = (
+    'INSERT INTO _streamer_owner("table", run, epoch, holder) '
+    "SELECT '', '', NULL, '' FROM _streamer_owner LIMIT 1"
+)
+_BEGINNING = ""
+_NAME_BYTES = 640  # a table's name of 63 bytes, escaped three times over, and the numbers
+
+LEDGER_FRAME_BYTES = len(Statement.of(_RECORD, "[]", "0" * 40, "0" * 20).encoded()) + 1
+"""What the ledger statement of a batch takes in a request's body, its entries left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who may write a table: a run, and which of its starts (`epoch` from 1, `holder` names it)."""
+
+    table: str
+    run: str
+    epoch: int
+    holder: str
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerStep:
+    """What the ledger calls a step: the target's table and the kind of step.
+
+    `keys_hidden`: the keys must not be written there, since the run masks or hides them.
+    """
+
+    table: str
+    kind: StepKind
+    keys_hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Rows of a step that arrived, in the chunks numbered [first, next).
+
+    They lie behind the key `after` (None: from the beginning) up to and with `last` (None: the entry
+    claims no keys).
+    """
+
+    table: str
+    kind: StepKind
+    first: int
+    next: int
+    after: Key | None
+    last: Key | None
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a step's entries reach without a gap: up to the key `last` (None: nothing).
+
+    `rows` counts the rows up to there; no chunk has had `next_number` or a higher one.
+    """
+
+    last: Key | None
+    rows: int
+    next_number: int
+
+
+def create_ledger() -> tuple[Statement, ...]:
+    """Make both tables where they aren't there."""
+    return Statement(_CREATE_OWNER), Statement(_CREATE_LEDGER)
+
+
+def read_owners() -> Statement:
+    """All owner rows; `owners_of` reads the answer."""
+    return Statement(_READ_OWNERS)
+
+
+def owners_of(result: Result) -> tuple[Owner, ...]:
+    """The answer to `read_owners`."""
+    return tuple(
+        Owner(str(table), str(run), int(str(epoch)), str(holder))
+        for table, run, epoch, holder in result.rows
+    )
+
+
+def next_epoch(seen: Iterable[Owner]) -> int:
+    """An epoch above all that were seen."""
+    return max((owner.epoch for owner in seen), default=0) + 1
+
+
+def take_over(
+    tables: Sequence[str], seen: Iterable[Owner], *, run: str, epoch: int, holder: str
+) -> Statement:
+    """Make `run` the owner of all `tables`, or of none.
+
+    Where an owner row isn't as it was `seen` (missing: nobody owned the table), the request fails and
+    names `_streamer_owner`. `holder` is a name that no other start ever had: it lets the request be
+    sent again after an answer was lost, while of two that saw the same owner only one wins.
+    """
+    by_table = {_folded(owner.table): owner for owner in seen}
+    owners = [by_table.get(_folded(table)) for table in tables]
+    claims = [
+        [table, owner.run, str(owner.epoch)] if owner else [table, None, None]
+        for table, owner in zip(tables, owners, strict=True)
+    ]
+    return Statement.of(_TAKE_OVER, orjson.dumps(claims).decode(), run, str(epoch), holder)
+
+
+def record_batch(
+    batch: Batch, steps: Mapping[StepId, LedgerStep], *, run: str, epoch: int
+) -> Statement:
+    """The statement that belongs into every batch's request: it notes what came.
+
+    It fails the whole request, naming `_streamer_ledger`, where one of the tables has another owner
+    or a newer epoch.
+    """
+    rows = [
+        [
+            entry.table,
+            entry.kind.value,
+            str(entry.first),
+            _key_text(entry.after),
+            _key_text(entry.last),
+            str(entry.next),
+            str(entry.rows),
+        ]
+        for entry in entries_for(batch, steps)
+    ]
+    return Statement.of(_RECORD, orjson.dumps(rows).decode(), run, str(epoch))
+
+
+def entries_for(batch: Batch, steps: Mapping[StepId, LedgerStep]) -> list[Entry]:
+    """One entry for each contiguous run of a step's chunks in a batch."""
+    open_entries: dict[StepId, Entry] = {}
+    closed: list[Entry] = []
+    for chunk in batch.chunks:
+        entry = _entry(chunk, steps[chunk.step])
+        before = open_entries.get(chunk.step)
+        if before and _joins(before, entry):
+            entry = replace(before, next=entry.next, last=entry.last, rows=before.rows + entry.rows)
+        elif before:
+            closed.append(before)
+        open_entries[chunk.step] = entry
+    return [*closed, *open_entries.values()]
+
+
+def entry_bytes(chunk: Chunk) -> int:
+    """At most what a chunk adds to the ledger statement in a request's body."""
+    keys = orjson.dumps([_key_text(chunk.after), _key_text(chunk.last)])
+    return _NAME_BYTES + len(orjson.dumps(keys.decode()))
+
+
+def read_ledger(run: str, table: str, kind: StepKind) -> Statement:
+    """A run's entries of one step of a table; `entries_of` reads the answer."""
+    return Statement.of(_READ_LEDGER, run, table, kind.value)
+
+
+def entries_of(result: Result) -> tuple[Entry, ...]:
+    """The answer to `read_ledger`."""
+    return tuple(
+        Entry(
+            table=str(table),
+            kind=StepKind(str(kind)),
+            first=_whole(first),
+            next=_whole(following),
+            after=_key(str(after)),
+            last=_key(str(last)),
+            rows=_whole(rows),
+        )
+        for table, kind, first, after, last, following, rows in result.rows
+    )
+
+
+def reach(entries: Sequence[Entry]) -> Reach:
+    """Join the key intervals of one step's entries end to end, from the table's beginning on.
+
+    By keys alone: numbers start over at other boundaries after a resume. Where intervals overlap and
+    chains end apart, the chain with the most rows reaches farthest.
+    """
+    claims = [entry for entry in entries if entry.last is not None and entry.last != entry.after]
+    rows_at: dict[Key | None, int] = {None: 0}
+    moved = True
+    while moved:
+        moved = False
+        for entry in claims:
+            rows = rows_at.get(entry.after, -1)
+            if rows >= 0 and rows + entry.rows > rows_at.get(entry.last, -1):
+                rows_at[entry.last] = rows + entry.rows
+                moved = True
+    farthest = max(rows_at, key=rows_at.__getitem__)
+    numbers = max((entry.next for entry in entries), default=0)
+    return Reach(farthest, rows_at[farthest], numbers)
+
+
+def reaches(entries: Sequence[Entry], key: Key | None) -> bool:
+    """Whether the entries of one step cover everything from the beginning up to `key`."""
+    by_start: dict[Key | None, set[Key | None]] = {}
+    for entry in entries:
+        by_start.setdefault(entry.after, set()).add(entry.last)
+    seen: set[Key | None] = set()
+    waiting: list[Key | None] = [None]
+    while waiting:
+        at = waiting.pop()
+        if at == key:
+            return True
+        if at not in seen:
+            seen.add(at)
+            waiting += [end for end in by_start.get(at, ()) if end is not None]
+    return False
+
+
+def release(tables: Sequence[str], run: str) -> tuple[Statement, ...]:
+    """Forget a finished run: its ledger, and its ownership of `tables`. Can be sent again."""
+    names = orjson.dumps(tables).decode()
+    return (
+        *create_ledger(),
+        Statement.of("DELETE FROM _streamer_ledger WHERE run = ?1", run),
+        Statement.of(
+            'DELETE FROM _streamer_owner WHERE run = ?2 AND "table" IN (SELECT value FROM json_each(?1))',
+            names,
+            run,
+        ),
+    )
+
+
+def drop_unused() -> tuple[Statement, ...]:
+    """Drop both tables, to be sent as one request; it can be sent again.
+
+    While a run owns anything it fails, naming `_streamer_owner`, and they stay.
+    """
+    return (
+        *create_ledger(),
+        Statement(_REFUSE_IF_USED),
+        Statement(f"DROP TABLE {LEDGER_TABLE}"),
+        Statement(f"DROP TABLE {OWNER_TABLE}"),
+    )
+
+
+def _folded(name: str) -> str:
+    """A table's name as SQLite compares it: without case, in ASCII only."""
+    return name.encode().lower().decode()
+
+
+def _entry(chunk: Chunk, step: LedgerStep) -> Entry:
+    shown = chunk.claims and not step.keys_hidden
+    return Entry(
+        table=step.table,
+        kind=step.kind,
+        first=chunk.number,
+        next=chunk.number + 1,
+        after=chunk.after if shown else None,
+        last=chunk.last if shown else None,
+        rows=chunk.rows,
+    )
+
+
+def _joins(before: Entry, entry: Entry) -> bool:
+    """Whether `entry` goes on where `before` ends, both claiming keys or neither."""
+    if entry.first != before.next:
+        return False
+    if entry.last is None or before.last is None:
+        return entry.last == before.last
+    return entry.after == before.last
+
+
+def _key_text(key: Key | None) -> str:
+    return _BEGINNING if key is None else orjson.dumps(key).decode()
+
+
+def _key(text: str) -> Key | None:
+    return None if text == _BEGINNING else tuple(orjson.loads(text))
+
+
+def _whole(number: object) -> int:
+    """A count as the API's JSON gives it, perhaps as 3.0."""
+    return int(float(str(number)))

@@ -1,0 +1,189 @@
+"""Pages become chunks: whole pages where they fit, else as few and even parts as the limits allow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from operator import itemgetter
+
+import orjson
+
+from streamer import limits
+from streamer.errors import BadRowsError
+from streamer.model import Chunk, Key, Pack, Page, Statement, StepId
+from streamer.pack.cells import page_cells
+from streamer.pack.fat import fat_statement
+from streamer.pack.layout import PARAMETER_BYTES, Layout
+
+MOST_PAGE_ROWS = 20_000
+_MOST_GROWTH = 4
+_MARGIN = 0.92  # of the target: rows vary, and a page that is too big is packed twice
+_ESCAPED = 1.15  # a typical parameter's growth when it is written into the request body
+
+
+def pack_page(
+    layout: Layout,
+    page: Page,
+    *,
+    step: StepId,
+    number: int,
+    after: Key | None,
+    max_statements: int = limits.BATCH_STATEMENTS - 1,
+    chunk_bytes: int = limits.CHUNK_BYTES,
+) -> list[Chunk]:
+    """All rows of a page as chunks numbered from `number`, the first behind the key `after`.
+
+    A chunk takes at most `chunk_bytes` of a request's body, unless it is a single row, and at most
+    `max_statements` statements.
+
+    Raises:
+        BadRowsError: a row can't be stored; `oversized_rows` says which ones are too long.
+    """
+    end = len(page.records)
+    try:
+        if layout.form is Pack.JSON:
+            parts = list(_json_parts(layout, page, 0, end, chunk_bytes))
+        else:
+            parts = list(_values_parts(layout, page, max_statements, chunk_bytes))
+    except orjson.JSONEncodeError:
+        raise BadRowsError(
+            f"{layout.name}: a text behind key {', '.join(after or ())} isn't valid Unicode.",
+            hint="Mend the transform that made it.",
+        ) from None
+    chunks: list[Chunk] = []
+    for offset, part in enumerate(parts):
+        last = page.key_of(part.end - 1)
+        chunks.append(
+            Chunk(
+                step=step,
+                number=number + offset,
+                rows=part.end - part.start,
+                after=after,
+                last=last,
+                statements=part.statements,
+                bytes=part.bytes,
+                snapshot=page.snapshot,
+            )
+        )
+        after = last
+    return chunks
+
+
+def next_page_rows(rows: int, packed_bytes: int, target_bytes: int, current: int) -> int:
+    """How many rows the next page should have for a chunk of `target_bytes`.
+
+    `rows` took `packed_bytes` in the page before; `current` is what was asked for. Grows at most fourfold.
+    """
+    if rows < 1 or packed_bytes < 1:
+        return current
+    ideal = int(target_bytes * _MARGIN * rows / packed_bytes)
+    return max(1, min(ideal, current * _MOST_GROWTH, MOST_PAGE_ROWS))
+
+
+def statement_bytes(statement: Statement) -> int:
+    """What a statement takes in a request's body, the comma after it included."""
+    return len(statement.encoded()) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Rows [start, end) of a page, packed."""
+
+    start: int
+    end: int
+    statements: tuple[Statement, ...]
+    bytes: int
+
+
+def _json_parts(
+    layout: Layout, page: Page, start: int, end: int, chunk_bytes: int
+) -> Iterator[_Part]:
+    """One statement a part. A part that is too big is cut evenly into as many as its bytes need."""
+    text, size = _json_rows(layout, page, start, end)
+    alone = end - start == 1
+    if size <= PARAMETER_BYTES and (alone or size <= chunk_bytes):
+        params = orjson.dumps([text])
+        body = layout.json_frame_bytes + len(params) + 1
+        if alone or body <= chunk_bytes:
+            yield _Part(start, end, (Statement(layout.json_sql, params),), body)
+            return
+    if alone:
+        yield _fat_part(layout, page, start)
+        return
+    parts = int(size * _ESCAPED / min(chunk_bytes, PARAMETER_BYTES)) + 1
+    for low, high in _evenly(start, end, max(2, parts)):
+        yield from _json_parts(layout, page, low, high, chunk_bytes)
+
+
+def _json_rows(layout: Layout, page: Page, start: int, end: int) -> tuple[str, int]:
+    """Rows as the text of a JSON array of arrays, and its length in UTF-8 bytes."""
+    if page.json_rows and not layout.real_cells:
+        text = "[" + ",".join(map(itemgetter(0), page.records[start:end])) + "]"
+        return text, len(text) if text.isascii() else len(text.encode())
+    rows = orjson.dumps(page_cells(layout, page, start, end))
+    return rows.decode(), len(rows)
+
+
+def _fat_part(layout: Layout, page: Page, index: int) -> _Part:
+    cells = page_cells(layout, page, index, index + 1)[0]
+    statement = fat_statement(layout, cells, page.key_of(index))
+    return _Part(index, index + 1, (statement,), statement_bytes(statement))
+
+
+def _values_parts(
+    layout: Layout, page: Page, max_statements: int, chunk_bytes: int
+) -> Iterator[_Part]:
+    """As many statements a part as fit; a row too long for it is a part of its own."""
+    open_part: _Part | None = None
+    for start, end, statement in _values_statements(layout, page, chunk_bytes):
+        if statement is None:
+            if open_part:
+                yield open_part
+            yield _fat_part(layout, page, start)
+            open_part = None
+            continue
+        size = statement_bytes(statement)
+        if open_part and (
+            open_part.bytes + size > chunk_bytes or len(open_part.statements) >= max_statements
+        ):
+            yield open_part
+            open_part = None
+        if open_part is None:
+            open_part = _Part(start, end, (statement,), size)
+        else:
+            statements = (*open_part.statements, statement)
+            open_part = _Part(open_part.start, end, statements, open_part.bytes + size)
+    if open_part:
+        yield open_part
+
+
+def _values_statements(
+    layout: Layout, page: Page, chunk_bytes: int
+) -> Iterator[tuple[int, int, Statement | None]]:
+    """Ranges of rows, each with its statement, or with None: a single row that needs another form."""
+    rows = page_cells(layout, page, 0, len(page.records))
+    full = layout.values_statement(layout.rows_per_statement)
+    waiting = _groups(0, len(rows), layout.rows_per_statement)
+    while waiting:
+        start, end = waiting.pop()
+        params = orjson.dumps([row[n] for row in rows[start:end] for n in layout.sent])
+        if len(params) <= min(chunk_bytes, PARAMETER_BYTES) or end - start == 1:
+            whole = end - start == layout.rows_per_statement
+            sql = full if whole else layout.values_statement(end - start)
+            fits = len(params) <= PARAMETER_BYTES
+            yield start, end, Statement(sql, params) if fits else None
+        else:
+            waiting += reversed(_evenly(start, end, 2))
+
+
+def _groups(start: int, end: int, rows: int) -> list[tuple[int, int]]:
+    """Ranges of at most `rows` rows that cover [start, end), the first one last."""
+    return [(low, min(low + rows, end)) for low in range(start, end, rows)][::-1]
+
+
+def _evenly(start: int, end: int, parts: int) -> list[tuple[int, int]]:
+    """Cut [start, end) into at most `parts` ranges of nearly equal length, none empty."""
+    parts = min(parts, end - start)
+    edges = [start + (end - start) * n // parts for n in range(parts + 1)]
+    return list(pairwise(edges))

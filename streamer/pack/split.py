@@ -1,0 +1,82 @@
+"""Smaller pieces of what D1 wouldn't take at once: a batch by chunks, a chunk by statements or rows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import accumulate
+
+import orjson
+
+from streamer.model import Batch, Chunk, Statement
+from streamer.pack.layout import Layout
+from streamer.pack.packer import statement_bytes
+
+
+def halve(batch: Batch) -> tuple[Batch, Batch] | None:
+    """Two batches of about half the bytes each, chunks in order; None where there is one chunk.
+
+    They may be sent in any order.
+    """
+    if len(batch.chunks) < 2:
+        return None
+    ends = list(accumulate(chunk.bytes for chunk in batch.chunks[:-1]))
+    cut = 1 + min(range(len(ends)), key=lambda n: abs(ends[n] - batch.bytes / 2))
+    return Batch(batch.chunks[:cut]), Batch(batch.chunks[cut:])
+
+
+def halve_chunk(layout: Layout, chunk: Chunk) -> tuple[Chunk, Chunk] | None:
+    """Two parts of a chunk, of the same number; None where it is a single row.
+
+    The second may be sent only after the first was acknowledged: the keys between them aren't known,
+    so that the second claims the whole interval in the ledger and the first nothing. The chunk is
+    acknowledged when both are.
+    """
+    if chunk.rows == 1:
+        return None
+    if len(chunk.statements) == 1:
+        one, two, first_rows = _halve_statement(layout, chunk.statements[0])
+        first, second = (one,), (two,)
+    else:
+        middle = len(chunk.statements) // 2
+        first, second = chunk.statements[:middle], chunk.statements[middle:]
+        first_rows = sum(len(_bound_rows(layout, statement)) for statement in first)
+    return (
+        _part(chunk, first, rows=first_rows, claims=False),
+        _part(chunk, second, rows=chunk.rows - first_rows, claims=chunk.claims),
+    )
+
+
+def _part(chunk: Chunk, statements: tuple[Statement, ...], *, rows: int, claims: bool) -> Chunk:
+    size = sum(map(statement_bytes, statements))
+    return replace(chunk, statements=statements, rows=rows, bytes=size, claims=claims)
+
+
+def _halve_statement(layout: Layout, statement: Statement) -> tuple[Statement, Statement, int]:
+    """A statement of several rows as two, and how many rows the first one has."""
+    if statement.sql == layout.json_sql:
+        # Numbers that the server printed keep their digits, as text: the column converts it.
+        text: str = orjson.loads(statement.params)[0]
+        rows: list[object] = json.loads(text, parse_int=str, parse_float=str)
+        middle = len(rows) // 2
+        halves = [
+            Statement.of(statement.sql, orjson.dumps(half).decode())
+            for half in (rows[:middle], rows[middle:])
+        ]
+        return halves[0], halves[1], middle
+    bound = _bound_rows(layout, statement)
+    middle = len(bound) // 2
+    one, two = (
+        Statement(
+            layout.values_statement(len(half)), orjson.dumps([c for row in half for c in row])
+        )
+        for half in (bound[:middle], bound[middle:])
+    )
+    return one, two, middle
+
+
+def _bound_rows(layout: Layout, statement: Statement) -> list[list[str | None]]:
+    """The rows of a VALUES statement."""
+    cells: list[str | None] = orjson.loads(statement.params)
+    width = len(layout.sent)
+    return [cells[at : at + width] for at in range(0, len(cells), width)]
