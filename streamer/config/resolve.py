@@ -142,10 +142,10 @@ def resolve(
     if (toml := options.get("config")) is not None:
         found.append(layers.from_toml(Path(str(toml)), problems))
     look = Lookup(found, problems)
+    output = _output(look)
+    selection, pacing, run = _job(look) if job else (Selection(), PacingSettings(), RunSettings())
     source_settings = resolve_source(look, environ) if source else None
     target_settings = _target(look) if target else None
-    selection, pacing, run = _job(look) if job else (Selection(), PacingSettings(), RunSettings())
-    output = _output(look)
     if problems:
         raise SettingsError(problems)
     secrets = [*(source_settings.secrets if source_settings else ())]

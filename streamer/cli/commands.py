@@ -1,0 +1,82 @@
+"""Which commands there are, what each does and needs; each one's code is loaded when it is used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from streamer.cli.options import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: its module in `streamer.cli`, and the settings that must be there for it.
+
+    `interrupted` is the exit code after an interrupt from the keyboard.
+    """
+
+    name: str
+    summary: str
+    options: Options
+    source: bool = False
+    target: bool = False
+    job: bool = True
+    interrupted: int = 130
+
+    @property
+    def module(self) -> str:
+        """The module with its `add_parser` and `run`."""
+        return "streamer.cli." + self.name.replace("-", "_")
+
+
+COMMANDS = {
+    command.name: command
+    for command in (
+        Command("demo", "see it all on this machine, nothing to set up", Options.NONE, job=False),
+        Command(
+            "doctor",
+            "check both ends: what works, what doesn't, what to do",
+            Options.SETTINGS,
+            source=True,
+            target=True,
+        ),
+        Command(
+            "plan",
+            "show what a run would do and cost; touches nothing",
+            Options.SETTINGS | Options.SELECTION | Options.SHAPE,
+            source=True,
+        ),
+        Command(
+            "schema",
+            "print the tables and indexes for D1 as SQL",
+            Options.SETTINGS | Options.SELECTION | Options.SHAPE,
+            source=True,
+        ),
+        Command(
+            "run",
+            "move the tables; can be killed and resumed",
+            Options.SETTINGS | Options.SELECTION | Options.SHAPE | Options.MOVE,
+            source=True,
+            target=True,
+            interrupted=75,
+        ),
+        Command(
+            "status",
+            "show a run's progress, from its checkpoint alone",
+            Options.SETTINGS | Options.CHECKPOINT,
+        ),
+        Command("serve-d1", "serve a local D1 to try things with", Options.NONE, job=False),
+    )
+}
+
+EPILOG = """\
+a first run:
+  export POSTGRES_DSN=postgresql://me:secret@db.example.com/shop
+  export CLOUDFLARE_API_TOKEN=... CLOUDFLARE_ACCOUNT_ID=... D1_DATABASE_ID=shop
+  streamer doctor
+  streamer plan
+  streamer run
+
+`streamer COMMAND --help` tells more about each, with examples.
+Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 done but something was left out,
+75 stopped and can be resumed.
+"""

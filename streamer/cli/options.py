@@ -1,0 +1,102 @@
+"""The options that commands share. Their values are read and checked by `streamer.config`."""
+
+from __future__ import annotations
+
+from enum import Flag, auto
+from typing import Any
+
+from streamer.cli.parser import Parser
+
+
+class Options(Flag):
+    """Groups of options that a command takes, besides those of output that all take."""
+
+    NONE = 0
+    SETTINGS = auto()
+    SELECTION = auto()
+    SHAPE = auto()
+    CHECKPOINT = auto()
+    MOVE = auto()
+
+
+def add_options(parser: Parser, groups: Options) -> None:
+    """Add the options of `groups`, except those that the command has added itself."""
+    if groups & Options.SELECTION:
+        _selection(parser)
+    if groups & Options.SHAPE:
+        _shape(parser)
+    if groups & (Options.MOVE | Options.CHECKPOINT):
+        _add(
+            parser,
+            "where the run's state is kept (default streamer.checkpoint.db)",
+            "--checkpoint",
+            metavar="FILE",
+        )
+    if groups & Options.MOVE:
+        _move(parser)
+    if groups & Options.SETTINGS:
+        _settings(parser)
+    _output(parser, progress=bool(groups & Options.MOVE))
+
+
+def _add(parser: Parser, text: str, *names: str, **kwargs: Any) -> None:
+    free = [name for name in names if not parser.knows(name)]
+    if any(name.startswith("--") for name in free):
+        parser.add_argument(*free, help=text, **kwargs)
+
+
+def _settings(parser: Parser) -> None:
+    _add(parser, "settings in TOML, without secrets", "--config", metavar="FILE")
+    _add(parser, "settings as KEY=VALUE lines, secrets too", "--env-file", metavar="FILE")
+
+
+def _selection(parser: Parser) -> None:
+    many: dict[str, Any] = {"action": "append", "metavar": "GLOB"}
+    _add(parser, "only these tables: users, 'sales_*', audit.log (repeatable)", "--table", **many)
+    _add(parser, "not these tables (repeatable)", "--exclude", **many)
+    _add(parser, "schemas to look in (default public; repeatable; '*' is all)", "--schema", **many)
+
+
+def _shape(parser: Parser) -> None:
+    for name, metavar, text in (
+        ("--batch-size", "N", "statements with rows in a request, 1 to 100 (default 100)"),
+        ("--batch-bytes", "N|auto", "bytes of a request, as 2000000, 2MB or 512KiB (default auto)"),
+        ("--pack", "HOW", "rows into statements: auto, json, values or rows (default auto)"),
+        ("--pushdown", "HOW", "what PostgreSQL prints: auto, text or json (default auto)"),
+        ("--rate-limit", "N/SECONDS", "requests sent at most, or none (default 1080/300)"),
+        ("--indexes", "WHEN", "build indexes auto, before or after the rows (default auto)"),
+        ("--consistency", "HOW", "snapshot: one moment of the source (default); rolling: kinder"),
+    ):
+        _add(parser, text, name, metavar=metavar)
+    _add(
+        parser,
+        "move the rest where something can't be moved (exit code 3)",
+        "--skip-refused",
+        action="store_true",
+    )
+
+
+def _move(parser: Parser) -> None:
+    for name, metavar, text in (
+        ("--concurrency", "N|auto", "requests in flight (default auto: finds the best)"),
+        ("--if-exists", "WHAT", "where a table holds rows: fail (default), upsert or replace"),
+        ("--give-up-after", "TIME", "stop after so long without progress: 90s, 30m, 6h (default)"),
+        ("--report", "FILE", "where to write the report (default run_report.json)"),
+    ):
+        _add(parser, text, name, metavar=metavar)
+    for name, text in (
+        ("--no-schema", "create no tables: they must be there as planned"),
+        ("--resume", "go on with the checkpoint's run, or start one where there is none"),
+        ("--restart", "forget the checkpoint's run and start over"),
+        ("--dry-run", "show the plan and touch nothing; needs no Cloudflare settings"),
+    ):
+        _add(parser, text, name, action="store_true")
+
+
+def _output(parser: Parser, *, progress: bool) -> None:
+    if progress:
+        _add(parser, "auto (bars on a terminal), plain or none", "--progress", metavar="HOW")
+    _add(parser, "log lines as text (default) or json", "--log-format", metavar="FORMAT")
+    _add(parser, "write the log to a file too", "--log-file", metavar="FILE")
+    _add(parser, "say more (-vv: even more)", "-v", "--verbose", action="count")
+    _add(parser, "say only what went wrong", "-q", "--quiet", action="store_true")

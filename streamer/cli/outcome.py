@@ -1,0 +1,106 @@
+"""What ended a command → its exit code and what the user is told: what, where, and what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+from streamer.errors import ExitCode, SettingsError, StreamerError
+
+PIPE_CLOSED = 141  # what a shell reports for a process that SIGPIPE ended
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A command's exit code, and the lines for stderr (none: there is nothing to say)."""
+
+    code: int
+    lines: tuple[str, ...] = ()
+
+
+def debugging() -> bool:
+    """True where the user wants tracebacks (`STREAMER_DEBUG=1`)."""
+    return os.environ.get("STREAMER_DEBUG", "") not in {"", "0"}
+
+
+def explain(error: BaseException, *, interrupted: int) -> Outcome:
+    """What to tell about `error`; `interrupted` is the exit code for a keyboard interrupt."""
+    leaves = [leaf for leaf in _leaves(error) if not isinstance(leaf, asyncio.CancelledError)]
+    known = [leaf for leaf in leaves if isinstance(leaf, StreamerError)]
+    if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
+        advice = "; go on with --resume" if interrupted == ExitCode.RESUMABLE else ""
+        return Outcome(interrupted, (f"streamer: interrupted{advice}",))
+    if len(leaves) == 1 and isinstance(leaves[0], SystemExit):
+        return Outcome(leaves[0].code if isinstance(leaves[0].code, int) else ExitCode.FAILED)
+    if leaves and all(isinstance(leaf, BrokenPipeError) for leaf in leaves):
+        return Outcome(PIPE_CLOSED)
+    if leaves and len(known) == len(leaves):
+        # What needs the user outweighs what another try may mend.
+        return _told(min(known, key=lambda leaf: leaf.exit_code))
+    return _internal(error, next((leaf for leaf in leaves if leaf not in known), error))
+
+
+def flush_stdout() -> None:
+    """Hand on all results, so that a reader that went away is noticed here.
+
+    Raises: BrokenPipeError; StreamerError where they can't be written.
+    """
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] (closed by the shell: >&-)
+        return
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _detach_stdout()
+        raise
+    except (OSError, ValueError) as error:
+        _detach_stdout()
+        why = (error.strerror if isinstance(error, OSError) else None) or "closed"
+        raise StreamerError(
+            f"the results can't be written to stdout ({why})", hint="Mend that, and try again"
+        ) from None
+
+
+def _told(error: StreamerError) -> Outcome:
+    if isinstance(error, SettingsError):
+        return Outcome(error.exit_code, tuple(f"streamer: {line}" for line in error.problems))
+    advice = (f"  what to do: {error.hint}",) if error.hint else ()
+    return Outcome(error.exit_code, (f"streamer: {error.what}", *advice))
+
+
+def _internal(error: BaseException, leaf: BaseException) -> Outcome:
+    """A fault of ours: its type only, since its text may hold rows or secrets."""
+    first = (
+        f"streamer: internal error ({type(leaf).__name__}): this is a fault of streamer,"
+        " please report it"
+    )
+    if debugging():
+        text = "".join(traceback.format_exception(error))
+        return Outcome(ExitCode.FAILED, (first, *text.splitlines()))
+    return Outcome(
+        ExitCode.FAILED,
+        (first, "  what to do: try again with STREAMER_DEBUG=1, and report what it prints"),
+    )
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        for inner in group.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _detach_stdout() -> None:
+    """Let the interpreter's own flush at exit go nowhere instead of complaining."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError):
+        return
