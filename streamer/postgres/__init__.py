@@ -1,0 +1,1 @@
+"""Reads PostgreSQL; the only package that imports asyncpg."""

@@ -1,0 +1,102 @@
+"""Column types with everything below them: elements of arrays, bases of domains, enum labels."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import asyncpg
+
+from streamer.model import Check, PgType, TypeKind
+from streamer.postgres import catalog_sql as sql
+from streamer.postgres.connect import Session
+
+_KINDS = {
+    "b": TypeKind.BASE,
+    "c": TypeKind.COMPOSITE,
+    "d": TypeKind.DOMAIN,
+    "e": TypeKind.ENUM,
+    "p": TypeKind.PSEUDO,
+    "r": TypeKind.RANGE,
+    "m": TypeKind.MULTIRANGE,
+}
+
+Modified = tuple[int, int]
+"""A type and its modifier (typmod), as a column or a domain uses it."""
+
+
+async def read_types(
+    session: Session, schemas: list[str] | None, columns: Sequence[asyncpg.Record]
+) -> Mapping[Modified, PgType]:
+    """The type of every column, keyed by its `type` and `modifier`."""
+    rows = {row["oid"]: row for row in await session.fetch(sql.TYPES, schemas)}
+    wanted = {(column["type"], column["modifier"]) for column in columns}
+    chains = _with_inner(wanted, rows)
+    formatted = await session.fetch(
+        sql.FORMATTED, [oid for oid, _ in chains], [modifier for _, modifier in chains]
+    )
+    checks = await _domain_checks(session, rows.values())
+    names = {(row["type"], row["modifier"]): str(row["formatted"]) for row in formatted}
+    found: dict[Modified, PgType] = {}
+    for modified in wanted:
+        _build(modified, rows, names, checks, found)
+    return found
+
+
+async def _domain_checks(
+    session: Session, types: Iterable[asyncpg.Record]
+) -> Mapping[int, list[Check]]:
+    domains = [row["oid"] for row in types if row["type"] == "d"]
+    found: dict[int, list[Check]] = defaultdict(list)
+    for row in await session.fetch(sql.DOMAIN_CHECKS, domains):
+        found[row["type"]].append(Check(row["name"], row["definition"], row["validated"]))
+    return found
+
+
+def _inner(modified: Modified, rows: Mapping[int, asyncpg.Record]) -> Modified | None:
+    """What is directly below: a domain brings its own modifier, an array hands its on."""
+    oid, modifier = modified
+    row = rows[oid]
+    if not row["inner"]:
+        return None
+    return row["inner"], row["base_modifier"] if row["type"] == "d" else modifier
+
+
+def _with_inner(wanted: set[Modified], rows: Mapping[int, asyncpg.Record]) -> list[Modified]:
+    found: set[Modified] = set()
+    for modified in wanted:
+        below: Modified | None = modified
+        while below is not None and below not in found:
+            found.add(below)
+            below = _inner(below, rows)
+    return sorted(found)
+
+
+def _build(
+    modified: Modified,
+    rows: Mapping[int, asyncpg.Record],
+    names: Mapping[Modified, str],
+    checks: Mapping[int, list[Check]],
+    found: dict[Modified, PgType],
+) -> PgType:
+    if modified in found:
+        return found[modified]
+    row = rows[modified[0]]
+    below = _inner(modified, rows)
+    is_array = below is not None and row["type"] != "d"
+    found[modified] = PgType(
+        oid=modified[0],
+        schema=row["schema"],
+        name=row["name"],
+        formatted=names[modified],
+        kind=TypeKind.ARRAY if is_array else _KINDS[row["type"]],
+        modifier=modified[1],
+        inner=_build(below, rows, names, checks, found) if below is not None else None,
+        labels=tuple(row["labels"]),
+        output=row["output"],
+        extension=row["extension"],
+        not_null=row["not_null"],
+        default=row["default"],
+        checks=tuple(checks.get(modified[0], ())),
+    )
+    return found[modified]

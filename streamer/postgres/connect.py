@@ -1,0 +1,176 @@
+"""Connections to PostgreSQL, and the transactions that everything is read in.
+
+Nothing is ever set for a session: behind a pooler in transaction mode it would be lost, or worse,
+stay with somebody else's. Every transaction begins with what it needs, in one round trip.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import asyncpg
+from asyncpg.connection import Connection
+
+from streamer.errors import SourceError, StreamerError
+from streamer.postgres import failures
+from streamer.postgres.address import Address, Protection, protection
+from streamer.postgres.failures import Place
+
+CONNECT_TIMEOUT_S = 10.0
+COMMAND_TIMEOUT_S = 300.0
+KEEPALIVE_IDLE_S = 30
+KEEPALIVE_INTERVAL_S = 10
+KEEPALIVE_PROBES = 3
+UNACKNOWLEDGED_MS = 60_000
+
+SETTINGS = {
+    # How values are printed: types.md.
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "iso_8601",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "xmlbinary": "base64",
+    "xmloption": "content",
+    "search_path": "pg_catalog",
+    # An error is better than rows that silently aren't there, or than a write.
+    "row_security": "off",
+    "default_transaction_read_only": "on",
+    # Waiting for a lock makes everybody else wait behind us.
+    "lock_timeout": "10s",
+    # Physical order is a table's order, always from its beginning.
+    "synchronize_seqscans": "off",
+    # Rows come in key order from the index: a sort would read the whole table for each window.
+    "enable_sort": "off",
+    "max_parallel_workers_per_gather": "0",
+    "jit": "off",
+}
+"""What each transaction sets for itself; names and values are ours and need no quoting."""
+
+Session: TypeAlias = "Connection[asyncpg.Record]"
+Tls = ssl.SSLContext | Literal["prefer", "allow"] | bool
+"""What asyncpg takes: a context, a mode that may do without TLS, or False for none."""
+
+
+if TYPE_CHECKING:
+    _Connection = Connection[asyncpg.Record]
+else:
+    _Connection = Connection  # generic in asyncpg's stubs only
+
+
+class KeptAlive(_Connection):
+    """A connection that notices a dead network: asyncpg itself sets no keepalive."""
+
+    def __init__(  # noqa: PLR0917  (asyncpg's own signature)
+        self,
+        protocol: Any,
+        transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        addr: Any,
+        config: Any,
+        params: Any,
+    ) -> None:
+        super().__init__(protocol, transport, loop, addr, config, params)
+        link = transport.get_extra_info("socket")
+        if link is not None and link.family != socket.AF_UNIX:
+            _keep_alive(link)
+
+
+def _keep_alive(link: socket.socket) -> None:
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    options = {
+        "TCP_KEEPIDLE": KEEPALIVE_IDLE_S,  # macOS calls it TCP_KEEPALIVE
+        "TCP_KEEPALIVE": KEEPALIVE_IDLE_S,
+        "TCP_KEEPINTVL": KEEPALIVE_INTERVAL_S,
+        "TCP_KEEPCNT": KEEPALIVE_PROBES,
+        "TCP_USER_TIMEOUT": UNACKNOWLEDGED_MS,
+    }
+    for name, value in options.items():
+        option = getattr(socket, name, None)
+        if option is not None:
+            link.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def beginning(snapshot: str | None = None) -> str:
+    """SQL that begins a read-only transaction, in an exported snapshot where one is given."""
+    begin = ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"]
+    if snapshot is not None:
+        begin.append(f"SET TRANSACTION SNAPSHOT {literal(snapshot)}")
+    begin += [f"SET LOCAL {name} = {literal(value)}" for name, value in SETTINGS.items()]
+    return "; ".join(begin)
+
+
+def literal(text: str) -> str:
+    """`text` as an SQL string (standard_conforming_strings is on by default since 9.1)."""
+    if "\\" in text or "\0" in text:
+        raise ValueError("only plain texts are written into SQL")
+    return "'" + text.replace("'", "''") + "'"
+
+
+class Connector:
+    """Opens connections to one source; tells `warn` once what TLS leaves open."""
+
+    def __init__(self, address: Address, warn: Callable[[str], None]) -> None:
+        self.address = address
+        home = Path.home() if address.sslrootcert is None else None
+        self._protection = protection(address, home)
+        self._tls: Tls = _tls(self._protection, address)
+        if self._protection.warning:
+            warn(self._protection.warning)
+
+    def place(self, doing: str = "") -> Place:
+        """Where we are, for error messages."""
+        return Place(
+            self.address.where, self.address.database or "", self.address.user or "", doing
+        )
+
+    def explain(self, error: BaseException, doing: str = "") -> StreamerError:
+        """The user's version of a foreign error; raise it `from None`."""
+        return failures.explain(error, self.place(doing))
+
+    async def connect(self) -> Session:
+        """A new connection.
+
+        Raises:
+            Any of failures.FOREIGN.
+        """
+        at = self.address
+        return await asyncpg.connect(
+            host=list(at.hosts) or None,
+            port=list(at.ports) if at.hosts else at.ports[0],
+            user=at.user,
+            password=at.password.reveal() if at.password is not None else None,
+            database=at.database,
+            ssl=self._tls,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=COMMAND_TIMEOUT_S,
+            statement_cache_size=0,
+            server_settings={"application_name": "streamer"},
+            connection_class=KeptAlive,
+        )
+
+
+def _tls(wanted: Protection, address: Address) -> Tls:
+    if wanted.mode == "disable":
+        return False
+    if wanted.mode == "prefer" or wanted.mode == "allow":  # noqa: PLR1714  (narrows the type)
+        return wanted.mode
+    try:
+        context = ssl.create_default_context(cafile=wanted.root)
+        if address.sslcert:
+            context.load_cert_chain(address.sslcert, address.sslkey)
+    except (OSError, ssl.SSLError) as error:
+        raise SourceError(
+            f"The certificates for PostgreSQL can't be loaded ({type(error).__name__}).",
+            hint="Check the files that sslrootcert, sslcert and sslkey name.",
+        ) from None
+    if wanted.mode in ("require", "verify-ca"):
+        context.check_hostname = False
+    if wanted.mode == "require":
+        context.verify_mode = ssl.CERT_NONE
+    return context
