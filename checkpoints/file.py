@@ -134,7 +134,7 @@ def is_absent(path: Path) -> bool:
 
 
 def refuse_others(path: Path) -> None:
-    """Refuse what isn't a checkpoint by its kind and header, and close it to other users.
+    """Refuse what isn't a checkpoint by its kind and header.
 
     Call it with the lock held. (Never while this process has the database open: closing any
     descriptor of a file drops all POSIX locks that the process has on it.)
@@ -148,13 +148,9 @@ def refuse_others(path: Path) -> None:
                 raise Foreign(path, f"{path.name}{end} is a symbolic link")
         file = os.open(path, flags)
         try:
-            status = os.fstat(file)
-            if not stat.S_ISREG(status.st_mode):
+            if not stat.S_ISREG(os.fstat(file).st_mode):
                 raise Foreign(path, "not a file")
             header = os.pread(file, _HEADER_BYTES, 0)
-            if stat.S_IMODE(status.st_mode) != 0o600:
-                with contextlib.suppress(PermissionError):  # another user's: the mode is theirs
-                    os.fchmod(file, 0o600)
         finally:
             os.close(file)
     except OSError as error:
@@ -166,12 +162,19 @@ def refuse_others(path: Path) -> None:
         raise problem
 
 
+def make_private(path: Path) -> None:
+    """Close a checkpoint, and the files that SQLite will make beside it, to other users."""
+    with contextlib.suppress(PermissionError):  # it's another user's, and so is the choice
+        path.chmod(0o600)
+
+
 def translated(error: sqlite3.Error, path: Path) -> CheckpointError:
     """What an error of SQLite means for the checkpoint `path`."""
     code = getattr(error, "sqlite_errorcode", None)  # none on errors of the Python module itself
     if isinstance(code, int) and code & 0xFF in _UNWRITABLE:
         return Unwritable(path, f"can't be read or written: {error}")
-    return Damaged(path, f"not whole: {error}")
+    # Other messages may quote what stands in the file.
+    return Damaged(path, f"not whole ({getattr(error, 'sqlite_errorname', 'no UTF-8')})")
 
 
 def uri(path: Path, options: str) -> str:
@@ -200,6 +203,8 @@ def _inspect(path: Path, *, immutable: bool) -> Contents:
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_NOTADB:
             refuse_others(path)
         raise translated(error, path) from None
+    except UnicodeDecodeError:  # in SQLite's message, which quotes a damaged schema
+        raise Damaged(path, "its tables aren't those of a checkpoint") from None
     except BadRowError as error:
         raise Damaged(path, str(error)) from None
 
@@ -208,8 +213,7 @@ def _refuse_other_formats(connection: sqlite3.Connection, path: Path) -> None:
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application_id != APPLICATION_ID:
-        if path.stat().st_size == 0:
-            raise Damaged(path, "empty")
+        refuse_others(path)  # SQLite takes an empty file for a database
         raise Foreign(path, "another program's database")
     if version > FORMAT:
         raise Newer(path, found=version, known=FORMAT)

@@ -22,6 +22,7 @@ from checkpoints.file import (
     inspect,
     is_absent,
     make,
+    make_private,
     refuse_others,
     translated,
     uri,
@@ -86,6 +87,7 @@ class CheckpointStore:
             refuse_others(path)
             tally = inspect(path, lock.note).tally
             lock.record(tally.store_id, tally.saves)
+            make_private(path)
             connection = await _connect(path)
         except BaseException:
             lock.release()

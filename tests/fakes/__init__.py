@@ -1,0 +1,1 @@
+"""Second implementations of the seams, in memory, each held to its seam's contract suite."""
