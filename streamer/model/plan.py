@@ -63,7 +63,8 @@ class KeyPlan:
 
     `columns` are source names in index order, `targets` their target names, `casts` the types that a key's text is cast to
     (`format_type`). PHYSICAL has none of them: its key is one text,
-    the row's rowid in the target (leaf number, block and offset in 15, 32 and 16 bits).
+    the row's rowid in the target (leaf number, block and offset in 15, 32 and 16 bits), written
+    under the name `rowid`, which is one that no column of the table hides.
     """
 
     kind: KeyKind
@@ -71,6 +72,7 @@ class KeyPlan:
     targets: tuple[str, ...] = ()
     casts: tuple[str, ...] = ()
     name: str = ""
+    rowid: str = "rowid"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from streamer.model import Column, Index, KeyKind, KeyPlan, Storage, Table
+from streamer.translate.names import ROW_COLUMN, rowid_name
 from streamer.translate.types import Mapping, base_of
 
-_PHYSICAL = KeyPlan(KeyKind.PHYSICAL)
 _ALIAS_TYPES = frozenset({"int2", "int4", "int8", "numeric", "bool", "oid"})
 
 
@@ -32,7 +32,8 @@ def choose_key(table: Table, mapping_of: Callable[[str], Mapping]) -> KeyPlan:
 
     if usable:
         return _plan(table, min(usable, key=cost), KeyKind.UNIQUE)
-    return _PHYSICAL
+    rowid = rowid_name(column.name for column in table.columns)
+    return KeyPlan(KeyKind.PHYSICAL, rowid=rowid or ROW_COLUMN)
 
 
 def key_names(index: Index) -> tuple[str, ...]:
@@ -53,14 +54,16 @@ def unreadable_primary(table: Table, mapping_of: Callable[[str], Mapping]) -> st
 
 
 def is_rowid_alias(table: Table, key: KeyPlan, mapping_of: Callable[[str], Mapping]) -> bool:
-    """Whether the key becomes `INTEGER PRIMARY KEY`, SQLite's own row number."""
-    if key.kind is not KeyKind.PRIMARY or len(key.columns) != 1:
+    """Whether the primary key becomes `INTEGER PRIMARY KEY`, SQLite's own row number.
+
+    Not where the rowid is the physical position.
+    """
+    index = primary_index(table)
+    if index is None or key.kind is KeyKind.PHYSICAL or len(index.columns) != 1:
         return False
-    column = table.column(key.columns[0])
-    return (
-        mapping_of(column.name).storage is Storage.INTEGER
-        and base_of(column.type).name in _ALIAS_TYPES
-    )
+    name = key_names(index)[0]
+    base = base_of(table.column(name).type)
+    return mapping_of(name).storage is Storage.INTEGER and base.name in _ALIAS_TYPES
 
 
 def _usable(table: Table, index: Index, mapping_of: Callable[[str], Mapping]) -> bool:

@@ -1,0 +1,7 @@
+"""The plan: from the catalog, the selection and the options to all that a run will do. Pure."""
+
+from streamer.plan.build import PlanOptions, make_plan
+from streamer.plan.estimate import estimated_rows
+from streamer.plan.select import select
+
+__all__ = ["PlanOptions", "estimated_rows", "make_plan", "select"]
