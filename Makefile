@@ -1,0 +1,69 @@
+# make demo   see the whole story on this machine; needs Python 3.11 or newer and PyPI
+# make test   set up everything that the tests need and run them
+# make lint   formatting, types, layers, dependencies, spelling
+# make bench  measure
+# make lock   resolve the dependencies anew (needs uv)
+# make clean  remove what the others made
+#
+# Set-up is done once: stamp files in .venv depend on the lock files.
+
+PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 python3.14; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& { echo "$$python"; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+LOCK := uv --no-config pip compile pyproject.toml --quiet --no-header --no-annotate \
+	--universal --python-version 3.11 --generate-hashes --extra demo
+
+.PHONY: demo test lint bench lock clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.demo
+	@$(BIN)/python -m streamer demo
+
+test: $(VENV)/.dev $(VENV)/.engines
+	@$(BIN)/python -m pytest --hypothesis-profile=ci
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+	$(BIN)/codespell
+
+bench: $(VENV)/.dev $(VENV)/.engines
+	@$(BIN)/python -m bench
+
+lock:
+	$(LOCK) --group build --output-file requirements/demo.lock
+	$(LOCK) --group dev --output-file requirements/dev.lock
+
+clean:
+	rm -rf $(VENV) node_modules .cache .hypothesis .pytest_cache .ruff_cache .import_linter_cache
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer was found;" \
+		"install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "Setting up $(VENV) with $(PYTHON) ..."
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "make: $(PYTHON) can't make a virtual environment; on Debian and Ubuntu:" \
+		"apt install python3-venv" >&2; exit 1; }
+
+$(VENV)/.demo: requirements/demo.lock pyproject.toml | $(BIN)/python
+	@echo "Installing the packages of requirements/demo.lock ..."
+	@$(PIP) install --require-hashes --requirement requirements/demo.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock pyproject.toml | $(BIN)/python
+	@echo "Installing the packages of requirements/dev.lock ..."
+	@$(PIP) install --require-hashes --requirement requirements/dev.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@ $(VENV)/.demo
+
+$(VENV)/.engines: $(VENV)/.dev package-lock.json
+	@echo "Installing the D1 runtime of package-lock.json ..."
+	@$(BIN)/python -m tests.engines.install
+	@touch $@
