@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext
 
+from streamer import run as job
+from streamer.cli.logs import Logs
 from streamer.cli.parser import Commands
-from streamer.config import Config
+from streamer.config import Config, ProgressMode
 from streamer.errors import ExitCode
+from streamer.progress import Events, Reporter, Style, style_for
+
+log = logging.getLogger("streamer.run")
 
 EXAMPLES = """\
 examples:
@@ -34,5 +47,78 @@ def add_parser(commands: Commands) -> None:
 
 
 async def run(args: argparse.Namespace, config: Config) -> ExitCode:
-    """Run the job."""
-    raise NotImplementedError
+    """Run the job, show how it goes, and sum it up on stdout."""
+    if config.run.dry_run:
+        from streamer.cli import plan  # noqa: PLC0415 (only a dry run needs it)
+
+        return await plan.run(args, config)
+    events = Events(time.monotonic, rate=config.pacing.rate, say=_say)
+    style = _style(config)
+    reporter = Reporter(sys.stderr, style)
+    logs: Logs = args.logs
+    shown = logs.shown_by(reporter.say) if style is Style.DRAWN else nullcontext()
+    stop = asyncio.Event()
+    with shown, _signals(stop):
+        showing = asyncio.create_task(reporter.keep_showing(events.view, asyncio.sleep))
+        try:
+            code = await job.run(config, events, stop)
+        finally:
+            showing.cancel()
+            reporter.close()
+    print(_summary(config, events, code))
+    return code
+
+
+def _say(line: str) -> None:
+    level = logging.WARNING if line.startswith("warning: ") else logging.INFO
+    log.log(level, "%s", line.removeprefix("warning: "))
+
+
+def _style(config: Config) -> Style:
+    match config.output.progress:
+        case ProgressMode.AUTO if config.output.verbosity >= 0:
+            return style_for(sys.stderr, os.environ)
+        case ProgressMode.PLAIN:
+            return Style.LINES
+        case _:
+            return Style.NONE
+
+
+@contextmanager
+def _signals(stop: asyncio.Event) -> Generator[None]:
+    """The first SIGINT or SIGTERM asks the job to end; the second one ends it."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    watched = (signal.SIGINT, signal.SIGTERM)
+
+    def heard(name: str) -> None:
+        if stop.is_set():
+            log.warning("%s again: stopping at once; go on with --resume", name)
+            if task is not None:
+                task.cancel()
+            return
+        log.warning("%s: finishing the requests in flight; once more stops at once", name)
+        stop.set()
+
+    for number in watched:
+        loop.add_signal_handler(number, heard, number.name)
+    try:
+        yield
+    finally:
+        for number in watched:
+            loop.remove_signal_handler(number)
+
+
+def _summary(config: Config, events: Events, code: ExitCode) -> str:
+    """What was done, in two or three lines."""
+    rows, traffic = events.tally.sum.rows_written, events.tally.traffic
+    a_request = rows / traffic.requests if traffic.requests else 0.0
+    pace = rows / traffic.seconds if traffic.seconds else 0.0
+    lines = [
+        f"{rows:,} rows of {len(events.tally.tables):,} tables moved in {traffic.seconds:,.1f} s "
+        f"({pace:,.0f} rows/s) with {traffic.requests:,} requests ({a_request:,.0f} rows each).",
+    ]
+    if code is ExitCode.INCOMPLETE:
+        lines.append(f"Not everything is as planned: see the errors in {config.run.report}.")
+    lines.append(f"Report: {config.run.report}")
+    return "\n".join(lines)

@@ -165,6 +165,12 @@ class Layout:
         )
         return f"{self._insert()} VALUES {tuples} {self._on_conflict()}"
 
+    def copy_sql(self, source: str) -> str:
+        """SQL that upserts all rows of the table `source`, whose columns have the same names."""
+        names = ",".join(quote_identifier(column.target) for column in self.columns)
+        rows = f"SELECT {names} FROM {quote_identifier(source)} WHERE true"
+        return f"{self._insert()} {rows} {self._on_conflict()}"
+
     def _stored(self, n: int, text: str) -> str:
         """SQL for what column `n` stores, where `text` is the SQL of its cell."""
         column = self.columns[n]

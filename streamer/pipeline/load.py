@@ -1,0 +1,113 @@
+"""One step of one table on its way: where it starts, how far it is, when it is done."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from checkpoints import Watermark
+from streamer.model import Chunk, Key, PageSize, StepId, StepKind, TablePlan
+from streamer.pack import Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a step has come, durably in the target: everything up to `last`.
+
+    `first` is the first chunk's last key, kept so that a resume can look whether the beginning is
+    still there. `snapshots` numbers the snapshots that rows were read in.
+    """
+
+    last: Key | None = None
+    first: Key | None = None
+    next_number: int = 0
+    rows: int = 0
+    bytes: int = 0
+    done: bool = False
+    snapshots: frozenset[int] = frozenset()
+
+    def moved_over(self, chunk: Chunk) -> Position:
+        """The position once `chunk`, the next in key order, was acknowledged."""
+        return Position(
+            last=chunk.last,
+            first=self.first or chunk.last,
+            next_number=chunk.number + 1,
+            rows=self.rows + chunk.rows,
+            bytes=self.bytes + chunk.bytes,
+            snapshots=self.snapshots | {chunk.snapshot},
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Load:
+    """A step that carries rows: `kind` of `plan`'s table, from `position` on.
+
+    It starts when every load in `after_loads` is done. `window` bounds how many chunks may be
+    unacknowledged, so that one stuck batch can't make the rest pile up.
+    """
+
+    step: StepId
+    kind: StepKind
+    plan: TablePlan
+    layout: Layout
+    position: Position = field(default_factory=Position)
+    after_loads: list[Load] = field(default_factory=list["Load"])
+    page_size: PageSize = field(default_factory=PageSize)
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+    produced: int = 0
+    read_after: Key | None = None
+    read_to_end: bool = False
+    _watermark: Watermark[Chunk] = field(init=False)
+    _moved: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.produced = self.position.next_number
+        self.read_after = self.position.last
+        self._watermark = Watermark(self.position.next_number)
+        if self.position.done:
+            self.done.set()
+
+    @property
+    def name(self) -> str:
+        """The source table's name, as reports spell it."""
+        return str(self.plan.name)
+
+    @property
+    def unacknowledged(self) -> int:
+        """Chunks between the watermark and the newest one produced."""
+        return self.produced - self.position.next_number
+
+    def acknowledge(self, chunk: Chunk) -> bool:
+        """Take note that `chunk` is durable in the target; True if the position moved."""
+        moved = self._watermark.acknowledge(chunk.number, chunk)
+        for passed in moved:
+            self.position = self.position.moved_over(passed)
+        if moved:
+            self._moved.set()
+        self._settle()
+        return bool(moved)
+
+    def end_of_rows(self) -> None:
+        """Take note that the reader has seen the table's end."""
+        self.read_to_end = True
+        self._settle()
+
+    async def room(self, window: int) -> None:
+        """Return once fewer than `window` chunks are unacknowledged."""
+        while self.unacknowledged >= window:
+            self._moved.clear()
+            await self._moved.wait()
+
+    def _settle(self) -> None:
+        if self.read_to_end and self.unacknowledged == 0 and not self.done.is_set():
+            position = self.position
+            self.position = Position(
+                last=position.last,
+                first=position.first,
+                next_number=position.next_number,
+                rows=position.rows,
+                bytes=position.bytes,
+                done=True,
+                snapshots=position.snapshots,
+            )
+            self.done.set()

@@ -1,0 +1,262 @@
+"""The way of the data: pages become chunks, chunks share batches, batches are sent and recorded.
+
+    reader ─▶ pack ─▶ builder ═▶ queue ═▶ uploaders ─▶ watermark ─▶ recorder
+
+Readers run one a table, uploaders several; the byte budget between them bounds memory over all of
+it. A table's position moves only over the contiguous prefix of acknowledged chunks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from streamer import limits
+from streamer.model import Answer, Batch, Chunk, Key, Page, PageSize, StepKind, TablePlan
+from streamer.pack import BatchBuilder, next_page_rows, pack_page
+from streamer.pipeline.budget import ByteBudget
+from streamer.pipeline.load import Load
+from streamer.pipeline.recorder import Recorder
+
+READERS = 4  # tables read side by side; small tables overlap, one big one is enough by itself
+LINGER_S = 0.25  # how long a batch that isn't full waits for rows of other tables
+DRAIN_S = 25.0  # how long requests in flight may take to end after a signal
+
+
+class Source(Protocol):
+    """Reads a table in key order."""
+
+    def read(
+        self, plan: TablePlan, kind: StepKind, after: Key | None, page_size: PageSize
+    ) -> AsyncIterator[Page]:
+        """Yield every row behind `after`, each once, in key order, as non-empty pages."""
+        ...
+
+
+class Sink(Protocol):
+    """Makes batches durable; writing one twice leaves what writing it once leaves."""
+
+    @property
+    def batch_bytes(self) -> int:
+        """How large a request body should be now."""
+        ...
+
+    @property
+    def concurrency(self) -> int:
+        """How many requests are useful at once now."""
+        ...
+
+    async def write(self, batch: Batch) -> Answer:
+        """Return only when `batch` is durable."""
+        ...
+
+
+class Observer(Protocol):
+    """Is told what happens, cheaply and without waiting."""
+
+    def table_started(self, table: str, rows_estimate: int) -> None:
+        """A table's reader starts."""
+        ...
+
+    def page_read(self, table: str, rows: int) -> None:
+        """Rows came from the source."""
+        ...
+
+    def chunk_written(self, table: str, rows: int, sent_bytes: int) -> None:
+        """Rows are durable in the target."""
+        ...
+
+    def request_answered(self, tables: Sequence[str], answer: Answer) -> None:
+        """A batch of these tables was acknowledged."""
+        ...
+
+    def table_finished(self, table: str) -> None:
+        """All of a table's rows are durable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The sizes that shape the flow; all at least 1."""
+
+    batch_statements: int = limits.BATCH_STATEMENTS - 1
+    chunk_bytes: int = limits.CHUNK_BYTES
+    memory_bytes: int = limits.MEMORY_BYTES
+    uploaders: int = 16
+
+
+class Mover:
+    """Moves loads from a source to a sink; setting `stop` ends that early and cleanly."""
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        sink: Sink,
+        recorder: Recorder,
+        observer: Observer,
+        sizes: Limits,
+        stop: asyncio.Event,
+    ) -> None:
+        self._source = source
+        self._sink = sink
+        self._recorder = recorder
+        self._observer = observer
+        self._sizes = sizes
+        self._budget = ByteBudget(sizes.memory_bytes)
+        self._builder = BatchBuilder(lambda: sink.batch_bytes, sizes.batch_statements)
+        self._queue: asyncio.Queue[Batch | None] = asyncio.Queue()
+        self._reading = 0
+        self._places = asyncio.Semaphore(READERS)
+        self._loads: dict[int, Load] = {}
+        self._linger: asyncio.TimerHandle | None = None
+        self._stop = stop
+        self._closing = False
+
+    async def move(self, loads: Sequence[Load]) -> bool:
+        """Move all loads; True if they are done, False if stopped before that.
+
+        Once `stop` is set no new request starts, and those in flight are waited for and recorded.
+        The first failure of any part stops the others and comes out (in an exception group).
+        Whatever was acknowledged is in the checkpoint in every case in which it can be written.
+        """
+        self._loads = {load.step: load for load in loads}
+        try:
+            async with asyncio.TaskGroup() as group:
+                recorder = group.create_task(self._recorder.run(), name="recorder")
+                readers = [group.create_task(self._read(load)) for load in loads]
+                uploaders = [
+                    group.create_task(self._upload(), name=f"uploader-{number}")
+                    for number in range(self._sizes.uploaders)
+                ]
+                await self._until_done_or_stopped(loads)
+                for reader in readers:
+                    reader.cancel()
+                await self._end(uploaders)
+                recorder.cancel()
+        finally:
+            if self._linger is not None:
+                self._linger.cancel()
+            await self._recorder.flush()
+        return all(load.done.is_set() for load in loads)
+
+    async def _until_done_or_stopped(self, loads: Sequence[Load]) -> None:
+        async def all_done() -> None:
+            for load in loads:
+                await load.done.wait()
+
+        done = asyncio.create_task(all_done())
+        stopped = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({done, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            done.cancel()
+            stopped.cancel()
+
+    async def _end(self, uploaders: Sequence[asyncio.Task[None]]) -> None:
+        """Let requests in flight end, but not for longer than a drain may take."""
+        self._closing = True
+        for _ in uploaders:
+            self._queue.put_nowait(None)
+        _, late = await asyncio.wait(uploaders, timeout=DRAIN_S)
+        for uploader in late:
+            uploader.cancel()
+
+    async def _read(self, load: Load) -> None:
+        if load.done.is_set():
+            return
+        for parent in load.after_loads:
+            await parent.done.wait()
+        async with self._places:
+            self._reading += 1
+            try:
+                await self._read_pages(load)
+            finally:
+                self._reading -= 1
+                if self._reading == 0:
+                    self._flush()
+
+    async def _read_pages(self, load: Load) -> None:
+        if load.kind is StepKind.ROWS:
+            self._observer.table_started(load.name, load.plan.table.rows)
+        pages = self._source.read(load.plan, load.kind, load.read_after, load.page_size)
+        async for page in pages:
+            if load.kind is StepKind.ROWS:
+                self._observer.page_read(load.name, len(page.records))
+            chunks = pack_page(
+                load.layout,
+                page,
+                step=load.step,
+                number=load.produced,
+                after=load.read_after,
+                max_statements=self._sizes.batch_statements,
+                chunk_bytes=min(self._sizes.chunk_bytes, self._sink.batch_bytes),
+            )
+            self._adjust(load, page, chunks)
+            for chunk in chunks:
+                await self._submit(load, chunk)
+        load.end_of_rows()
+        if load.done.is_set():
+            self._finished(load)
+
+    def _adjust(self, load: Load, page: Page, chunks: Sequence[Chunk]) -> None:
+        load.page_size.rows = next_page_rows(
+            rows=len(page.records),
+            size=sum(chunk.bytes for chunk in chunks),
+            target=min(self._sizes.chunk_bytes, self._sink.batch_bytes),
+            current=load.page_size.rows,
+        )
+
+    async def _submit(self, load: Load, chunk: Chunk) -> None:
+        window = self._window()
+        if load.unacknowledged >= window:
+            self._flush()
+            await load.room(window)
+        if not self._budget.fits(chunk.bytes):
+            self._flush()
+        await self._budget.take(chunk.bytes)
+        load.produced = chunk.number + 1
+        load.read_after = chunk.last
+        for batch in self._builder.add(chunk):
+            self._queue.put_nowait(batch)
+        if self._builder.bytes and self._linger is None:
+            loop = asyncio.get_running_loop()
+            self._linger = loop.call_later(LINGER_S, self._flush)
+
+    def _window(self) -> int:
+        """Chunks of one table that may be unacknowledged: 4 batches a useful request."""
+        a_batch = max(1, round(self._sink.batch_bytes / self._sizes.chunk_bytes))
+        return 4 * self._sink.concurrency * a_batch
+
+    def _flush(self) -> None:
+        """Send what waits for company."""
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
+        if (batch := self._builder.flush()) is not None:
+            self._queue.put_nowait(batch)
+
+    async def _upload(self) -> None:
+        while (batch := await self._queue.get()) is not None and not self._closing:
+            answer = await self._sink.write(batch)
+            self._acknowledge(batch, answer)
+
+    def _acknowledge(self, batch: Batch, answer: Answer) -> None:
+        names = dict.fromkeys(self._loads[chunk.step].name for chunk in batch.chunks)
+        self._observer.request_answered(tuple(names), answer)
+        for chunk in batch.chunks:
+            load = self._loads[chunk.step]
+            self._budget.give(chunk.bytes)
+            if load.kind is StepKind.ROWS:
+                self._observer.chunk_written(load.name, chunk.rows, chunk.bytes)
+            if load.acknowledge(chunk):
+                self._recorder.moved(load)
+            if load.done.is_set():
+                self._finished(load)
+
+    def _finished(self, load: Load) -> None:
+        self._recorder.moved(load)
+        if load.kind is StepKind.ROWS:
+            self._observer.table_finished(load.name)

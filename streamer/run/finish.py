@@ -1,0 +1,78 @@
+"""What follows the rows: indexes, counts, foreign keys, and taking our own tables away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streamer.errors import BadRowsError, FencedError, TargetUnavailableError
+from streamer.model import IndexPlan, Statement, TablePlan
+from streamer.model.sql import quote_identifier
+from streamer.pipeline import Position
+from streamer.run.schema import repeatable
+from streamer.run.survey import Database
+
+CHECK_ROWS = 3_000_000  # rows that are counted or checked in one request of at most 30 s
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A table's count in the target and its rows whose parent is missing."""
+
+    rows: int
+    orphans: int
+
+
+async def build_index(database: Database, index: IndexPlan) -> str:
+    """Build one index; '' or, if D1 can't build it, a sentence that says why."""
+    try:
+        await database.execute([Statement.of(repeatable(index.sql))])
+    except FencedError:
+        raise
+    except BadRowsError as error:
+        return f"{index.table}: the index {index.name} couldn't be built: {error.what}"
+    return ""
+
+
+def check_groups(
+    tables: Sequence[tuple[TablePlan, Position]],
+) -> list[list[tuple[TablePlan, Position]]]:
+    """Cut `tables` into groups that are checked in one request each."""
+    groups: list[list[tuple[TablePlan, Position]]] = []
+    rows = CHECK_ROWS
+    for table, position in tables:
+        weight = position.rows * (1 + len(table.foreign_keys))
+        if rows + weight > CHECK_ROWS or len(groups[-1]) >= 45:
+            groups.append([])
+            rows = 0
+        groups[-1].append((table, position))
+        rows += weight
+    return groups
+
+
+async def check(database: Database, tables: Sequence[TablePlan]) -> dict[str, Checked]:
+    """Count the rows of at most 45 tables, and those whose parent isn't there; by target name."""
+    statements: list[Statement] = []
+    for table in tables:
+        name = quote_identifier(table.target)
+        statements.append(Statement.of(f"SELECT count(*) FROM {name}"))
+        literal = "'" + table.target.replace("'", "''") + "'"
+        statements.append(
+            Statement.of(f"SELECT count(*) FROM pragma_foreign_key_check({literal})")
+            if table.foreign_keys
+            else Statement.of("SELECT 0")
+        )
+    answer = await database.execute(statements)
+    numbers = [int(float(str(result.rows[0][0]))) for result in answer.results]
+    return {
+        table.target: Checked(rows=numbers[2 * at], orphans=numbers[2 * at + 1])
+        for at, table in enumerate(tables)
+    }
+
+
+async def optimize(database: Database) -> None:
+    """Let D1 refresh its planner's statistics; not worth failing a finished run for."""
+    try:
+        await database.execute([Statement.of("PRAGMA optimize")])
+    except (BadRowsError, TargetUnavailableError):
+        return

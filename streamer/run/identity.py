@@ -1,0 +1,172 @@
+"""Whether a checkpoint's run may go on: same source, same target, tables that didn't change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from streamer.errors import SourceChangedError, UsageError
+from streamer.model import KeyKind, SourceIdentity, Storage, TablePlan
+
+if TYPE_CHECKING:
+    from checkpoints import JSON
+
+
+class GoOn(StrEnum):
+    """How a table that was begun goes on."""
+
+    AS_IT_WAS = "as it was"
+    FROM_THE_START = "from the start"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a table goes on, and a warning to give ('' for none)."""
+
+    go_on: GoOn
+    warning: str = ""
+
+
+def source_facts(source: SourceIdentity) -> dict[str, JSON]:
+    """What a checkpoint remembers of the source."""
+    return {
+        "system_identifier": source.system_identifier,
+        "timeline": source.timeline,
+        "database": source.database,
+        "server_version": source.server_version,
+    }
+
+
+def target_facts(account: str, database: str) -> dict[str, JSON]:
+    """What a checkpoint remembers of the target."""
+    return {"account": account, "database": database}
+
+
+def table_facts(plan: TablePlan) -> dict[str, JSON]:
+    """What a checkpoint remembers of a table, to notice later that it isn't the same any more."""
+    return {
+        "target": plan.target,
+        "oid": plan.table.oid,
+        "relfilenode": plan.table.relfilenode,
+        "fingerprint": plan.fingerprint,
+        "columns": {column.source: column.type_name for column in plan.columns},
+        "key": [plan.key.kind.value, *plan.key.columns],
+        "collations": _collations(plan),
+        "rows_estimate": plan.table.rows,
+    }
+
+
+def _collations(plan: TablePlan) -> dict[str, JSON]:
+    """Versions of the collations that order the key; another one may order it differently."""
+    return {
+        name: plan.table.column(name).collation_version
+        for name in plan.key.columns
+        if plan.table.column(name).collation_version
+    }
+
+
+def check_source(now: SourceIdentity, then: Mapping[str, JSON]) -> str:
+    """A warning, or '', where the checkpoint's source is the one at hand.
+
+    Raises:
+        UsageError: it is another database or another cluster.
+
+    """
+    for fact, called in (("system_identifier", "cluster"), ("database", "database")):
+        known, found = str(then.get(fact)), str(getattr(now, fact))
+        if known != found:
+            raise UsageError(
+                f"the checkpoint belongs to another source: {called} {known}, not {found}",
+                hint="Connect to that source, name another --checkpoint, or use --restart.",
+            )
+    if then.get("timeline") != now.timeline:
+        return (
+            f"the source went from timeline {then.get('timeline')} to {now.timeline} (a standby "
+            "was promoted, or it was restored); changes that were lost with that are in the target"
+        )
+    return ""
+
+
+def check_target(account: str, database: str, then: Mapping[str, JSON]) -> None:
+    """Refuse to go on in another database.
+
+    Raises:
+        UsageError: the checkpoint was made for another account or database.
+
+    """
+    known = (str(then.get("account")), str(then.get("database")))
+    if known != (account, database):
+        raise UsageError(
+            f"the checkpoint belongs to another target: database {known[1]} of account "
+            f"{known[0]}, not {database} of {account}",
+            hint="Set D1_DATABASE_ID to that one, name another --checkpoint, or use --restart.",
+        )
+
+
+def check_table(plan: TablePlan, then: Mapping[str, JSON]) -> Verdict:
+    """How a table that was begun goes on.
+
+    Raises:
+        SourceChangedError: its definition isn't what the rows so far were moved by.
+
+    """
+    now = table_facts(plan)
+    if now["fingerprint"] != then.get("fingerprint"):
+        raise SourceChangedError(
+            f"{plan.name} changed since the run began: {_difference(now, then)}",
+            hint="Change it back, or start over with --restart.",
+        )
+    if now["oid"] != then.get("oid"):
+        return Verdict(
+            GoOn.FROM_THE_START,
+            f"{plan.name} was dropped and made anew since the run began; it is moved again from "
+            "the start, and rows that are gone from it stay in D1 until `validate --repair`",
+        )
+    if now["collations"] != then.get("collations"):
+        return Verdict(
+            GoOn.FROM_THE_START,
+            f"{plan.name}: the collation of its key has a new version, so its order can't be "
+            "trusted; it is moved again from the start",
+        )
+    if now["relfilenode"] != then.get("relfilenode"):
+        if plan.key.kind is KeyKind.PHYSICAL:
+            return Verdict(
+                GoOn.FROM_THE_START,
+                f"{plan.name} was rewritten (VACUUM FULL, TRUNCATE) and has no key; it is moved "
+                "again from the start",
+            )
+        return Verdict(
+            GoOn.AS_IT_WAS,
+            f"{plan.name} was rewritten since the run began (VACUUM FULL, or TRUNCATE and a "
+            "reload); rows behind the position are as they were before",
+        )
+    return Verdict(GoOn.AS_IT_WAS)
+
+
+def _difference(now: Mapping[str, JSON], then: Mapping[str, JSON]) -> str:
+    was, now_has = then.get("columns"), now["columns"]
+    if isinstance(was, Mapping) and isinstance(now_has, Mapping) and was != now_has:
+        parts = [f"column {name} is gone" for name in was if name not in now_has]
+        parts += [f"column {name} is new" for name in now_has if name not in was]
+        parts += [
+            f"column {name} was {was[name]}, is {now_has[name]}"
+            for name in was
+            if name in now_has and was[name] != now_has[name]
+        ]
+        return ", ".join(parts)
+    if then.get("key") != now["key"]:
+        return "it has another key"
+    return "its constraints or the way it is stored differ"
+
+
+def comparable_key(plan: TablePlan) -> bool:
+    """Whether the text of a key is also what D1 stores, so that it can be looked up there."""
+    if plan.key.kind is KeyKind.PHYSICAL:
+        return True
+    by_source = {column.source: column for column in plan.columns}
+    return all(
+        by_source[name].exact_sql and by_source[name].storage is not Storage.REAL
+        for name in plan.key.columns
+    )

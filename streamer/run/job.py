@@ -1,0 +1,299 @@
+"""A whole job: look, decide, claim the target, make tables, move rows, finish; resumable anywhere.
+
+Every part writes down that it is done only after the target has it. So a run that ends at any
+moment goes on from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from streamer import limits
+from streamer.config import Config
+from streamer.d1 import D1Database
+from streamer.errors import ExitCode, InterruptedRunError
+from streamer.model import KeyKind, Loading, Pack, Plan, StepId, StepKind, TablePlan
+from streamer.pack import Layout, LedgerStep
+from streamer.pipeline import Limits, Load, Mover, Recorder
+from streamer.postgres import PostgresSource
+from streamer.progress import Events
+from streamer.run import steps
+from streamer.run.finish import build_index, check, check_groups, optimize
+from streamer.run.journal import Journal, RunState, State, Work
+from streamer.run.proof import Begun, prove
+from streamer.run.publish import drop_stages, publish
+from streamer.run.reading import RunSource
+from streamer.run.schema import create, empty, empty_one
+from streamer.run.survey import Survey
+from streamer.run.waves import Wave, waves
+from streamer.sinks import D1Sink, Ownership
+
+FIXED_UPLOADERS = 16  # with automatic concurrency: as many as the adaptive limit may ever allow
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Both ends of a run, open, and what was seen there before the first write."""
+
+    source: PostgresSource
+    database: D1Database
+    survey: Survey
+    plan: Plan
+
+
+class Job:
+    """Carries out a plan, step by step; the journal says which steps are behind.
+
+    `stop` asks it to end early: it raises InterruptedRunError once what is in flight is recorded.
+    """
+
+    def __init__(
+        self, config: Config, events: Events, journal: Journal, ends: Ends, stop: asyncio.Event
+    ) -> None:
+        self._config = config
+        self._events = events
+        self._journal = journal
+        self._ends = ends
+        self._stop = stop
+        self._database = ends.database
+        self._tables = ends.plan.tables
+        run = journal.running
+        self._ownership = Ownership(
+            ends.database, run=run.run_id, epoch=run.epoch, holder=uuid.uuid4().hex
+        )
+        self.shortcomings: list[str] = []
+
+    async def carry_out(self) -> ExitCode:
+        """Do what is left to do; DONE, or INCOMPLETE where something couldn't be done as planned.
+
+        Raises:
+            StreamerError: of any kind; the checkpoint says how far the run came.
+
+        """
+        if self._journal.running.state == RunState.RUNNING:
+            await self._claim()
+            await self._prepare_tables()
+            await self._move_rows()
+            await self._build_indexes()
+            await self._check()
+            await self._journal.note(RunState.FINISHING)
+        self._recall_problems()
+        self._events.phase("finishing")
+        await optimize(self._database)
+        await self._ownership.leave([table.target for table in self._tables])
+        return ExitCode.INCOMPLETE if self.shortcomings else ExitCode.DONE
+
+    def _heed_stop(self) -> None:
+        if self._stop.is_set():
+            raise InterruptedRunError(
+                "stopped by a signal; everything that D1 acknowledged is in the checkpoint.",
+                hint="Go on with `streamer run --resume`.",
+            )
+
+    async def _claim(self) -> None:
+        """Make this run, at this epoch, the only one that may write to its tables."""
+        self._events.phase("claiming the target")
+        known = self._journal.claimed
+        await self._ownership.take([table.target for table in self._tables], resumed=sorted(known))
+        await self._journal.note(claimed=sorted({*known, *(t.target for t in self._tables)}))
+        await prove(self._database, self._ownership, self._begun())
+
+    def _begun(self) -> list[Begun]:
+        found: list[Begun] = []
+        for table in self._tables:
+            for name, kind in (
+                (steps.rows_step(table), StepKind.ROWS),
+                (steps.edges_step(table), StepKind.EDGES),
+            ):
+                if name in self._journal.steps:
+                    position = self._journal.position(name)
+                    if position.last is not None:
+                        found.append(Begun(table, kind, position))
+        return found
+
+    async def _prepare_tables(self) -> None:
+        self._heed_stop()
+        self._events.phase("preparing tables")
+        to_empty = [t for t in self._tables if self._is_open(steps.empty_step(t))]
+        there = [table for table in to_empty if self._ends.survey.find(table.target)]
+        if there:
+            await empty(self._database, there)
+        await self._journal.mark_all(map(steps.empty_step, to_empty), State.DONE)
+        to_make = [t for t in self._tables if self._is_open(steps.schema_step(t))]
+        if self._config.run.create_schema:
+            await create(self._database, to_make)
+        await self._journal.mark_all(map(steps.schema_step, to_make), State.DONE)
+
+    def _is_open(self, step: steps.StepName) -> bool:
+        return not self._journal.is_done(step)
+
+    async def _move_rows(self) -> None:
+        if not any(self._is_open(step) for step in self._row_steps()):
+            return
+        self._heed_stop()
+        await self._open_snapshot()
+        await self._restart_moved_tables()
+        self._events.phase("moving rows")
+        for wave in waves(self._tables, self._load):
+            await self._move_wave(wave)
+            for cycle in wave.cycles:
+                await self._publish(cycle)
+
+    def _row_steps(self) -> list[steps.StepName]:
+        wanted = {Work.ROWS, Work.EDGES, Work.PUBLISH}
+        return [name for name in steps.named(self._tables) if name.work in wanted]
+
+    async def _open_snapshot(self) -> None:
+        """Take this process's first snapshot, and write down which moment of the source it is."""
+        taken = await self._ends.source.begin()
+        known = self._journal.snapshots
+        self._first_snapshot = len(known)
+        await self._journal.note(snapshots=[*known, taken.facts()])
+
+    async def _restart_moved_tables(self) -> None:
+        """Start tables without a key over, where rows may have moved since they were begun."""
+        for table in self._tables:
+            name = steps.rows_step(table)
+            position = self._journal.position(name)
+            if table.key.kind is not KeyKind.PHYSICAL or position.done or position.last is None:
+                continue
+            unchanged = await self._ends.source.physical_unchanged(
+                table,
+                position.last,
+                rows_read=position.rows,
+                recorded_snapshot=self._journal.recorded_snapshot(name),
+                leaf_numbers=self._leaves(table),
+            )
+            if not unchanged:
+                self._events.warning(
+                    f"{table.name} has no key and changed since the run began; it is emptied in "
+                    "D1 and moved again from the start"
+                )
+                await empty_one(self._database, table)
+                await self._journal.reset(name)
+                self._events.tally.settle(str(table.name), rows_written=0, bytes_sent=0)
+
+    def _leaves(self, table: TablePlan) -> Mapping[int, int]:
+        return self._journal.leaves(steps.rows_step(table))
+
+    def _load(self, table: TablePlan, kind: StepKind) -> Load:
+        name = steps.rows_step(table) if kind is StepKind.ROWS else steps.edges_step(table)
+        return Load(
+            step=StepId(self._journal.steps[name].step_id),
+            kind=kind,
+            plan=table,
+            layout=Layout.of(
+                table,
+                kind,
+                self._config.run.pack,
+                exact_floats=self._ends.survey.exact_floats,
+                into_stage=table.loading is Loading.STAGED and kind is StepKind.ROWS,
+            ),
+            position=self._journal.position(name),
+        )
+
+    async def _move_wave(self, wave: Wave) -> None:
+        if all(load.done.is_set() for load in wave.loads):
+            return
+        await self._number_leaves([load.plan for load in wave.loads])
+        source = RunSource(
+            self._ends.source,
+            pushdown=self._config.run.pushdown,
+            first_snapshot=self._first_snapshot,
+            leaves={str(load.plan.name): self._leaves(load.plan) for load in wave.loads},
+        )
+        mover = Mover(
+            source=source,
+            sink=self._sink(wave),
+            recorder=Recorder(self._journal.save_loads),
+            observer=self._events,
+            sizes=self._sizes(),
+            stop=self._stop,
+        )
+        if not await mover.move(wave.loads):
+            self._heed_stop()
+
+    def _sink(self, wave: Wave) -> D1Sink:
+        return D1Sink(
+            self._database,
+            self._ownership,
+            layouts={load.step: load.layout for load in wave.loads},
+            steps={load.step: LedgerStep(load.plan.target, load.kind) for load in wave.loads},
+        )
+
+    async def _number_leaves(self, tables: Sequence[TablePlan]) -> None:
+        """Give every leaf of a table without a key a number that it keeps for the whole run."""
+        for table in tables:
+            if table.key.kind is KeyKind.PHYSICAL:
+                known = self._leaves(table)
+                fresh = [leaf.oid for leaf in table.table.leaves if leaf.oid not in known]
+                top = max(known.values(), default=-1) + 1
+                numbers = {**known, **{oid: top + n for n, oid in enumerate(fresh)}}
+                await self._journal.number_leaves(steps.rows_step(table), numbers)
+
+    def _sizes(self) -> Limits:
+        packs_json = self._config.run.pack in {Pack.AUTO, Pack.JSON}
+        fixed = self._config.pacing.concurrency
+        return Limits(
+            batch_statements=min(self._config.run.batch_size, limits.BATCH_STATEMENTS - 1),
+            chunk_bytes=limits.CHUNK_BYTES if packs_json else limits.BATCH_BYTES_START,
+            uploaders=fixed or FIXED_UPLOADERS,
+        )
+
+    async def _publish(self, cycle: Sequence[TablePlan]) -> None:
+        name = steps.publish_step(cycle)
+        if self._journal.is_done(name):
+            return
+        self._heed_stop()
+        self._events.phase(f"publishing {', '.join(str(t.name) for t in cycle)}")
+        if self._journal.steps[name].state == State.TODO:
+            await publish(self._database, self._ownership, cycle)
+            await self._journal.mark(name, State.DOING)
+        await drop_stages(self._database, cycle)
+        await self._journal.mark(name, State.DONE)
+
+    async def _build_indexes(self) -> None:
+        for table in self._tables:
+            for index in table.indexes:
+                name = steps.StepName(str(table.name), Work.INDEX, index.name)
+                if index.early or self._journal.is_done(name):
+                    continue
+                self._heed_stop()
+                self._events.phase("building indexes")
+                problem = await build_index(self._database, index)
+                await self._journal.mark(name, State.DONE, problem=problem)
+
+    async def _check(self) -> None:
+        """Count every table and look for missing parents; what doesn't fit is named."""
+        open_tables = [t for t in self._tables if self._is_open(steps.check_step(t))]
+        if open_tables:
+            self._heed_stop()
+            self._events.phase("checking")
+        positions = [(t, self._journal.position(steps.rows_step(t))) for t in open_tables]
+        for group in check_groups(positions):
+            counted = await check(self._database, [table for table, _ in group])
+            for table, position in group:
+                seen = counted[table.target]
+                problem = self._verdict(table, position.rows, seen.rows, seen.orphans)
+                await self._journal.mark(steps.check_step(table), State.DONE, problem=problem)
+
+    def _verdict(self, table: TablePlan, sent: int, counted: int, orphans: int) -> str:
+        if orphans:
+            return f"{table.target}: {orphans:,} rows refer to rows that aren't there"
+        held_rows = self._journal.held_rows(steps.rows_step(table))
+        if counted < sent or (counted > sent and not held_rows):
+            return (
+                f"{table.target}: D1 holds {counted:,} rows, {sent:,} were moved; "
+                "compare both sides"
+            )
+        return ""
+
+    def _recall_problems(self) -> None:
+        """Name what couldn't be done as planned, in this process or before a resume."""
+        for step in self._journal.steps.values():
+            if problem := str(step.document.get("problem", "")):
+                self.shortcomings.append(problem)
+                self._events.warning(problem)

@@ -1,0 +1,313 @@
+"""What a run remembers in its checkpoint, step by step.
+
+A run is a list of steps, each of one table (or of the whole database): make its schema, empty it,
+move its rows, set its deferred columns, publish its cycle, build an index, check it. Each has a
+state of its own, so that a resume skips nothing that was still to come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import checkpoints
+from checkpoints import CheckpointStore, RunRecord, Saved, StepRecord
+from streamer.errors import CheckpointFullError, CheckpointProblemError
+from streamer.model import Key, StepId
+from streamer.pipeline import Load, Position
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from checkpoints import JSON
+
+
+class Work(StrEnum):
+    """What a step does."""
+
+    EMPTY = "empty"
+    SCHEMA = "schema"
+    ROWS = "rows"
+    EDGES = "edges"
+    PUBLISH = "publish"
+    INDEX = "index"
+    CHECK = "check"
+
+
+class State(StrEnum):
+    """How far a step is."""
+
+    TODO = "todo"
+    DOING = "doing"
+    DONE = "done"
+
+
+class RunState(StrEnum):
+    """How far a run is; FINISHING may or may not find its ledger still there."""
+
+    RUNNING = "running"
+    FINISHING = "finishing"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class StepName:
+    """What identifies a step over resumes: its table (source name, '' for the database), what it
+    does, and which (an index's name), '' where there is only one.
+    """
+
+    table: str
+    work: Work
+    which: str = ""
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the checkpoint library's errors into ours."""
+    try:
+        yield
+    except checkpoints.Unwritable as error:
+        raise CheckpointFullError(
+            str(error), hint="Make room or access for it, then run again with --resume."
+        ) from None
+    except checkpoints.Locked as error:
+        raise CheckpointProblemError(
+            str(error), hint="Wait for that run to end, or give this one another --checkpoint."
+        ) from None
+    except checkpoints.CheckpointError as error:
+        raise CheckpointProblemError(
+            str(error),
+            hint="Restore the file from a backup, or name another one with --checkpoint.",
+        ) from None
+
+
+def as_key(texts: object) -> Key | None:
+    """A key as the checkpoint's documents hold it."""
+    return tuple(str(text) for text in texts) if isinstance(texts, list | tuple) else None
+
+
+class Journal:
+    """The checkpoint of one run, in the run's own terms.
+
+    `tally` is asked, at each save, for a table's figures ('' for those of the whole run).
+    """
+
+    def __init__(self, store: CheckpointStore, saved: Saved | None) -> None:
+        self._store = store
+        self.run: RunRecord | None = saved.run if saved else None
+        self.steps: dict[StepName, StepRecord] = {}
+        for record in saved.steps if saved else ():
+            self.steps[self._name(record)] = record
+        self.tally: Callable[[str], Mapping[str, JSON]] = lambda _: {}
+
+    @classmethod
+    async def open(cls, path: Path) -> Self:
+        """Open or create the checkpoint at `path`, locked for this process.
+
+        Raises:
+            CheckpointProblemError: locked by another run, damaged, foreign, newer.
+            CheckpointFullError: its folder can't be written.
+
+        """
+        with translated():
+            store = await CheckpointStore.open(path)
+            try:
+                return cls(store, await store.read())
+            except BaseException:
+                await store.close()
+                raise
+
+    async def close(self) -> None:
+        """Let go of the file and its lock."""
+        await self._store.close()
+
+    @staticmethod
+    def _name(record: StepRecord) -> StepName:
+        return StepName(record.table, Work(record.kind), str(record.document.get("which", "")))
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the checkpoint holds a run that isn't done."""
+        return self.run is not None and self.run.state != RunState.DONE
+
+    @property
+    def running(self) -> RunRecord:
+        """The run that has begun."""
+        if self.run is None:
+            raise AssertionError("no run has begun")
+        return self.run
+
+    @property
+    def snapshots(self) -> list[Mapping[str, JSON]]:
+        """The snapshots that the run took so far, in order; a table's positions number them."""
+        taken = self.running.document.get("snapshots", [])
+        return [s for s in taken if isinstance(s, Mapping)] if isinstance(taken, list) else []
+
+    @property
+    def claimed(self) -> frozenset[str]:
+        """Target tables that a start of this run has made its own."""
+        names = self.running.document.get("claimed", [])
+        return frozenset(map(str, names)) if isinstance(names, list) else frozenset()
+
+    def recorded_snapshot(self, name: StepName) -> str:
+        """The pg_current_snapshot() under which the newest rows of a step were read, or ''."""
+        numbers = self.position(name).snapshots
+        known = self.snapshots
+        newest = max(numbers, default=-1)
+        return str(known[newest].get("xids", "")) if 0 <= newest < len(known) else ""
+
+    def leaves(self, name: StepName) -> dict[int, int]:
+        """The numbers of a keyless table's leaves, by oid."""
+        numbers = self.steps[name].document.get("leaves", {})
+        return (
+            {int(k): int(str(v)) for k, v in numbers.items()} if isinstance(numbers, dict) else {}
+        )
+
+    async def number_leaves(self, name: StepName, numbers: Mapping[int, int]) -> None:
+        """Write down the numbers of a keyless table's leaves."""
+        await self.describe({name: {"leaves": {str(k): v for k, v in numbers.items()}}})
+
+    def held_rows(self, name: StepName) -> bool:
+        """Whether the target table held rows of others that the run left in it."""
+        facts = self.steps[name].document
+        return facts.get("found") == "rows" and not facts.get("emptied")
+
+    async def begin(self, run: RunRecord, names: Sequence[StepName]) -> None:
+        """Forget any earlier run and write down the new one with all its steps."""
+        steps = [self._new(StepId(number), name) for number, name in enumerate(names, 1)]
+        with translated():
+            await self._store.begin(run, steps)
+        self.run = run
+        self.steps = {self._name(step): step for step in steps}
+
+    async def add(self, names: Iterable[StepName]) -> None:
+        """Add steps that the run didn't have when it began."""
+        top = max((step.step_id for step in self.steps.values()), default=0)
+        fresh = [name for name in names if name not in self.steps]
+        steps = [self._new(StepId(top + n), name) for n, name in enumerate(fresh, 1)]
+        await self._save(steps=steps)
+
+    @staticmethod
+    def _new(number: StepId, name: StepName) -> StepRecord:
+        return StepRecord(
+            step_id=number,
+            table=name.table,
+            kind=name.work,
+            state=State.TODO,
+            last_key=None,
+            next_number=0,
+            rows=0,
+            bytes=0,
+            document={"which": name.which},
+        )
+
+    async def mark(self, name: StepName, state: State, **facts: JSON) -> None:
+        """Write down a step's new state, and facts about it."""
+        step = self.steps[name]
+        document = {**step.document, **facts}
+        await self._save(steps=[replace(step, state=state, document=document)])
+
+    async def mark_all(self, names: Iterable[StepName], state: State) -> None:
+        """Write down the same new state of several steps, in one commit."""
+        await self._save(steps=[replace(self.steps[name], state=state) for name in names])
+
+    async def describe(self, facts: Mapping[StepName, Mapping[str, JSON]]) -> None:
+        """Write down facts about several steps, in one commit."""
+        await self._save(
+            steps=[
+                replace(self.steps[name], document={**self.steps[name].document, **some})
+                for name, some in facts.items()
+            ]
+        )
+
+    async def note(self, state: RunState | None = None, epoch: int = 0, **facts: JSON) -> None:
+        """Write down a new state or epoch of the run, or facts about it."""
+        run = self.running
+        await self._save(
+            run=replace(
+                run,
+                state=state or run.state,
+                epoch=epoch or run.epoch,
+                document={**run.document, **facts},
+            )
+        )
+
+    def is_done(self, name: StepName) -> bool:
+        """Whether a step is behind us."""
+        return name in self.steps and self.steps[name].state == State.DONE
+
+    def position(self, name: StepName) -> Position:
+        """Where a step that carries rows goes on."""
+        step = self.steps[name]
+        numbers = step.document.get("snapshots", [])
+        return Position(
+            last=step.last_key,
+            first=as_key(step.document.get("first")),
+            next_number=step.next_number,
+            rows=step.rows,
+            bytes=step.bytes,
+            done=step.state == State.DONE,
+            snapshots=frozenset(int(str(n)) for n in numbers)
+            if isinstance(numbers, list)
+            else frozenset(),
+        )
+
+    async def save_loads(self, loads: Sequence[Load]) -> None:
+        """Write down how far loads are, with the run's figures, in one commit."""
+        run = self.running
+        figures = dict(self.tally(""))
+        await self._save(
+            run=replace(run, document={**run.document, "tally": figures}),
+            steps=[self._moved(load) for load in loads],
+        )
+
+    async def reset(self, name: StepName) -> None:
+        """Forget how far a step that carries rows came."""
+        step = self.steps[name]
+        document = {k: v for k, v in step.document.items() if k not in {"first", "snapshots"}}
+        await self._save(
+            steps=[
+                replace(
+                    step,
+                    state=State.TODO,
+                    last_key=None,
+                    next_number=0,
+                    rows=0,
+                    bytes=0,
+                    document=document,
+                )
+            ]
+        )
+
+    def _moved(self, load: Load) -> StepRecord:
+        work = Work(load.kind.value)
+        step = self.steps[StepName(load.name, work)]
+        at = load.position
+        figures = dict(self.tally(load.name)) if work is Work.ROWS else {}
+        return replace(
+            step,
+            state=State.DONE if at.done else State.DOING,
+            last_key=at.last,
+            next_number=at.next_number,
+            rows=at.rows,
+            bytes=at.bytes,
+            document={
+                **step.document,
+                "first": list(at.first) if at.first else None,
+                "snapshots": sorted(at.snapshots),
+                "tally": figures,
+            },
+        )
+
+    async def _save(
+        self, *, run: RunRecord | None = None, steps: Sequence[StepRecord] = ()
+    ) -> None:
+        with translated():
+            await self._store.save(run, steps)
+        if run is not None:
+            self.run = run
+        self.steps.update({self._name(step): step for step in steps})

@@ -1,0 +1,79 @@
+"""Before a resume goes on: is everything that the checkpoint counts on still in the target?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from streamer.errors import FencedError
+from streamer.model import Key, Loading, Pack, Statement, StepKind, TablePlan
+from streamer.model.sql import quote_identifier
+from streamer.pack import Layout, LedgerStep, reaches
+from streamer.pipeline import Position
+from streamer.run.identity import comparable_key
+from streamer.run.survey import Database
+from streamer.sinks import Ownership
+
+GROUP = 24  # steps looked at in one request, with up to three statements each
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A step that has written rows, and how far the checkpoint says it came."""
+
+    table: TablePlan
+    kind: StepKind
+    position: Position
+
+    @property
+    def ledger_step(self) -> LedgerStep:
+        """What the ledger calls it."""
+        return LedgerStep(self.table.target, self.kind)
+
+
+async def prove(database: Database, ownership: Ownership, begun: Sequence[Begun]) -> None:
+    """Return if the target reaches as far as the checkpoint says.
+
+    Raises:
+        FencedError: it doesn't: it was restored, emptied, or changed behind the checkpoint.
+
+    """
+    for group in _groups(begun):
+        ledgers = [ownership.read(step.ledger_step) for step in group]
+        keys = [(step, key) for step in group for key in _keys(step)]
+        looks = [_look_for(step.table, key) for step, key in keys]
+        answer = await database.execute([*ledgers, *looks])
+        for step, result in zip(group, answer.results, strict=False):
+            if not reaches(list(ownership.entries_of(result)), step.position.last):
+                raise _behind(step, "its ledger ends before the checkpoint's position")
+        for (step, _), result in zip(keys, answer.results[len(group) :], strict=True):
+            if not result.rows:
+                raise _behind(step, "a row that D1 had acknowledged isn't there")
+
+
+def _groups(begun: Sequence[Begun]) -> Iterator[Sequence[Begun]]:
+    return (begun[at : at + GROUP] for at in range(0, len(begun), GROUP))
+
+
+def _keys(step: Begun) -> list[Key]:
+    """The first and last acknowledged keys, where D1 stores them as their text says."""
+    table = step.table
+    hidden = table.loading is Loading.STAGED or step.kind is not StepKind.ROWS
+    if hidden or not comparable_key(table):
+        return []
+    return [key for key in (step.position.first, step.position.last) if key is not None]
+
+
+def _look_for(table: TablePlan, key: Key) -> Statement:
+    layout = Layout.of(table, StepKind.ROWS, Pack.JSON, into_stage=False)
+    same = " AND ".join(
+        f"{quote_identifier(name)} = ?{place}" for place, name in enumerate(layout.key, 1)
+    )
+    return Statement.of(f"SELECT 1 FROM {quote_identifier(table.target)} WHERE {same}", *key)
+
+
+def _behind(step: Begun, what: str) -> FencedError:
+    return FencedError(
+        f"{step.table.target}: {what}; the database was restored, emptied or changed since.",
+        hint="Look at what it holds; then start over with --restart.",
+    )

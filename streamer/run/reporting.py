@@ -1,0 +1,79 @@
+"""The report of a run, from its checkpoint and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from streamer.config import Config
+from streamer.errors import ExitCode, StreamerError
+from streamer.model import Plan
+from streamer.progress import (
+    Events,
+    RunReport,
+    SnapshotReport,
+    Status,
+    TableReport,
+    write_report,
+)
+from streamer.run import steps
+from streamer.run.journal import Journal
+
+
+def save_report(
+    config: Config,
+    events: Events,
+    journal: Journal,
+    plan: Plan,
+    *,
+    code: ExitCode,
+    errors: Sequence[str],
+) -> None:
+    """Write the run's report; a report that can't be written is a warning, not a failed run."""
+    document = report(config, events, journal, plan, code=code, errors=errors).to_json()
+    try:
+        write_report(config.run.report, document)
+    except StreamerError as error:
+        events.warning(str(error))
+
+
+def report(
+    config: Config,
+    events: Events,
+    journal: Journal,
+    plan: Plan,
+    *,
+    code: ExitCode,
+    errors: Sequence[str],
+) -> RunReport:
+    """What there is to report now."""
+    events.recorded()
+    run = journal.running
+    source, target = run.document.get("source"), run.document.get("target")
+    return RunReport(
+        tool_version=version("d1-streamer"),
+        run_id=run.run_id,
+        status=Status.of(code),
+        started_at=datetime.fromisoformat(str(run.document.get("started_at"))),
+        ended_at=datetime.now(UTC),
+        source=source if isinstance(source, dict) else {},
+        target=target if isinstance(target, dict) else {},
+        tables=[
+            TableReport(
+                name=str(table.name),
+                target_name=table.target,
+                figures=events.tally.of(str(table.name)),
+                snapshots=tuple(sorted(journal.position(steps.rows_step(table)).snapshots)),
+            )
+            for table in plan.tables
+        ],
+        traffic=events.tally.traffic,
+        consistency=config.run.consistency,
+        snapshots=[
+            SnapshotReport(number, str(taken.get("lsn", "")), str(taken.get("taken_at", "")))
+            for number, taken in enumerate(journal.snapshots)
+        ],
+        warnings=events.warnings,
+        errors=errors,
+    )

@@ -1,0 +1,99 @@
+"""Makes the target's tables, and empties those that a run replaces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from streamer import limits
+from streamer.model import Loading, Statement, TablePlan
+from streamer.model.sql import quote_identifier
+from streamer.run.survey import Database
+
+EMPTY_ROWS = 50_000  # rows deleted in one request, far below D1's 30 s
+
+
+def repeatable(ddl: str) -> str:
+    """The CREATE statement `ddl` in a form that may be sent again after a lost answer."""
+    for head in ("CREATE TABLE ", "CREATE UNIQUE INDEX ", "CREATE INDEX "):
+        if ddl.startswith(head) and not ddl.startswith(f"{head}IF NOT EXISTS "):
+            return f"{head}IF NOT EXISTS {ddl[len(head) :]}"
+    return ddl
+
+
+def schema_statements(table: TablePlan) -> list[Statement]:
+    """What makes `table`, its staging table and the indexes that must be there before rows."""
+    ddl = [table.create_sql]
+    if table.stage_sql:
+        ddl.append(table.stage_sql)
+    ddl += [index.sql for index in table.indexes if index.early]
+    return [Statement.of(repeatable(sql)) for sql in ddl]
+
+
+async def create(database: Database, tables: Iterable[TablePlan]) -> None:
+    """Make all tables, many in one request; those that are there already stay as they are."""
+    pending: list[Statement] = []
+    for table in tables:
+        statements = schema_statements(table)
+        if len(pending) + len(statements) > limits.BATCH_STATEMENTS:
+            await database.execute(pending)
+            pending = []
+        pending += statements
+    if pending:
+        await database.execute(pending)
+
+
+async def empty(database: Database, tables: Sequence[TablePlan]) -> None:
+    """Delete all rows of `tables`, which are in load order; children first, in small requests."""
+    await _empty_cycles(database, [t for t in tables if t.loading is Loading.STAGED])
+    for table in tables:
+        if table.loading is Loading.TWO_PASS:
+            await _until_gone(database, *_cut_edges(table))
+    for table in reversed(tables):
+        await _until_gone(database, *_delete_some(table))
+
+
+async def empty_one(database: Database, table: TablePlan) -> None:
+    """Delete all rows of a table that nothing refers to yet."""
+    await _until_gone(database, *_delete_some(table))
+
+
+async def _until_gone(database: Database, act: str, left: str) -> None:
+    while True:
+        answer = await database.execute([Statement.of(act), Statement.of(left)])
+        if not answer.results[1].rows[0][0]:
+            return
+
+
+def _identity(table: TablePlan) -> str:
+    """What a row is picked by: its key where there is no rowid."""
+    if not table.without_rowid:
+        return "rowid"
+    return ", ".join(quote_identifier(name) for name in table.key.targets)
+
+
+def _delete_some(table: TablePlan) -> tuple[str, str]:
+    name, row = quote_identifier(table.target), _identity(table)
+    return (
+        f"DELETE FROM {name} WHERE ({row}) IN (SELECT {row} FROM {name} LIMIT {EMPTY_ROWS})",
+        f"SELECT EXISTS (SELECT 1 FROM {name})",
+    )
+
+
+def _cut_edges(table: TablePlan) -> tuple[str, str]:
+    name, row = quote_identifier(table.target), _identity(table)
+    columns = [quote_identifier(column) for column in table.deferred]
+    nulls = ", ".join(f"{column} = NULL" for column in columns)
+    some = " OR ".join(f"{column} IS NOT NULL" for column in columns)
+    picked = f"SELECT {row} FROM {name} WHERE {some} LIMIT {EMPTY_ROWS}"
+    return (
+        f"UPDATE {name} SET {nulls} WHERE ({row}) IN ({picked})",
+        f"SELECT EXISTS (SELECT 1 FROM {name} WHERE {some})",
+    )
+
+
+async def _empty_cycles(database: Database, tables: Sequence[TablePlan]) -> None:
+    """Rows that refer to each other without NULLs can only go together."""
+    for cycle in sorted({table.cycle for table in tables}):
+        members = [table for table in tables if table.cycle == cycle]
+        deletes = [Statement.of(f"DELETE FROM {quote_identifier(t.target)}") for t in members]
+        await database.execute([Statement.of("PRAGMA defer_foreign_keys=on"), *deletes])

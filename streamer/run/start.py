@@ -1,0 +1,259 @@
+"""How a run starts, goes on, and ends: everything around the job itself.
+
+Nothing is written, neither here nor in D1, before every reason to refuse has been looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from checkpoints import RunRecord
+from streamer.config import Config, TargetSettings
+from streamer.d1 import D1Database, open_database
+from streamer.errors import ExitCode, SettingsError, StreamerError, UsageError
+from streamer.model import Finding, IfExists, TablePlan
+from streamer.plan import PlanOptions, make_plan
+from streamer.postgres import PostgresSource
+from streamer.progress import Events, Figures, Tally, Traffic
+from streamer.run import resume, steps
+from streamer.run.admission import Found, admit, found, refuse_what_cannot_move
+from streamer.run.identity import source_facts, table_facts, target_facts
+from streamer.run.job import Ends, Job
+from streamer.run.journal import Journal, RunState, State
+from streamer.run.reporting import save_report
+from streamer.run.survey import Survey, survey
+
+if TYPE_CHECKING:
+    from checkpoints import JSON
+
+
+async def run(config: Config, events: Events, stop: asyncio.Event) -> ExitCode:
+    """Carry out `streamer run` as `config` says, and leave a report.
+
+    Raises:
+        StreamerError: with the exit code of its kind. Where the run had begun, the report tells of
+            it, and the checkpoint can be resumed.
+
+    """
+    target = _target(config)
+    async with AsyncExitStack() as stack:
+        journal = await Journal.open(config.run.checkpoint)
+        stack.push_async_callback(journal.close)
+        going_on = _going_on(config, journal, events)
+        if going_on and journal.running.state == RunState.DONE:
+            return _repeat(journal, events)
+        source = await stack.enter_async_context(
+            PostgresSource.open(config.source, config.run.consistency, events.warning)
+        )
+        database = await open_database(target, config.pacing, events)
+        stack.push_async_callback(database.aclose)
+        ends = await _look(config, source, database, events)
+        if going_on:
+            await _continue(journal, ends, events)
+        else:
+            await _begin(config, journal, ends, events)
+        journal.tally = lambda table: _figures(events, table)
+        return await _carry_out(config, events, journal, ends, stop)
+
+
+def _target(config: Config) -> TargetSettings:
+    if config.target is None:
+        raise SettingsError(["the target's settings are missing: set CLOUDFLARE_API_TOKEN"])
+    return config.target
+
+
+def _going_on(config: Config, journal: Journal, events: Events) -> bool:
+    """Whether the checkpoint's run is continued; refuses what the user has to decide."""
+    if config.run.resume:
+        if journal.run is None:
+            events.warning("there is no run to resume in the checkpoint; a new one starts")
+        return journal.run is not None
+    if journal.unfinished and not config.run.restart:
+        raise UsageError(
+            f"{config.run.checkpoint} holds a run that isn't finished "
+            f"(begun {journal.running.document.get('started_at')}).",
+            hint="Go on with --resume, or start over with --restart.",
+        )
+    return False
+
+
+def _repeat(journal: Journal, events: Events) -> ExitCode:
+    events.phase("nothing to do: the run in the checkpoint is finished")
+    return ExitCode(int(str(journal.running.document.get("exit_code", 0))))
+
+
+async def _look(
+    config: Config, source: PostgresSource, database: D1Database, events: Events
+) -> Ends:
+    """Read both ends and make the plan; refuse what can't be moved."""
+    events.phase("reading the catalog")
+    catalog = await source.catalog()
+    seen = await survey(database)
+    plan = make_plan(
+        catalog,
+        config.selection,
+        PlanOptions(
+            indexes=config.run.indexes, rate=config.pacing.rate, existing_parents=seen.names
+        ),
+    )
+    refusals = [_sentence(finding) for finding in plan.refusals]
+    refuse_what_cannot_move(refusals, skip_refused=config.run.skip_refused)
+    for finding in plan.findings:
+        events.warning(_sentence(finding))
+    for table in plan.tables:
+        events.table_expected(str(table.name), table.table.rows)
+    return Ends(source=source, database=database, survey=seen, plan=plan)
+
+
+def _sentence(finding: Finding) -> str:
+    hint = f" {finding.hint}" if finding.hint else ""
+    return f"{finding.object}: {finding.what}{hint}"
+
+
+async def _begin(config: Config, journal: Journal, ends: Ends, events: Events) -> None:
+    """Write down a new run, with what the target holds now, before its first write."""
+    tables = ends.plan.tables
+    abandoned = _abandoned(config, journal, ends, events)
+    admit(
+        tables,
+        ends.survey,
+        if_exists=config.run.if_exists,
+        create_schema=config.run.create_schema,
+        ours=abandoned,
+    )
+    facts: dict[str, JSON] = {
+        "tool_version": version("d1-streamer"),
+        "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "source": source_facts(ends.source.identity),
+        "target": target_facts(ends.database.account_id, ends.database.database_id),
+        "settings": {"if_exists": config.run.if_exists.value},
+        "bookmark": await ends.database.bookmark(),
+        "snapshots": [],
+    }
+    run_id = uuid.uuid4().hex
+    await journal.begin(RunRecord(run_id, RunState.RUNNING, 1, facts), steps.named(tables))
+    emptied = _to_empty(config, tables, ends.survey, abandoned)
+    await journal.describe(
+        {
+            steps.rows_step(table): {
+                **table_facts(table),
+                "found": _found_before(table, ends.survey, abandoned).value,
+                "emptied": table.target in emptied,
+            }
+            for table in tables
+        }
+    )
+    kept = [table for table in tables if table.target not in emptied]
+    await journal.mark_all(map(steps.empty_step, kept), State.DONE)
+
+
+def _abandoned(config: Config, journal: Journal, ends: Ends, events: Events) -> frozenset[str]:
+    """Target tables that hold only what the checkpoint's earlier, unfinished run wrote."""
+    if not (config.run.restart and journal.unfinished):
+        return frozenset()
+    here = target_facts(ends.database.account_id, ends.database.database_id)
+    if journal.running.document.get("target") != here:
+        return frozenset()
+    ours = {
+        str(step.document.get("target"))
+        for step in journal.steps.values()
+        if step.document.get("found") in {Found.ABSENT, Found.EMPTY}
+    }
+    if ours:
+        events.warning(f"--restart: empties {len(ours)} tables that the earlier run had begun")
+    return frozenset(ours)
+
+
+def _found_before(table: TablePlan, seen: Survey, abandoned: frozenset[str]) -> Found:
+    return Found.EMPTY if table.target in abandoned else found(seen, table)
+
+
+def _to_empty(
+    config: Config, tables: Sequence[TablePlan], seen: Survey, abandoned: frozenset[str]
+) -> frozenset[str]:
+    replace = config.run.if_exists is IfExists.REPLACE
+    return frozenset(
+        table.target
+        for table in tables
+        if found(seen, table) is Found.ROWS and (replace or table.target in abandoned)
+    )
+
+
+async def _continue(journal: Journal, ends: Ends, events: Events) -> None:
+    """Check that the run may go on, raise its epoch, and take its figures over."""
+    facts = journal.running.document
+    tables = ends.plan.tables
+    then_source, then_target = facts.get("source"), facts.get("target")
+    if not isinstance(then_source, dict) or not isinstance(then_target, dict):
+        raise AssertionError("a begun run names its ends")
+    resume.check_target(ends.database.account_id, ends.database.database_id, then_target)
+    if warning := resume.check_source(ends.source.identity, then_source):
+        events.warning(warning)
+    resume.check_tables_are_there(journal, tables)
+    again, warnings = resume.verdicts(journal, tables)
+    for warning in warnings:
+        events.warning(warning)
+    await resume.adopt_new_tables(journal, tables, ends.survey)
+    for table in again:
+        await journal.reset(steps.rows_step(table))
+    await journal.note(epoch=journal.running.epoch + 1)
+    _take_over_figures(journal, tables, events)
+
+
+def _take_over_figures(journal: Journal, tables: Sequence[TablePlan], events: Events) -> None:
+    """Go on counting where the checkpoint's figures end."""
+    figures: dict[str, Figures] = {}
+    for table in tables:
+        recorded = journal.steps[steps.rows_step(table)].document.get("tally")
+        if isinstance(recorded, dict):
+            figures[str(table.name)] = Figures.from_json(recorded)
+    whole = journal.running.document.get("tally")
+    events.tally = Tally(Traffic.from_json(whole if isinstance(whole, dict) else {}), figures)
+    for table in tables:
+        at = journal.position(steps.rows_step(table))
+        events.tally.settle(str(table.name), rows_written=at.rows, bytes_sent=at.bytes)
+
+
+def _figures(events: Events, table: str) -> dict[str, JSON]:
+    tally = events.tally
+    return dict(tally.of(table).to_json() if table else tally.traffic.to_json())
+
+
+async def _carry_out(
+    config: Config, events: Events, journal: Journal, ends: Ends, stop: asyncio.Event
+) -> ExitCode:
+    """Do the job, and leave a report whatever comes of it."""
+    job = Job(config, events, journal, ends, stop)
+    job.shortcomings += [f"not moved: {_sentence(f)}" for f in ends.plan.refusals]
+    try:
+        code = await job.carry_out()
+    except BaseException as error:
+        cause = first_cause(error)
+        stopped = cause.exit_code if isinstance(cause, StreamerError) else ExitCode.RESUMABLE
+        problem = cause.what if isinstance(cause, StreamerError) else type(cause).__name__
+        save_report(config, events, journal, ends.plan, code=stopped, errors=[problem])
+        if isinstance(cause, StreamerError):
+            raise cause from None
+        raise
+    ended = datetime.now(UTC).isoformat(timespec="seconds")
+    await journal.note(
+        RunState.DONE, exit_code=int(code), ended_at=ended, tally=_figures(events, "")
+    )
+    save_report(config, events, journal, ends.plan, code=code, errors=job.shortcomings)
+    return code
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """The most telling of several errors: one that the user must act on, else the first."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    causes = [first_cause(inner) for inner in error.exceptions]
+    ours = [cause for cause in causes if isinstance(cause, StreamerError)]
+    must_act = [cause for cause in ours if cause.exit_code is not ExitCode.RESUMABLE]
+    return next(iter([*must_act, *ours, *causes]))

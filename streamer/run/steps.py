@@ -1,0 +1,63 @@
+"""The steps of a run, in the order in which they are done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from streamer.model import Loading, TablePlan
+from streamer.run.journal import StepName, Work
+
+
+def rows_step(table: TablePlan) -> StepName:
+    """The step that moves a table's rows."""
+    return StepName(str(table.name), Work.ROWS)
+
+
+def edges_step(table: TablePlan) -> StepName:
+    """The step that sets a table's deferred columns."""
+    return StepName(str(table.name), Work.EDGES)
+
+
+def schema_step(table: TablePlan) -> StepName:
+    """The step that makes a table."""
+    return StepName(str(table.name), Work.SCHEMA)
+
+
+def empty_step(table: TablePlan) -> StepName:
+    """The step that empties a table before its rows come."""
+    return StepName(str(table.name), Work.EMPTY)
+
+
+def publish_step(cycle: Sequence[TablePlan]) -> StepName:
+    """The step that publishes the staged tables of one cycle."""
+    return StepName(str(min(table.name for table in cycle)), Work.PUBLISH)
+
+
+def index_steps(table: TablePlan) -> list[StepName]:
+    """The steps that build a table's indexes after its rows."""
+    name = str(table.name)
+    return [StepName(name, Work.INDEX, index.name) for index in table.indexes if not index.early]
+
+
+def check_step(table: TablePlan) -> StepName:
+    """The step that counts a table's rows and looks for missing parents."""
+    return StepName(str(table.name), Work.CHECK)
+
+
+def cycles(tables: Sequence[TablePlan]) -> list[tuple[TablePlan, ...]]:
+    """The groups of staged tables that are published together."""
+    numbers = sorted({table.cycle for table in tables if table.loading is Loading.STAGED})
+    return [tuple(t for t in tables if t.cycle == number) for number in numbers]
+
+
+def named(tables: Sequence[TablePlan]) -> list[StepName]:
+    """All steps of a run over `tables`."""
+    steps: list[StepName] = []
+    for table in tables:
+        steps += [empty_step(table), schema_step(table), rows_step(table)]
+        if table.loading is Loading.TWO_PASS:
+            steps.append(edges_step(table))
+        steps += index_steps(table)
+        steps.append(check_step(table))
+    steps += [publish_step(cycle) for cycle in cycles(tables)]
+    return steps

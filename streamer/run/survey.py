@@ -1,0 +1,126 @@
+"""Looks at the target before anything is written: which tables are there, and what is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from streamer import limits
+from streamer.model import Answer, Statement
+from streamer.model.sql import quote_identifier
+from streamer.pack import hard_doubles_probe, probe_is_exact
+
+OURS = "_streamer_"
+
+_OBJECTS = """\
+SELECT name, type FROM sqlite_master WHERE type IN ('table', 'view')
+AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"""
+_COLUMNS = """\
+SELECT m.name, c.name, c.type, c.pk FROM sqlite_master AS m, pragma_table_info(m.name) AS c
+WHERE m.type = 'table' AND m.name NOT LIKE '\\_cf\\_%' ESCAPE '\\'"""
+_REFERENCES = """\
+SELECT DISTINCT m.name, f."table" FROM sqlite_master AS m, pragma_foreign_key_list(m.name) AS f
+WHERE m.type = 'table' AND m.name NOT LIKE '\\_cf\\_%' ESCAPE '\\'"""
+
+
+class Database(Protocol):
+    """Runs statements in one request, which is one transaction; retries by itself."""
+
+    async def execute(self, statements: Sequence[Statement]) -> Answer:
+        """Return the results; every request given here may be sent more than once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTable:
+    """A table or view of the target; `columns` maps lower-case names to declared types.
+
+    `key` holds the primary key's columns in key order, lower case.
+    """
+
+    name: str
+    is_view: bool
+    columns: dict[str, str]
+    key: tuple[str, ...]
+    holds_rows: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What the target holds. Tables are found by name, ignoring ASCII case as SQLite does."""
+
+    tables: dict[str, FoundTable] = field(default_factory=dict[str, FoundTable])
+    references: frozenset[tuple[str, str]] = frozenset()
+    exact_floats: bool = True
+    size_bytes: int = 0
+
+    def find(self, name: str) -> FoundTable | None:
+        """The table or view called `name`, or None."""
+        return self.tables.get(name.lower())
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of the user's tables, as spelled in the target."""
+        found = self.tables.values()
+        return frozenset(t.name for t in found if not t.is_view and not t.name.startswith(OURS))
+
+    def children_of(self, name: str) -> frozenset[str]:
+        """Tables, other than itself, with a foreign key to `name`."""
+        lower = name.lower()
+        return frozenset(
+            child
+            for child, parent in self.references
+            if parent.lower() == lower and child.lower() != lower
+        )
+
+
+def _texts(answer: Answer, statement: int) -> list[tuple[str, ...]]:
+    return [tuple(str(cell) for cell in row) for row in answer.results[statement].rows]
+
+
+async def survey(database: Database) -> Survey:
+    """Read the target's tables, columns and references, and how exactly it reads numbers."""
+    probe = hard_doubles_probe()
+    answer = await database.execute(
+        [Statement.of(_OBJECTS), Statement.of(_COLUMNS), Statement.of(_REFERENCES), probe]
+    )
+    objects = _texts(answer, 0)
+    holding = await _holding_rows(database, [name for name, kind in objects if kind == "table"])
+    columns: dict[str, dict[str, str]] = {name: {} for name, _ in objects}
+    keys: dict[str, list[tuple[int, str]]] = {name: [] for name, _ in objects}
+    for table, column, declared, position in _texts(answer, 1):
+        columns.setdefault(table, {})[column.lower()] = declared.upper()
+        if int(float(position)):
+            keys.setdefault(table, []).append((int(float(position)), column.lower()))
+    return Survey(
+        tables={
+            name.lower(): FoundTable(
+                name=name,
+                is_view=kind == "view",
+                columns=columns[name],
+                key=tuple(column for _, column in sorted(keys[name])),
+                holds_rows=name in holding,
+            )
+            for name, kind in objects
+        },
+        references=frozenset((child, parent) for child, parent in _texts(answer, 2)),
+        exact_floats=probe_is_exact(answer.results[3]),
+        size_bytes=answer.size_after,
+    )
+
+
+async def _holding_rows(database: Database, names: Sequence[str]) -> frozenset[str]:
+    found: set[str] = set()
+    for part in _parts(names, limits.BATCH_STATEMENTS):
+        answer = await database.execute(
+            [Statement.of(f"SELECT EXISTS (SELECT 1 FROM {quote_identifier(n)})") for n in part]
+        )
+        found.update(
+            name for name, result in zip(part, answer.results, strict=True) if result.rows[0][0]
+        )
+    return frozenset(found)
+
+
+def _parts(names: Sequence[str], size: int) -> Iterable[Sequence[str]]:
+    return (names[start : start + size] for start in range(0, len(names), size))

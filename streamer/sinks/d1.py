@@ -1,0 +1,90 @@
+"""D1 as a sink: a batch and its ledger entry in one request, cut smaller where D1 wants that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from streamer.d1 import D1Database, TooLargeError
+from streamer.errors import BadRowsError
+from streamer.model import Answer, Batch, Chunk, StepId
+from streamer.pack import Layout, LedgerStep, halve, halve_chunk
+from streamer.sinks.ownership import Ownership
+
+
+class D1Sink:
+    """Writes batches of the given steps; a batch is durable, ledger included, when `write` ends."""
+
+    def __init__(
+        self,
+        database: D1Database,
+        ownership: Ownership,
+        *,
+        layouts: Mapping[StepId, Layout],
+        steps: Mapping[StepId, LedgerStep],
+    ) -> None:
+        self._database = database
+        self._ownership = ownership
+        self._layouts = layouts
+        self._steps = steps
+
+    @property
+    def batch_bytes(self) -> int:
+        """How large a request body should be now."""
+        return self._database.batch_bytes
+
+    @property
+    def concurrency(self) -> int:
+        """How many requests are useful at once now."""
+        return self._database.concurrency
+
+    async def write(self, batch: Batch) -> Answer:
+        """Write `batch`, in as many requests as D1 needs for it.
+
+        Raises:
+            BadRowsError: D1 will never take some of the rows; the message names the tables, the
+                keys they lie between and D1's reason.
+
+        """
+        statements = [s for chunk in batch.chunks for s in chunk.statements]
+        try:
+            return await self._database.execute(
+                [*statements, self._ownership.record(batch, self._steps)]
+            )
+        except TooLargeError as error:
+            too_large = error
+        except BadRowsError as error:
+            raise self._located(batch, error) from None
+        return await self._write_halves(batch, too_large)
+
+    async def _write_halves(self, batch: Batch, error: TooLargeError) -> Answer:
+        halves = halve(batch)
+        if halves is None:
+            (chunk,) = batch.chunks
+            parts = halve_chunk(self._layouts[chunk.step], chunk)
+            if parts is None:
+                raise self._located(batch, error)
+            halves = Batch((parts[0],)), Batch((parts[1],))
+        # In this order: the second half may claim the keys of both.
+        first = await self.write(halves[0])
+        second = await self.write(halves[1])
+        return replace(
+            second,
+            results=first.results + second.results,
+            attempts=first.attempts + second.attempts,
+            rate_limited=first.rate_limited + second.rate_limited,
+            sent_bytes=first.sent_bytes + second.sent_bytes,
+        )
+
+    def _located(self, batch: Batch, error: BadRowsError | TooLargeError) -> BadRowsError:
+        where = "; ".join(self._place(chunk) for chunk in batch.chunks[:3])
+        more = f"; and {len(batch.chunks) - 3} more" if len(batch.chunks) > 3 else ""
+        return BadRowsError(
+            f"D1 refused rows of {where}{more}: {error}",
+            hint="Mend or exclude the rows, then go on with --resume.",
+        )
+
+    def _place(self, chunk: Chunk) -> str:
+        name = self._layouts[chunk.step].name
+        after = f"behind key ({', '.join(chunk.after)}) " if chunk.after else ""
+        return f"{name} ({chunk.rows:,} rows {after}up to key ({', '.join(chunk.last)}))"

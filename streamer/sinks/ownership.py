@@ -1,0 +1,98 @@
+"""Who may write to the target's tables: this run at this epoch, and nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from streamer.errors import BadRowsError, FencedError
+from streamer.model import Answer, Batch, Chunk, Result, Statement, StepId
+from streamer.pack import (
+    Entry,
+    LedgerStep,
+    Owner,
+    create_ledger,
+    drop_unused,
+    entries_of,
+    owners_of,
+    read_ledger,
+    read_owners,
+    record_batch,
+    release,
+    take_over,
+)
+
+
+class Database(Protocol):
+    """Runs statements in one request, which is one transaction; retries by itself."""
+
+    async def execute(self, statements: Sequence[Statement]) -> Answer:
+        """Return the results; every request given here may be sent more than once."""
+        ...
+
+
+class Ownership:
+    """A run's claim on its tables (target names), at one epoch; `holder` names this very start."""
+
+    def __init__(self, database: Database, *, run: str, epoch: int, holder: str) -> None:
+        self._database = database
+        self._run = run
+        self._epoch = epoch
+        self._holder = holder
+
+    async def take(self, tables: Sequence[str], *, resumed: Sequence[str] = ()) -> None:
+        """Become the only one whose batches D1 takes for `tables`.
+
+        Of those, `resumed` were this run's already.
+
+        Raises:
+            FencedError: a resumed table belongs to another run now, or another process of this run
+                was faster.
+
+        """
+        answer = await self._database.execute([*create_ledger(), read_owners()])
+        seen = owners_of(answer.results[-1])
+        for table in resumed:
+            self._check(table, seen)
+        claim = take_over(tables, seen, run=self._run, epoch=self._epoch, holder=self._holder)
+        await self._database.execute([claim])
+
+    def _check(self, table: str, seen: Sequence[Owner]) -> None:
+        owner = next((o for o in seen if o.table.lower() == table.lower()), None)
+        if owner is None:
+            raise FencedError(
+                f"{table}: the mark of this run is gone from D1; the database was restored or "
+                "emptied since.",
+                hint="Look at what it holds; then start over with --restart.",
+            )
+        if owner.run != self._run or owner.epoch >= self._epoch:
+            raise FencedError(
+                f"{table}: another run writes to it now (run {owner.run}, start {owner.epoch}).",
+                hint="Let that one finish, or take over with --restart.",
+            )
+
+    def record(self, batch: Batch, steps: Mapping[StepId, LedgerStep]) -> Statement:
+        """The statement that ties a batch to this claim; without the claim its request fails."""
+        return record_batch(batch, steps, run=self._run, epoch=self._epoch)
+
+    def guard(self, step: LedgerStep) -> Statement:
+        """A statement that fails its request unless the table is still ours; it claims no keys."""
+        nothing = Chunk(StepId(0), 0, 0, after=None, last=(), statements=(), bytes=0, claims=False)
+        return self.record(Batch((nothing,)), {StepId(0): step})
+
+    def read(self, step: LedgerStep) -> Statement:
+        """What asks for the ledger of one step of this run; `entries_of` reads the answer."""
+        return read_ledger(self._run, step.table, step.kind)
+
+    @staticmethod
+    def entries_of(result: Result) -> list[Entry]:
+        """The answer to `read`."""
+        return list(entries_of(result))
+
+    async def leave(self, tables: Sequence[str]) -> None:
+        """Take the run's marks away; both tables go when no other run needs them."""
+        await self._database.execute(release(tables, self._run))
+        try:
+            await self._database.execute(drop_unused())
+        except (FencedError, BadRowsError):
+            return  # another run still owns tables of its own
