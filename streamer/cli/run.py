@@ -115,8 +115,10 @@ def _summary(config: Config, events: Events, code: ExitCode) -> str:
     a_request = rows / traffic.requests if traffic.requests else 0.0
     pace = rows / traffic.seconds if traffic.seconds else 0.0
     lines = [
-        f"{rows:,} rows of {len(events.tally.tables):,} tables moved in {traffic.seconds:,.1f} s "
-        f"({pace:,.0f} rows/s) with {traffic.requests:,} requests ({a_request:,.0f} rows each).",
+        (
+            f"{rows:,} rows of {len(events.tally.tables):,} tables moved in {traffic.seconds:,.1f} s "
+            f"({pace:,.0f} rows/s) with {traffic.requests:,} requests ({a_request:,.0f} rows each)."
+        ),
     ]
     if code is ExitCode.INCOMPLETE:
         lines.append(f"Not everything is as planned: see the errors in {config.run.report}.")

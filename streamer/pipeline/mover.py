@@ -204,8 +204,8 @@ class Mover:
     def _adjust(self, load: Load, page: Page, chunks: Sequence[Chunk]) -> None:
         load.page_size.rows = next_page_rows(
             rows=len(page.records),
-            size=sum(chunk.bytes for chunk in chunks),
-            target=min(self._sizes.chunk_bytes, self._sink.batch_bytes),
+            packed_bytes=sum(chunk.bytes for chunk in chunks),
+            target_bytes=min(self._sizes.chunk_bytes, self._sink.batch_bytes),
             current=load.page_size.rows,
         )
 

@@ -76,8 +76,10 @@ def _mismatch(table: TablePlan, there: FoundTable) -> list[str]:
     key = tuple(name.lower() for name in table.key.targets)
     if table.key.kind is KeyKind.PRIMARY and there.key != key:
         return [
-            f"{table.target}: the primary key in D1 is ({', '.join(there.key)}), planned "
-            f"({', '.join(key)})"
+            (
+                f"{table.target}: the primary key in D1 is ({', '.join(there.key)}), planned "
+                f"({', '.join(key)})"
+            )
         ]
     return []
 
@@ -95,8 +97,10 @@ def _occupied(
         case IfExists.UPSERT:
             if table.key.kind is KeyKind.PHYSICAL:
                 return [
-                    f"{there.name}: already holds rows, and without a key in PostgreSQL they "
-                    "can't be matched; empty it or use --if-exists replace"
+                    (
+                        f"{there.name}: already holds rows, and without a key in PostgreSQL they "
+                        "can't be matched; empty it or use --if-exists replace"
+                    )
                 ]
             return []
         case IfExists.REPLACE:

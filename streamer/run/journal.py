@@ -7,7 +7,7 @@ state of its own, so that a resume skips nothing that was still to come.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -21,8 +21,6 @@ from streamer.model import Key, StepId
 from streamer.pipeline import Load, Position
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from checkpoints import JSON
 
 
@@ -66,7 +64,7 @@ class StepName:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated() -> Generator[None]:
     """Turn the checkpoint library's errors into ours."""
     try:
         yield
@@ -137,8 +135,7 @@ class Journal:
     @property
     def running(self) -> RunRecord:
         """The run that has begun."""
-        if self.run is None:
-            raise AssertionError("no run has begun")
+        assert self.run is not None, "no run has begun"
         return self.run
 
     @property

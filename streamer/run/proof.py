@@ -1,4 +1,4 @@
-"""Before a resume goes on: is everything that the checkpoint counts on still in the target?"""
+"""Proves, before a resume goes on, that the target still has what the checkpoint counts on."""
 
 from __future__ import annotations
 

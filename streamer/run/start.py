@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from checkpoints import RunRecord
 from streamer.config import Config, TargetSettings
@@ -190,8 +190,8 @@ async def _continue(journal: Journal, ends: Ends, events: Events) -> None:
     facts = journal.running.document
     tables = ends.plan.tables
     then_source, then_target = facts.get("source"), facts.get("target")
-    if not isinstance(then_source, dict) or not isinstance(then_target, dict):
-        raise AssertionError("a begun run names its ends")
+    assert isinstance(then_source, dict)
+    assert isinstance(then_target, dict)
     resume.check_target(ends.database.account_id, ends.database.database_id, then_target)
     if warning := resume.check_source(ends.source.identity, then_source):
         events.warning(warning)
@@ -253,7 +253,8 @@ def first_cause(error: BaseException) -> BaseException:
     """The most telling of several errors: one that the user must act on, else the first."""
     if not isinstance(error, BaseExceptionGroup):
         return error
-    causes = [first_cause(inner) for inner in error.exceptions]
+    group = cast("BaseExceptionGroup[BaseException]", error)
+    causes = [first_cause(inner) for inner in group.exceptions]
     ours = [cause for cause in causes if isinstance(cause, StreamerError)]
     must_act = [cause for cause in ours if cause.exit_code is not ExitCode.RESUMABLE]
     return next(iter([*must_act, *ours, *causes]))
