@@ -1,0 +1,201 @@
+"""`streamer plan`: what a run would do, and what it would cost; nothing is touched."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import orjson
+
+from streamer import limits
+from streamer.cli.parser import Commands
+from streamer.cli.source import exit_code, read_plan
+from streamer.config import Config
+from streamer.errors import ExitCode
+from streamer.model import Finding, KeyKind, Loading, Plan, TablePlan
+from streamer.plan import estimated_rows
+
+FORMAT_VERSION = 1
+EXAMPLES = """\
+examples:
+  streamer plan                            everything in the schema public
+  streamer plan --schema '*' --exclude '*_log'
+  streamer plan --json | jq .estimate      requests, seconds, rows_written, cost_usd, size_bytes
+
+exit codes, as a run's: 0 everything can be moved; 1 failed; 2 wrong settings, or something can't
+be moved; 3 something can't be moved, and --skip-refused was given
+"""
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the parser; the options are those that `streamer.cli.commands` gives it, and --json."""
+    parser = commands.add_parser(
+        "plan",
+        description="Show what a run would do and cost. Touches neither database.",
+        epilog=EXAMPLES,
+    )
+    parser.add_argument("--json", action="store_true", help="print the whole plan as JSON")
+
+
+async def run(args: argparse.Namespace, config: Config) -> ExitCode:
+    """Print the plan to stdout."""
+    plan = await read_plan(config)
+    if getattr(args, "json", False):  # `run --dry-run` has no --json
+        sys.stdout.write(orjson.dumps(plan_json(plan), option=orjson.OPT_INDENT_2).decode() + "\n")
+    else:
+        sys.stdout.write(render_plan(plan))
+    return exit_code(plan, config)
+
+
+def render_plan(plan: Plan) -> str:
+    """The plan for people: tables in load order, findings, estimate; ends with a newline."""
+    blocks = [_table_block(number, table) for number, table in enumerate(plan.tables, 1)]
+    if not blocks:
+        blocks.append("No table would be moved.")
+    for title, findings in (("Can't be moved", plan.refusals), ("Warnings", plan.warnings)):
+        if findings:
+            blocks.append("\n".join([f"{title}:", *(_finding_lines(findings))]))
+    blocks.append(_estimate_block(plan))
+    return "\n\n".join(blocks) + "\n"
+
+
+def plan_json(plan: Plan) -> dict[str, object]:
+    """The plan for programs.
+
+    `format_version`; `tables` in load order, each with `name`, `target_name`, `rows` (an estimate),
+    `bytes`, `key` (`kind`, `columns`), `columns` (`name`, `type`, `storage`, `not_null`, `note`),
+    `foreign_keys`, `indexes`, `loading`, `sql`; `refusals` and `warnings`, each with `object`,
+    `what`, `hint`, `rows`; `estimate` with `requests`, `seconds`, `rows_written`, `cost_usd`,
+    `size_bytes`.
+    """
+    estimate = plan.estimate
+    return {
+        "format_version": FORMAT_VERSION,
+        "tables": [_table_json(table) for table in plan.tables],
+        "refusals": [_finding_json(finding) for finding in plan.refusals],
+        "warnings": [_finding_json(finding) for finding in plan.warnings],
+        "estimate": {
+            "requests": estimate.requests,
+            "seconds": estimate.seconds,
+            "rows_written": estimate.rows_written,
+            "cost_usd": estimate.cost_usd,
+            "size_bytes": estimate.size_bytes,
+        },
+    }
+
+
+def _table_block(number: int, table: TablePlan) -> str:
+    name = str(table.name) if table.target == table.name.name else f"{table.name} → {table.target}"
+    rows = estimated_rows(table.table, table.columns)
+    lines = [
+        f"{number}. {name}: about {rows:,} rows, {_size(table.table.bytes)}",
+        f"   key: {_key(table)}",
+    ]
+    if table.loading is Loading.TWO_PASS:
+        lines.append(f"   loaded with NULL at first, set afterwards: {', '.join(table.deferred)}")
+    if table.loading is Loading.STAGED:
+        lines.append("   loaded beside its place, published together with its cycle")
+    widths = (
+        max(len(column.source) for column in table.columns),
+        max(len(column.type_name) for column in table.columns),
+    )
+    for column in table.columns:
+        text = f"   {column.source:{widths[0]}}  {column.type_name:{widths[1]}}  {column.storage}"
+        lines.append(f"{text:<{len(text)}}{f'  {column.note}' if column.note else ''}")
+    return "\n".join(lines)
+
+
+def _key(table: TablePlan) -> str:
+    if table.key.kind is KeyKind.PHYSICAL:
+        return "none; rows are read by physical position"
+    return f"{', '.join(table.key.columns)} ({table.key.kind})"
+
+
+def _finding_lines(findings: Sequence[Finding]) -> list[str]:
+    lines: list[str] = []
+    for finding in findings:
+        rows = "" if finding.rows is None else f" ({finding.rows:,} rows)"
+        lines.append(f"  {finding.object}: {finding.what}{rows}")
+        if finding.hint:
+            lines.append(f"    {finding.hint}")
+    return lines
+
+
+def _estimate_block(plan: Plan) -> str:
+    estimate = plan.estimate
+    share = estimate.size_bytes / limits.DATABASE_BYTES
+    cost = f"${estimate.cost_usd:,.2f} beyond what your plan includes"
+    size = f"{_size(estimate.size_bytes)}, {share:.1%} of D1's {_size(limits.DATABASE_BYTES)}"
+    return "\n".join(
+        [
+            "Estimate:",
+            f"  requests      {estimate.requests:,}",
+            f"  time          {_duration(estimate.seconds)}",
+            f"  rows written  {estimate.rows_written:,}, {cost}",
+            f"  size          {size}",
+        ]
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{max(seconds, 1):.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+
+
+def _size(count: float) -> str:
+    """`count` bytes in decimal units, as Cloudflare counts."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:,.1f} TB"
+
+
+def _table_json(table: TablePlan) -> dict[str, object]:
+    return {
+        "name": str(table.name),
+        "target_name": table.target,
+        "rows": estimated_rows(table.table, table.columns),
+        "bytes": table.table.bytes,
+        "key": {"kind": table.key.kind.value, "columns": list(table.key.columns)},
+        "columns": [
+            {
+                "name": column.source,
+                "target_name": column.target,
+                "type": column.type_name,
+                "storage": column.storage.value,
+                "not_null": column.not_null,
+                "note": column.note,
+            }
+            for column in table.columns
+        ],
+        "foreign_keys": [
+            {
+                "name": key.source_name,
+                "columns": list(key.columns),
+                "parent": key.parent,
+                "parent_columns": list(key.parent_columns),
+            }
+            for key in table.foreign_keys
+        ],
+        "indexes": [
+            {"name": index.name, "unique": index.unique, "early": index.early, "sql": index.sql}
+            for index in table.indexes
+        ],
+        "loading": table.loading.value,
+        "deferred": list(table.deferred),
+        "without_rowid": table.without_rowid,
+        "sql": table.create_sql,
+    }
+
+
+def _finding_json(finding: Finding) -> dict[str, object]:
+    return {
+        "object": finding.object,
+        "what": finding.what,
+        "hint": finding.hint,
+        "rows": finding.rows,
+    }
