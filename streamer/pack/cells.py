@@ -37,7 +37,7 @@ def row_cells(text: str) -> Row:
 def _text(cell: object) -> str | None:
     if cell is None or isinstance(cell, str):
         return cell
-    raise TypeError(f"the server printed a cell as a JSON {type(cell).__name__}, not as text")
+    raise ValueError(f"the server printed a cell as a JSON {type(cell).__name__}, not as text")
 
 
 def _made_exact(row: Row, real_cells: Sequence[int]) -> Row:

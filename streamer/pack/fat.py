@@ -34,7 +34,7 @@ def oversized_rows(layout: Layout, page: Page) -> list[Oversized]:
     found: list[Oversized] = []
     for index, cells in enumerate(page_cells(layout, page, 0, len(page.records))):
         if len(orjson.dumps(cells)) + 2 > PARAMETER_BYTES:
-            size = record_bytes(layout.columns, cells)
+            size = record_bytes(layout, cells)
             if size > limits.VALUE_BYTES:
                 found.append(Oversized(index, page.key_of(index), size))
     return found
@@ -46,7 +46,7 @@ def fat_statement(layout: Layout, cells: Cells, key: Key) -> Statement:
     Raises:
         BadRowsError: the row takes more bytes than D1 has for a row.
     """
-    size = record_bytes(layout.columns, cells)
+    size = record_bytes(layout, cells)
     if size > limits.VALUE_BYTES:
         raise BadRowsError(
             f"{layout.name}, key {', '.join(key)}: the row takes {size:,} bytes; "
@@ -66,14 +66,17 @@ def fat_statement(layout: Layout, cells: Cells, key: Key) -> Statement:
     return Statement.of(layout.json_statement(bound), rows, *parameters)
 
 
-def record_bytes(columns: Sequence[ColumnPlan], cells: Cells) -> int:
+def record_bytes(layout: Layout, cells: Cells) -> int:
     """What SQLite's record of a row takes: a header, texts in UTF-8, blobs as bytes, numbers."""
-    sizes = [_stored_bytes(column, cell) for column, cell in zip(columns, cells, strict=True)]
-    header = sum(
-        _varint_bytes(13 + 2 * size if column.storage in {Storage.TEXT, Storage.BLOB} else 0)
-        for column, size in zip(columns, sizes, strict=True)
-    )
-    return header + _varint_bytes(header + 1) + sum(sizes)
+    header = content = 0
+    for n, (column, cell) in enumerate(zip(layout.columns, cells, strict=True)):
+        if n == layout.rowid_cell and not column.source:
+            continue  # not a column of the table
+        size = 0 if n == layout.rowid_cell else _stored_bytes(column, cell)
+        texts = column.storage in {Storage.TEXT, Storage.BLOB}
+        content += size
+        header += _varint_bytes(13 + 2 * size if texts else 0)
+    return header + _varint_bytes(header + 1) + content
 
 
 def _big_cells(cells: Cells) -> list[int]:

@@ -62,7 +62,8 @@ class Layout:
     `name` is the source table, for messages. `columns` are a page's cells, in order; `sent` the
     indexes of those that the step stores or looks up (a deferred column's cell isn't, in the first
     pass). `real_cells` are the indexes of cells that must be made exact one by one: none where the
-    engine reads decimal text exactly. `json_sql` expands one JSON parameter and, without its
+    engine reads decimal text exactly. `rowid_cell` is the index of the cell that is SQLite's row
+    number (None: no cell is). `json_sql` expands one JSON parameter and, without its
     parameters, takes `json_frame_bytes` in a request; `rows_per_statement` is how many rows a VALUES
     list takes. `key` holds target names; for EDGES they are those of the first columns.
     """
@@ -76,6 +77,7 @@ class Layout:
     deferred: frozenset[str]
     sent: tuple[int, ...]
     real_cells: tuple[int, ...]
+    rowid_cell: int | None
     exact_floats: bool
     rows_per_statement: int
     json_sql: str
@@ -114,6 +116,7 @@ class Layout:
             deferred=deferred,
             sent=sent,
             real_cells=() if exact_floats else reals,
+            rowid_cell=_rowid_cell(plan, columns, key),
             exact_floats=exact_floats,
             rows_per_statement=1 if pack is Pack.ROWS else most,
             json_sql="",
@@ -231,6 +234,19 @@ def _differs(columns: list[ColumnPlan] | tuple[ColumnPlan, ...], new: Callable[[
 
 def _tuple(cells: list[str]) -> str:
     return f"({','.join(cells)})"
+
+
+def _rowid_cell(
+    plan: TablePlan, columns: tuple[ColumnPlan, ...], key: tuple[str, ...]
+) -> int | None:
+    """Which cell is stored as the row number: the physical position, or an INTEGER PRIMARY KEY."""
+    if plan.key.kind is KeyKind.PHYSICAL:
+        return 0
+    if plan.key.kind is KeyKind.UNIQUE or plan.without_rowid:
+        return None
+    cells = [n for n, column in enumerate(columns) if (column.target,) == key]
+    integers = [n for n in cells if columns[n].storage is Storage.INTEGER]
+    return integers[0] if integers else None
 
 
 def _rowid_column(plan: TablePlan) -> ColumnPlan:

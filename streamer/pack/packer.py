@@ -46,9 +46,10 @@ def pack_page(
             parts = list(_json_parts(layout, page, 0, end, chunk_bytes))
         else:
             parts = list(_values_parts(layout, page, max_statements, chunk_bytes))
-    except orjson.JSONEncodeError:
+    except orjson.JSONEncodeError:  # what it raises for anything but a valid str or None
         raise BadRowsError(
-            f"{layout.name}: a text behind key {', '.join(after or ())} isn't valid Unicode.",
+            f"{layout.name}, keys {', '.join(page.key_of(0))} to {', '.join(page.key_of(end - 1))}: "
+            "a cell isn't text in valid Unicode.",
             hint="Mend the transform that made it.",
         ) from None
     chunks: list[Chunk] = []
