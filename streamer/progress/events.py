@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from streamer.d1.failures import FailureKind
 from streamer.model import Answer, Rate
 from streamer.progress.tally import Figures, Tally, Traffic
 from streamer.progress.view import TableState, TableView, View, Volume, printable, rate_of
@@ -18,6 +17,7 @@ Clock = Callable[[], float]
 """Seconds that only ever grow (time.monotonic)."""
 
 RATE_SPAN_S = 30.0  # rows/s and bytes/s are those of this span
+RATE_LIMITED = "rate limited"  # a FailureKind of streamer.d1, which takes long to load
 RETRY_LINES_S = 10.0  # failures of one kind share a line for so long
 MARKS = 64  # of the span, so that memory stays flat
 
@@ -59,7 +59,7 @@ class Events:
         self._rows_in = 0
         self._concurrency = 0
         self._pause: tuple[float, str] | None = None
-        self._retries_said: dict[FailureKind, tuple[float, int]] = {}
+        self._retries_said: dict[str, tuple[float, int]] = {}
 
     # What the pipeline tells
 
@@ -149,9 +149,9 @@ class Events:
         del seconds
         self.tally.add_traffic(Traffic(rows_written=rows_written))
 
-    def retried(self, kind: FailureKind, wait_s: float) -> None:
+    def retried(self, kind: str, wait_s: float) -> None:
         """A request failed and will be sent again after `wait_s` or more."""
-        limited = int(kind is FailureKind.RATE_LIMITED)
+        limited = int(kind == RATE_LIMITED)
         self.tally.add_traffic(Traffic(retries=1, rate_limited=limited))
         now = self._clock()
         last, unsaid = self._retries_said.get(kind, (-RETRY_LINES_S + now, 0))
@@ -170,10 +170,6 @@ class Events:
     def concurrency(self, requests: int) -> None:
         """So many requests may be in flight from now on."""
         self._concurrency = requests
-
-    def warned(self, what: str) -> None:
-        """Something the user should know, said once."""
-        self.warning(what)
 
     # What displays and checkpoints ask
 
