@@ -27,7 +27,7 @@ from streamer.translate.names import (
     ROW_COLUMN,
     collisions,
     column_problems,
-    reserved_prefix,
+    name_problem,
     target_name,
 )
 from streamer.translate.types import Mapping as TypeMapping
@@ -90,11 +90,7 @@ def _problems(table: Table, same_name: Sequence[QualifiedName]) -> list[str]:
     """Why the table can't move whatever its types."""
     problems = column_problems(table.columns)
     target = target_name(table.name)
-    prefix = reserved_prefix(target)
-    if prefix:
-        problems.append(
-            f"would be called {target}, and names that start with {prefix} are reserved"
-        )
+    problems += [problem] if (problem := name_problem(target)) else []
     if same_name:
         others = ", ".join(str(name) for name in same_name)
         problems.append(

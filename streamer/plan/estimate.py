@@ -20,6 +20,7 @@ from streamer.model import (
     TablePlan,
     Wire,
 )
+from streamer.translate.keys import is_rowid_alias, primary_index
 
 _TUPLE_BYTES = 28  # 24 of header and 4 of line pointer, postgresql.org/docs/17/storage-page-layout
 _SMALL_TABLE_BYTES = 1_000_000  # below it, half-empty pages and maps say nothing of the rows
@@ -66,15 +67,13 @@ def publish_seconds(tables: Sequence[tuple[Table, Sequence[ColumnPlan]]]) -> flo
 
 def estimate(tables: Sequence[TablePlan], rate: Rate | None) -> Estimate:
     """What moving `tables` will cost; `rate` None: as fast as D1 goes."""
-    bodies = [body_bytes(table.table, table.columns) for table in tables]
-    passes = [_passes(table) for table in tables]
-    total = sum(body for body, _ in zip(bodies, passes, strict=True))
+    total = sum(body_bytes(table.table, table.columns) for table in tables)
     statements = sum(2 + len(table.indexes) for table in tables)
     late = sum(not index.early for table in tables for index in table.indexes)
     requests = (
         math.ceil(total / _REQUEST_BYTES)
         + math.ceil(statements / limits.BATCH_STATEMENTS)
-        + sum(count - 1 for count in passes)
+        + sum(table.loading is Loading.TWO_PASS for table in tables)
         + late
         + len({table.cycle for table in tables if table.cycle >= 0})
         + _CONTROL_REQUESTS
@@ -104,32 +103,34 @@ def _stored_bytes(table: Table, columns: Sequence[ColumnPlan]) -> int:
     return max(table.bytes - rows * _TUPLE_BYTES, rows * len(columns))
 
 
-def _passes(table: TablePlan) -> int:
-    return 2 if table.loading is Loading.TWO_PASS else 1
+def _key_has_own_index(table: TablePlan) -> bool:
+    """Whether the primary key is an index beside the table, not the table itself."""
+    storage = {column.source: column.storage for column in table.columns}
+    return (
+        primary_index(table.table) is not None
+        and not table.without_rowid
+        and not is_rowid_alias(table.table, table.key, storage.__getitem__)
+    )
 
 
 def _rows_written(table: TablePlan) -> int:
     """Each row, and each entry of an index, is billed as a row written."""
     rows = estimated_rows(table.table, table.columns)
-    has_primary = any(index.primary for index in table.table.indexes)
-    alias = "INTEGER PRIMARY KEY" in table.create_sql
-    extra_key = has_primary and not alias and not table.without_rowid
-    once = rows * (1 + len(table.indexes) + extra_key)
+    own_index = _key_has_own_index(table)
+    once = rows * (1 + len(table.indexes) + own_index)
     match table.loading:
         case Loading.DIRECT:
             return once
         case Loading.TWO_PASS:
             return once + rows
         case Loading.STAGED:
-            return once + rows * (1 + (table.key.kind is not KeyKind.PHYSICAL and not alias))
+            keyed = table.key.kind is KeyKind.UNIQUE or own_index
+            return once + rows * (1 + keyed)
 
 
 def _size_bytes(table: TablePlan) -> int:
     rows = estimated_rows(table.table, table.columns)
     data = _stored_bytes(table.table, table.columns)
-    has_own_key = any(index.primary for index in table.table.indexes) and (
-        "INTEGER PRIMARY KEY" not in table.create_sql and not table.without_rowid
-    )
     indexes = sum(index.source_bytes for index in table.indexes)
-    key = sum(i.bytes for i in table.table.indexes if i.primary) if has_own_key else 0
+    key = sum(i.bytes for i in table.table.indexes if i.primary) * _key_has_own_index(table)
     return data + rows * (_ROW_BYTES + len(table.columns)) + indexes + key

@@ -69,7 +69,7 @@ def table_shape(draft: Draft) -> TableShape:
             unique=(primary,) if primary else (),
             row_column=key.rowid == ROW_COLUMN,
         )
-    alias = is_rowid_alias(table, key, draft.mappings.__getitem__)
+    alias = is_rowid_alias(table, key, lambda name: draft.mappings[name].storage)
     size = average_row_bytes(table)
     small = size is not None and size < WITHOUT_ROWID_BYTES
     return TableShape(

@@ -53,7 +53,7 @@ def unreadable_primary(table: Table, mapping_of: Callable[[str], Mapping]) -> st
     return f"rows can't be read in the order of its primary key's type {', '.join(types)}"
 
 
-def is_rowid_alias(table: Table, key: KeyPlan, mapping_of: Callable[[str], Mapping]) -> bool:
+def is_rowid_alias(table: Table, key: KeyPlan, storage_of: Callable[[str], Storage]) -> bool:
     """Whether the primary key becomes `INTEGER PRIMARY KEY`, SQLite's own row number.
 
     Not where the rowid is the physical position.
@@ -63,7 +63,7 @@ def is_rowid_alias(table: Table, key: KeyPlan, mapping_of: Callable[[str], Mappi
         return False
     name = key_names(index)[0]
     base = base_of(table.column(name).type)
-    return mapping_of(name).storage is Storage.INTEGER and base.name in _ALIAS_TYPES
+    return storage_of(name) is Storage.INTEGER and base.name in _ALIAS_TYPES
 
 
 def _usable(table: Table, index: Index, mapping_of: Callable[[str], Mapping]) -> bool:

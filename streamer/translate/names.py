@@ -20,13 +20,14 @@ __all__ = [
     "column_problems",
     "fold",
     "index_name",
+    "name_problem",
     "quote",
-    "reserved_prefix",
     "rowid_name",
     "target_name",
 ]
 
 RESERVED = ("_cf_", "sqlite_", "_streamer_")  # D1's, SQLite's and ours
+HIDING = frozenset({"json_each"})  # SQLite looks for a table before it looks for a function
 ROWID_NAMES = ("rowid", "_rowid_", "oid")  # sqlite.org/lang_createtable.html#rowid, 2026-11-22
 ROW_COLUMN = "_streamer_row"  # added where a table's columns hide all three of them
 
@@ -43,8 +44,17 @@ def target_name(name: QualifiedName) -> str:
     return name.name if name.schema == "public" else f"{name.schema}__{name.name}"
 
 
-def reserved_prefix(name: str) -> str:
-    """The reserved prefix that a target name starts with, or ''."""
+def name_problem(name: str) -> str:
+    """Why no target table may have this name, a sentence's end; '' where it may."""
+    prefix = _reserved_prefix(name)
+    if prefix:
+        return f"would be called {name}, and names that start with {prefix} are reserved"
+    if fold(name) in HIDING:
+        return f"would be called {name}, which hides the SQL function that rows travel by"
+    return ""
+
+
+def _reserved_prefix(name: str) -> str:
     return next((prefix for prefix in RESERVED if fold(name).startswith(prefix)), "")
 
 
@@ -91,8 +101,8 @@ def index_name(table: str, index: str, taken: set[str]) -> str:
     The name starts with the table's, because PostgreSQL's index names are unique per schema only.
     The new name is added to `taken`.
     """
-    name = index if fold(index).startswith(fold(table)) else f"{table}_{index}"
-    if reserved_prefix(name):
+    name = index if fold(index).startswith(f"{fold(table)}_") else f"{table}_{index}"
+    if _reserved_prefix(name):
         name = f"ix_{name}"
     chosen, number = name, 2
     while fold(chosen) in taken:
