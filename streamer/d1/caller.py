@@ -1,0 +1,171 @@
+"""Sends one call until it succeeds or never will: paced, classified, sent again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from streamer.d1 import failures
+from streamer.d1.api import Break, Reply
+from streamer.d1.clock import Clock
+from streamer.d1.failures import Failure, FailureKind
+from streamer.d1.http import Transport
+from streamer.d1.observer import TargetObserver
+from streamer.d1.pacer import DOWN, Pacer
+from streamer.d1.policy import Again, AtOnce, History, PauseAll, decide, error_of
+
+PING_AFTER = 4
+"""Failures of one call, while nothing else succeeds, after which a small one is sent: is it the
+API that isn't well, or does it only not take this call?"""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request: `path` below the base URL, `body` empty for a GET."""
+
+    method: str
+    path: str
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a call took: every try counts, `seconds` are those of the last one."""
+
+    attempts: int
+    rate_limited: int
+    sent_bytes: int
+    seconds: float
+
+
+@dataclass(slots=True)
+class _Record:
+    """One call's tries so far.
+
+    `stuck` counts failures that came while the API took other calls, `unproven` those of which
+    that isn't known; `alive` is the pacer's count of successes at the last failure.
+    """
+
+    alive: int
+    attempts: int = 0
+    stuck: int = 0
+    unproven: int = 0
+    kinds: Counter[FailureKind] = field(default_factory=Counter[FailureKind])
+
+
+class Caller:
+    """The one that talks to the API, for all of a process.
+
+    `where` names the target in messages, `ping` is a cheap call that a healthy target answers;
+    `random` gives numbers in [0, 1).
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        pacer: Pacer,
+        *,
+        clock: Clock,
+        random: Callable[[], float],
+        observer: TargetObserver,
+        where: str,
+    ) -> None:
+        self.where = where
+        self.ping: Call | None = None
+        self._transport = transport
+        self._pacer = pacer
+        self._clock = clock
+        self._random = random
+        self._observer = observer
+
+    @property
+    def concurrency(self) -> int:
+        """How many calls may be under way at once now."""
+        return self._pacer.concurrency
+
+    async def call(self, call: Call, read: Callable[[Reply], T | Failure]) -> tuple[T, Spent]:
+        """Send `call` until `read` finds a value in the answer; may be sent any number of times.
+
+        Raises:
+            TargetError: it will never succeed.
+            TargetUnavailableError: it doesn't for now.
+            FencedError: another run has taken over.
+            RefusedRowsError: D1 refuses the statements for good.
+            TooLargeError: it must be made smaller.
+        """
+        record = _Record(self._pacer.successes)
+        while True:
+            value, seconds = await self._try(call, read)
+            record.attempts += 1
+            if not isinstance(value, Failure):
+                limited = record.kinds[FailureKind.RATE_LIMITED]
+                sent = record.attempts * len(call.body)
+                return value, Spent(record.attempts, limited, sent, seconds)
+            await self._face(value, record, call)
+
+    async def aclose(self) -> None:
+        """Close the connections, then write down what was sent."""
+        await self._transport.aclose()
+        await self._pacer.aclose()
+
+    async def _try(
+        self, call: Call, read: Callable[[Reply], T | Failure]
+    ) -> tuple[T | Failure, float]:
+        """Send once."""
+        ticket = await self._pacer.admit()
+        try:
+            self._observer.sent(len(call.body))
+            outcome = await self._transport.send(call.method, call.path, call.body)
+            value = failures.of_break(outcome) if isinstance(outcome, Break) else read(outcome)
+        except BaseException:
+            self._pacer.dropped(ticket)
+            raise
+        if isinstance(value, Failure):
+            self._pacer.failed(ticket, value)
+            return value, 0.0
+        return value, self._pacer.succeeded(ticket, len(call.body))
+
+    async def _face(self, failure: Failure, record: _Record, call: Call) -> None:
+        """Wait as the failure asks for; raise where waiting is of no use."""
+        record.kinds[failure.kind] += 1
+        if failure.kind in DOWN and failure.kind is not FailureKind.UNREACHABLE:
+            await self._prove(record)
+        history = History(
+            failures=record.attempts,
+            of_kind=record.kinds[failure.kind],
+            stuck=record.stuck,
+            body_bytes=len(call.body),
+        )
+        match decide(failure, history, self._random()):
+            case AtOnce():
+                return
+            case Again(wait_s):
+                wait_s = self._pacer.retry_wait(wait_s, failure.retry_after_s or 0.0)
+                self._observer.retried(failure.kind, wait_s)
+                await self._clock.sleep(wait_s)
+            case PauseAll(seconds):
+                self._observer.retried(failure.kind, seconds)
+                self._pacer.pause(seconds, str(failure))
+            case end:
+                raise error_of(failure, end, where=self.where)
+
+    async def _prove(self, record: _Record) -> None:
+        """Find out whether the API takes other calls."""
+        if self._pacer.successes > record.alive:
+            record.stuck += 1
+        else:
+            record.unproven += 1
+            if record.unproven >= PING_AFTER and self.ping is not None:
+                answer, _ = await self._try(self.ping, _whether_taken)
+                if answer is True:
+                    record.stuck += record.unproven
+                record.unproven = 0
+        record.alive = self._pacer.successes
+
+
+def _whether_taken(reply: Reply) -> bool | Failure:
+    return True if reply.status == 200 else failures.of_reply(reply, 0.0)

@@ -1,0 +1,234 @@
+"""The one place that talks HTTP to D1: sends one request once, and says what came of it.
+
+Every foreign error becomes a `Break` here, with the facts copied: aiohttp's errors carry the
+request's headers, and so the token.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp.http_exceptions import ContentEncodingError
+
+from streamer.d1.api import Break, Broken, Reply
+from streamer.errors import UsageError
+from streamer.limits import ANSWER_BYTES, REQUEST_TIMEOUT_S
+from streamer.model import Secret
+
+CONNECT_TIMEOUT_S = 15.0
+# workerd closes idle connections after 5 s; Cloudflare keeps them longer, and a new one is cheap.
+IDLE_S = 4.0
+PIECE_BYTES = 256 * 1024
+
+
+class Transport(Protocol):
+    """Sends one request once; never raises for what the network does."""
+
+    async def send(self, method: str, path: str, body: bytes = b"") -> Reply | Break:
+        """The whole answer, or how it failed to come; `path` is below the base URL."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close what is open."""
+        ...
+
+
+@dataclass(slots=True)
+class _Trip:
+    """What tracing saw of one request."""
+
+    reused: bool = False
+
+
+class _LostError(Exception):
+    """A connection ended early; unlike aiohttp's own error, this one makes it not send again."""
+
+
+class HttpTransport:
+    """Keep-alive connections to one API. Nothing is ever sent twice, or to another place."""
+
+    def __init__(
+        self,
+        base_url: str,
+        token: Secret,
+        *,
+        connections: int,
+        timeout_s: float = REQUEST_TIMEOUT_S,
+        answer_bytes: int = ANSWER_BYTES,
+    ) -> None:
+        self._base_url = checked_base_url(base_url)
+        self._headers = {
+            "Authorization": f"Bearer {checked_token(token)}",
+            "Content-Type": "application/json",
+            "User-Agent": "d1-streamer",
+        }
+        self._connections = connections
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_TIMEOUT_S)
+        self._answer_bytes = answer_bytes
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(self, method: str, path: str, body: bytes = b"") -> Reply | Break:
+        """Send once and read the whole answer."""
+        trip = _Trip()
+        try:
+            return await self._exchange(method, path, body, trip)
+        except (aiohttp.ClientError, _LostError, TimeoutError, OSError) as error:
+            return _broken(error, reused=trip.reused)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _exchange(self, method: str, path: str, body: bytes, trip: _Trip) -> Reply | Break:
+        headers = dict(self._headers)
+        if body:
+            headers["Content-Length"] = str(len(body))
+        async with self._open().request(
+            method,
+            self._base_url + path,
+            data=_pieces(body) if body else None,
+            headers=headers,
+            allow_redirects=False,
+            trace_request_ctx=trip,
+        ) as response:
+            received = bytearray()
+            async for piece in response.content.iter_any():
+                received += piece
+                if len(received) > self._answer_bytes:
+                    response.close()
+                    return Break(Broken.TOO_LONG, f"an answer over {self._answer_bytes:,} bytes")
+            names = {name.lower(): value for name, value in response.headers.items()}
+            return Reply(response.status, bytes(received), names)
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=self._connections,
+                    keepalive_timeout=IDLE_S,
+                    ssl=ssl.create_default_context(),
+                ),
+                timeout=self._timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+                trace_configs=[_tracing()],
+                middlewares=[_send_once],
+            )
+        return self._session
+
+
+def checked_base_url(url: str) -> str:
+    """`url` without a slash at its end, if the token may be sent there.
+
+    Raises:
+        UsageError: it isn't https (or http to this machine), or carries more than a place.
+    """
+    hint = "Write CLOUDFLARE_API_BASE_URL like https://api.cloudflare.com/client/v4"
+    try:
+        parts = urlsplit(url)
+        host, plain = parts.hostname or "", parts.scheme == "http"
+        extras = parts.query or parts.fragment or parts.username or parts.password
+        _ = parts.port
+    except ValueError:
+        raise UsageError("The API's base URL can't be read", hint=hint) from None
+    if parts.scheme not in {"http", "https"} or not host or extras:
+        raise UsageError("The API's base URL isn't a plain https address", hint=hint)
+    if plain and not is_loopback(host):
+        raise UsageError(
+            f"The API's base URL sends the token in the clear to {host}",
+            hint="Use https; http is for this machine only",
+        )
+    return url.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine, by name or by number."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def checked_token(token: Secret) -> str:
+    """The token's text, if it can stand in a header.
+
+    Raises:
+        UsageError: it is empty or holds a character that no token has.
+    """
+    text = token.reveal()
+    if not re.fullmatch(r"[\x21-\x7e]+", text):
+        raise UsageError(
+            "The API token is empty or holds a space, a line break or a letter no token has",
+            hint="Copy CLOUDFLARE_API_TOKEN again, without quotes and line breaks",
+        )
+    return text
+
+
+async def _pieces(body: bytes) -> AsyncIterator[memoryview]:
+    """The body in pieces: given whole, aiohttp warns that it would hold up the event loop."""
+    whole = memoryview(body)
+    for start in range(0, len(body), PIECE_BYTES):
+        yield whole[start : start + PIECE_BYTES]
+
+
+async def _send_once(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Let aiohttp not repeat a GET by itself: each request that is sent must be counted."""
+    try:
+        return await handler(request)
+    except (aiohttp.ClientConnectorError, TimeoutError):
+        raise
+    except (aiohttp.ClientConnectionError, OSError) as error:
+        raise _LostError(type(error).__name__) from None
+
+
+def _tracing() -> aiohttp.TraceConfig:
+    async def reused(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+        trip: object = context.trace_request_ctx
+        if isinstance(trip, _Trip):
+            trip.reused = True
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_reuseconn.append(reused)
+    return tracing
+
+
+def _broken(error: Exception, *, reused: bool) -> Break:
+    """What an error of aiohttp's tells, without its text."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ServerFingerprintMismatch():
+            how, what = Broken.CERTIFICATE, "the server's certificate was refused"
+        case aiohttp.ClientConnectorDNSError():
+            how, what = Broken.NOT_CONNECTED, "the API's host name can't be resolved"
+        case aiohttp.ClientConnectorError():
+            how, what = Broken.NOT_CONNECTED, f"can't connect: {_reason(error.os_error)}"
+        case aiohttp.ConnectionTimeoutError():
+            how, what = Broken.NOT_CONNECTED, f"no connection in {CONNECT_TIMEOUT_S:.0f} s"
+        case TimeoutError():
+            how, what = Broken.TIMEOUT, "no whole answer in time"
+        case _LostError():
+            how = Broken.IDLE_CLOSED if reused else Broken.DISCONNECTED
+            what = "the connection was lost before an answer"
+        case aiohttp.ClientResponseError():
+            how, what = Broken.GARBLED, "what came was no HTTP answer"
+        case aiohttp.ClientPayloadError() if isinstance(error.__cause__, ContentEncodingError):
+            how, what = Broken.GARBLED, "the answer's compression is broken"
+        case _:
+            how = Broken.DISCONNECTED
+            what = f"the connection was lost within the answer ({type(error).__name__})"
+    return Break(how, what)
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__

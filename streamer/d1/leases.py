@@ -1,0 +1,118 @@
+"""The sends this process holds of the window that all processes with its token share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from streamer.d1.clock import Clock
+from streamer.d1.window_file import LEASE_SENDS, Grant, Moment, Report, WindowFile, WindowFileError
+from streamer.model import Rate
+
+
+@dataclass(slots=True)
+class Held:
+    """A lease: how many of its sends are `unused`, `under_way`, and have `happened` unreported."""
+
+    grant: Grant
+    unused: int
+    under_way: int = 0
+    happened: list[Moment] = field(default_factory=list[Moment])
+
+
+class Leases:
+    """Takes sends from the file, in blocks, and tells it when they happened.
+
+    When the file fails, `warn` is told why, once, and everything passes: the window inside the
+    process is there still. Only one task may be in `refill` at a time.
+    """
+
+    def __init__(
+        self, file: WindowFile, rate: Rate, clock: Clock, warn: Callable[[str], None]
+    ) -> None:
+        self._file: WindowFile | None = file
+        self._rate = rate
+        self._clock = clock
+        self._warn = warn
+        self._held: list[Held] = []
+        # Small blocks for small limits: a lease that isn't used is lost to the others meanwhile.
+        self._block = max(1, min(LEASE_SENDS, rate.requests // 20))
+
+    def ready(self) -> bool:
+        """Whether a send is at hand."""
+        return self._file is None or self._usable() is not None
+
+    def take(self) -> Held | None:
+        """Use one send; None when the file isn't used any more."""
+        if self._file is None:
+            return None
+        held = self._usable()
+        if held is None:
+            raise ValueError("no send is at hand")
+        held.unused -= 1
+        held.under_way += 1
+        return held
+
+    def settle(self, held: Held, at: float) -> None:
+        """A send was seen by the other side at `at` of the monotonic clock, or before."""
+        now = self._now()
+        held.under_way -= 1
+        held.happened.append(now.plus(min(0.0, at - now.monotonic)))
+
+    async def refill(self, travel_s: float) -> float:
+        """Lease more; 0 when that worked, else the seconds until it may.
+
+        `travel_s` is what a request takes at least: that much earlier it may leave.
+        """
+        outcome = await self._exchange(self._block, travel_s)
+        if isinstance(outcome, Grant):
+            self._held.append(Held(outcome, outcome.sends))
+            return 0.0
+        return outcome
+
+    async def aclose(self) -> None:
+        """Give back what wasn't used, write down what was, close the file."""
+        for held in self._held:
+            held.unused = 0
+        await self._exchange(0, 0.0)
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    async def _exchange(self, want: int, travel_s: float) -> Grant | float:
+        if self._file is None:
+            return 0.0
+        now = self._now()
+        reports = [self._report(held, now) for held in self._held]
+        self._held = [h for h in self._held if h.unused or h.under_way]
+        seconds = self._rate.seconds - travel_s
+        try:
+            return await asyncio.to_thread(self._file.exchange, now, seconds, reports, want)
+        except WindowFileError as error:
+            self._file.close()
+            self._file = None
+            self._warn(unshared(str(error)))
+            return 0.0
+
+    def _report(self, held: Held, now: Moment) -> Report:
+        if held.grant.until.monotonic <= now.monotonic:
+            held.unused = 0
+        happened, held.happened = tuple(held.happened), []
+        return Report(held.grant.lease, happened, held.unused + held.under_way)
+
+    def _usable(self) -> Held | None:
+        now = self._clock.monotonic()
+        usable = (h for h in self._held if h.unused and h.grant.until.monotonic > now)
+        return next(usable, None)
+
+    def _now(self) -> Moment:
+        return Moment(self._clock.monotonic(), self._clock.wall())
+
+
+def unshared(why: str) -> str:
+    """What to tell the user when the file can't be used."""
+    return (
+        f"The count of requests sent can't be shared with other processes: {why}."
+        " This process keeps to its own limit only"
+    )

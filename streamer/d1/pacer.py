@@ -1,0 +1,255 @@
+"""Who may send, and when: the one door that every request to D1 goes through.
+
+In this order: nobody while the API asked for a pause; one at a time while it seems to be down; no
+more at once than it takes well; no more in any window than is allowed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from math import inf
+
+from streamer.d1.clock import Clock
+from streamer.d1.failures import Failure, FailureKind
+from streamer.d1.leases import Held, Leases
+from streamer.d1.observer import TargetObserver
+from streamer.errors import TargetUnavailableError
+from streamer.model import Rate
+from streamer.pace import Concurrency, Gate, RetryBudget, Sample, SlidingWindow
+
+CLOSE_AFTER = 3
+"""Failures in a row, of all requests together, after which the API counts as down."""
+
+SHORTEST_WAIT_S = 0.001
+
+_OVERLOAD = frozenset({FailureKind.OVERLOADED, FailureKind.UNKNOWN_OUTCOME, FailureKind.TOO_SLOW})
+DOWN = frozenset(
+    {
+        FailureKind.UNREACHABLE,
+        FailureKind.DISCONNECTED,
+        FailureKind.TIMEOUT,
+        FailureKind.SERVER_ERROR,
+        FailureKind.UNKNOWN_OUTCOME,
+        FailureKind.RESOLVE,
+        FailureKind.BUSY_IMPORT,
+        FailureKind.MALFORMED_ANSWER,
+    }
+)
+"""Failures that say nothing of the request, only that the API isn't well."""
+
+_NEUTRAL = frozenset({FailureKind.IDLE_CLOSED, FailureKind.RATE_LIMITED})
+
+
+@dataclass(slots=True)
+class Ticket:
+    """The right to send one request now; given back by exactly one of the pacer's three ends."""
+
+    sent_at: float
+    in_flight: int
+    probe: bool
+    held: Held | None
+    alone: bool
+
+
+class Pacer:
+    """Lets requests through and learns from how they end.
+
+    `successes` counts those that the API answered, with whatever: it is alive.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        rate: Rate | None,
+        concurrency: Concurrency,
+        leases: Leases | None,
+        observer: TargetObserver,
+        give_up_after_s: float,
+    ) -> None:
+        self._clock = clock
+        self._window = SlidingWindow(rate.requests, rate.seconds) if rate else None
+        self._concurrency = concurrency
+        self._leases = leases
+        self._observer = observer
+        self._give_up_after_s = give_up_after_s
+        self._gate = Gate()
+        self._budget = RetryBudget()
+        self._turn = asyncio.Lock()
+        self._changed = asyncio.Event()
+        self._tickets: dict[int, Ticket] = {}
+        self._paused_until = -inf
+        self._failing_since: float | None = None
+        self._last_failure = ""
+        self._strikes = 0
+        self._quickest_s = inf
+        self._told = 0
+        self.successes = 0
+
+    @property
+    def concurrency(self) -> int:
+        """How many requests may be under way at once now."""
+        return self._concurrency.level
+
+    async def aclose(self) -> None:
+        """Write down what was sent; the pacer is of no use afterwards."""
+        if self._leases is not None:
+            await self._leases.aclose()
+
+    async def admit(self) -> Ticket:
+        """Wait for one's turn, and for leave to send at once.
+
+        Raises:
+            TargetUnavailableError: nothing has succeeded for too long.
+        """
+        async with self._turn:
+            while True:
+                self._changed.clear()
+                now = self._clock.monotonic()
+                self._give_up(now)
+                wait_s = self._next(now) - now
+                if wait_s <= 0 and (self._leases is None or self._leases.ready()):
+                    return self._start(now)
+                if wait_s <= 0 and self._leases is not None:
+                    wait_s = await self._leases.refill(self._travel_s())
+                if wait_s > 0:
+                    await self._wait(wait_s)
+
+    def succeeded(self, ticket: Ticket, body_bytes: int) -> float:
+        """A request was answered well; returns the seconds it took."""
+        now = self._end(ticket)
+        seconds = now - ticket.sent_at
+        self._quickest_s = min(self._quickest_s, seconds)
+        self._budget.deposit()
+        self._alive()
+        self._concurrency.succeeded(
+            Sample(ticket.sent_at, seconds, body_bytes, ticket.in_flight, ticket.alone)
+        )
+        return seconds
+
+    def failed(self, ticket: Ticket, failure: Failure) -> None:
+        """A request failed; what that means for all the others."""
+        now = self._end(ticket)
+        if failure.kind in _OVERLOAD:
+            self._concurrency.overloaded(ticket.sent_at, now)
+        if failure.kind in _NEUTRAL:
+            if ticket.probe:
+                self._gate.withdraw(now)
+        elif failure.kind in DOWN or failure.kind is FailureKind.OVERLOADED:
+            self._struck(ticket, failure, now)
+        else:
+            self._alive()
+            return
+        if self._failing_since is None:
+            self._failing_since = now
+        self._last_failure = str(failure)
+
+    def dropped(self, ticket: Ticket) -> None:
+        """A request was abandoned; it may have been sent."""
+        now = self._end(ticket)
+        if ticket.probe:
+            self._gate.withdraw(now)
+
+    def pause(self, seconds: float, why: str) -> None:
+        """Nobody sends for `seconds` from now."""
+        self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
+        self._observer.paused(seconds, why)
+        self._changed.set()
+
+    def retry_wait(self, wait_s: float, asked_s: float) -> float:
+        """Take a retry from the budget: the seconds to wait before it.
+
+        An empty budget closes the gate; behind a closed gate there is no other wait than the one
+        that the server asked for (`asked_s`).
+        """
+        if not self._budget.withdraw():
+            self._gate.close(self._clock.monotonic())
+        return wait_s if self._gate.is_open else asked_s
+
+    def _next(self, now: float) -> float:
+        """The earliest time at which one may start; infinity: when something ends."""
+        if self._concurrency.level != self._told:
+            self._told = self._concurrency.level
+            self._observer.concurrency(self._told)
+        if len(self._tickets) >= self._concurrency.limit(now):
+            return inf
+        at = max(now, self._paused_until, self._gate.next_pass(now))
+        if self._window is not None:
+            at = max(at, self._window.next_allowed(now + self._travel_s()) - self._travel_s())
+        return at
+
+    def _start(self, now: float) -> Ticket:
+        for other in self._tickets.values():
+            other.alone = False
+        ticket = Ticket(
+            sent_at=now,
+            in_flight=len(self._tickets) + 1,
+            probe=self._gate.enter(now),
+            held=self._leases.take() if self._leases else None,
+            alone=not self._tickets,
+        )
+        self._tickets[id(ticket)] = ticket
+        if self._window is not None:
+            self._window.begin()
+        return ticket
+
+    def _end(self, ticket: Ticket) -> float:
+        now = self._clock.monotonic()
+        del self._tickets[id(ticket)]
+        if self._window is not None:
+            self._window.settle(now)
+        if self._leases is not None and ticket.held is not None:
+            self._leases.settle(ticket.held, now)
+        self._changed.set()
+        return now
+
+    def _travel_s(self) -> float:
+        """What any request takes at least to get there and to be answered, less a margin.
+
+        A request counts on the other side between its departure and its answer. The window holds
+        the answers' times, so the next request may leave that much earlier and still arrive late enough.
+        """
+        return self._quickest_s / 2 if self._quickest_s < inf else 0.0
+
+    def _alive(self) -> None:
+        self.successes += 1
+        self._strikes = 0
+        self._failing_since = None
+        if not self._gate.is_open:
+            self._budget.refill()
+        self._gate.succeed()
+
+    def _struck(self, ticket: Ticket, failure: Failure, now: float) -> None:
+        self._strikes += 1
+        if ticket.probe:
+            self._gate.fail(now)
+        elif self._gate.is_open and self._strikes >= CLOSE_AFTER and failure.kind in DOWN:
+            self._gate.close(now)
+        else:
+            return
+        self._observer.paused(self._gate.delay_s, str(failure))
+
+    def _give_up(self, now: float) -> None:
+        if self._failing_since is None:
+            return
+        failing_s = max(now, self._paused_until) - self._failing_since
+        if failing_s > self._give_up_after_s:
+            raise TargetUnavailableError(
+                f"D1 has taken nothing for {now - self._failing_since:,.0f} s: {self._last_failure}",
+                hint="Run again with --resume when it is back; --give-up-after sets the patience",
+            )
+
+    async def _wait(self, seconds: float) -> None:
+        """Until something changes, but no longer than `seconds`."""
+        if seconds == inf:
+            await self._changed.wait()
+            return
+        changed = asyncio.ensure_future(self._changed.wait())
+        slept = asyncio.ensure_future(self._clock.sleep(max(seconds, SHORTEST_WAIT_S)))
+        try:
+            await asyncio.wait((changed, slept), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            changed.cancel()
+            slept.cancel()
+            await asyncio.gather(changed, slept, return_exceptions=True)

@@ -1,0 +1,20 @@
+"""How fast and how often to send: pure decisions, the time and the dice are passed in."""
+
+from streamer.pace.backoff import full_jitter
+from streamer.pace.batch_bytes import BatchBytes
+from streamer.pace.budget import RetryBudget
+from streamer.pace.concurrency import AdaptiveConcurrency, Concurrency, FixedConcurrency, Sample
+from streamer.pace.gate import Gate
+from streamer.pace.window import SlidingWindow
+
+__all__ = [
+    "AdaptiveConcurrency",
+    "BatchBytes",
+    "Concurrency",
+    "FixedConcurrency",
+    "Gate",
+    "RetryBudget",
+    "Sample",
+    "SlidingWindow",
+    "full_jitter",
+]

@@ -1,0 +1,41 @@
+"""How big a request body may be: grows while it goes well, halves when it was too much."""
+
+from __future__ import annotations
+
+from streamer.limits import BATCH_BYTES_MAX, BATCH_BYTES_START
+
+FLOOR = 64_000
+FAST_S = 2.0
+SLOW_S = 10.0
+GROWTH = 1.25
+BELOW_REFUSED = 0.9
+
+
+class BatchBytes:
+    """The size in bytes that the next request body may have.
+
+    With `fixed` it starts there and never exceeds it; it still halves when D1 refuses the size,
+    since sending it again would be refused again.
+    """
+
+    def __init__(self, fixed: int | None = None) -> None:
+        self._cap = BATCH_BYTES_MAX if fixed is None else fixed
+        self._floor = min(FLOOR, self._cap)
+        self._now = BATCH_BYTES_START if fixed is None else fixed
+
+    @property
+    def current(self) -> int:
+        """Bytes that the next body may have."""
+        return self._now
+
+    def succeeded(self, body_bytes: int, seconds: float) -> None:
+        """A body was taken in `seconds`: grow when it was both full and fast."""
+        if seconds > SLOW_S:
+            self._now = max(self._floor, min(self._now, self._now * 3 // 4))
+        elif seconds < FAST_S and body_bytes >= self._now * 0.75:
+            self._now = min(self._cap, int(self._now * GROWTH))
+
+    def was_too_much(self, body_bytes: int) -> None:
+        """A body was refused for its size, or cost D1 too much: halve, and stay below it."""
+        self._cap = max(self._floor, min(self._cap, int(body_bytes * BELOW_REFUSED)))
+        self._now = max(self._floor, min(self._now, self._cap, body_bytes // 2))

@@ -1,0 +1,129 @@
+"""How many requests to have in flight at once: additive increase, multiplicative decrease.
+
+One D1 database runs one query at a time, so more in flight hides latency only. What tells that
+there are too many is the time an answer takes, compared with the best time of like requests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf, log2
+from typing import Protocol
+
+START = 2
+CAP = 16
+FLOOR = 1
+LATENCY_RATIO = 2.2
+LATENCY_SLACK_S = 0.005
+LATENCY_CUT = 0.85
+OVERLOAD_CUT = 0.5
+CALIBRATE_EVERY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A request that was answered: `sent_at` on the monotonic clock, `seconds` it took.
+
+    `body_bytes` is its size; `in_flight` counts the requests under way when it left, itself
+    included; `alone`: none other was under way from its beginning to its end.
+    """
+
+    sent_at: float
+    seconds: float
+    body_bytes: int
+    in_flight: int
+    alone: bool
+
+
+class Concurrency(Protocol):
+    """Says how many requests may be in flight, and learns from how they fare."""
+
+    @property
+    def level(self) -> int:
+        """The number found best so far; at least 1."""
+        ...
+
+    def limit(self, now: float) -> int:
+        """How many may be in flight at `now`: `level`, or 1 while it is measured anew."""
+        ...
+
+    def succeeded(self, sample: Sample) -> None:
+        """A request was answered well."""
+        ...
+
+    def overloaded(self, sent_at: float, now: float) -> None:
+        """A request sent at `sent_at` was turned away, or reset, for overload."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FixedConcurrency:
+    """Always the same number, as the user said."""
+
+    requests: int
+
+    @property
+    def level(self) -> int:
+        """The fixed number."""
+        return self.requests
+
+    def limit(self, now: float) -> int:
+        """The fixed number."""
+        del now
+        return self.requests
+
+    def succeeded(self, sample: Sample) -> None:
+        """Nothing to learn."""
+
+    def overloaded(self, sent_at: float, now: float) -> None:
+        """Nothing to learn."""
+
+
+class AdaptiveConcurrency:
+    """Finds the number by itself, between 1 and 16, starting from 2.
+
+    The best time is kept for each class of body sizes (each about 1.4 times the one below it),
+    so that a big body isn't taken for a slow server. Under load even the best time is one of
+    waiting in line; so once a minute one request travels alone, and its time becomes the measure.
+    """
+
+    def __init__(self) -> None:
+        self._limit = float(START)
+        self._best: dict[int, float] = {}
+        self._cut_at = -inf
+        self._calibrated_at: float | None = None
+
+    @property
+    def level(self) -> int:
+        """The number found best so far."""
+        return int(self._limit)
+
+    def limit(self, now: float) -> int:
+        """How many may be in flight at `now`; 1 once a minute, until one has travelled alone."""
+        if self._calibrated_at is None:
+            self._calibrated_at = now
+        return 1 if now - self._calibrated_at >= CALIBRATE_EVERY_S else self.level
+
+    def succeeded(self, sample: Sample) -> None:
+        """Grow by one a round while answers come quickly, shrink when they come slowly."""
+        now = sample.sent_at + sample.seconds
+        size = int(2 * log2(max(1, sample.body_bytes)))
+        best = min(self._best.get(size, inf), sample.seconds)
+        if sample.alone:
+            best = sample.seconds
+            self._calibrated_at = now
+        self._best[size] = best
+        if sample.seconds > best * LATENCY_RATIO + LATENCY_SLACK_S:
+            self._cut(LATENCY_CUT, sample.sent_at, now)
+        elif sample.in_flight >= self.level:
+            self._limit = min(float(CAP), self._limit + 1 / self._limit)
+
+    def overloaded(self, sent_at: float, now: float) -> None:
+        """Halve, once for all requests of one round."""
+        self._cut(OVERLOAD_CUT, sent_at, now)
+
+    def _cut(self, factor: float, sent_at: float, now: float) -> None:
+        # Requests sent before the last cut tell of the number before it.
+        if sent_at >= self._cut_at:
+            self._limit = max(float(FLOOR), self._limit * factor)
+            self._cut_at = now
