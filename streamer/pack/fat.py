@@ -83,12 +83,11 @@ def _big_cells(cells: Cells) -> list[int]:
     """The largest cells, as few as leave the others room in one JSON parameter."""
     sizes = [len(orjson.dumps(cell)) + 1 for cell in cells]
     left = sum(sizes) + len("[[]]")
+    smallest_first = sorted(range(len(cells)), key=sizes.__getitem__)
     big: list[int] = []
-    for n in sorted(range(len(cells)), key=lambda n: -sizes[n]):
-        if left <= PARAMETER_BYTES:
-            break
-        big.append(n)
-        left -= sizes[n] - len("null,")
+    while left > PARAMETER_BYTES:
+        big.append(smallest_first.pop())
+        left -= sizes[big[-1]] - len("null,")
     return big
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from streamer import limits
 from streamer.errors import RefusedError
-from streamer.model import Pack, StepKind, Storage
+from streamer.model import Pack, Statement, StepKind, Storage
 from streamer.pack import step_columns
 from tests.engines.limited_sqlite import (
     LimitedSqlite,
@@ -247,3 +247,14 @@ def test_a_staged_table_is_written_to_its_stage() -> None:
 
     assert 'INSERT INTO "t_stage"' in layout_of(plan, into_stage=True).json_sql
     assert re.search(r'INSERT INTO "t" ', layout_of(plan).json_sql)
+
+
+def test_a_stage_is_published_by_an_upsert_that_can_be_sent_again() -> None:
+    plan = table_plan([column("k"), column("a")], stage="t_stage")
+    database = LimitedSqlite(plan.create_sql, plan.create_sql.replace('"t"', '"t_stage"'))
+    staged = packed(layout_of(plan, into_stage=True), page_of([("1", "x"), ("2", None)]))
+    database.write(staged)
+    publish = [Statement(layout_of(plan).copy_sql(plan.stage))]
+
+    assert (database.request(publish), database.request(publish)) == (2, 0)
+    assert database.rows("SELECT * FROM t") == [("1", "x"), ("2", None)]
