@@ -1,1 +1,8 @@
 """Reads PostgreSQL; the only package that imports asyncpg."""
+
+from streamer.postgres.patience import Patience
+from streamer.postgres.physical import Position
+from streamer.postgres.snapshot import SnapshotInfo
+from streamer.postgres.source import PostgresSource, ServerFacts
+
+__all__ = ["Patience", "Position", "PostgresSource", "ServerFacts", "SnapshotInfo"]

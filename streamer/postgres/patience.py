@@ -1,0 +1,53 @@
+"""How long a lost source is waited for, and how the attempts are spread."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+FIRST_DELAY_S = 0.1
+LONGEST_DELAY_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Full-jitter delays up to half a minute, for `give_up_after_s` without any progress.
+
+    The clock, the dice and sleep are fields, so that a test can own them.
+    """
+
+    give_up_after_s: float = 6 * 3600.0
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    dice: Callable[[], float] = random.random
+    clock: Callable[[], float] = time.monotonic
+
+    def delay_s(self, attempt: int) -> float:
+        """How long to wait before attempt number `attempt`, counted from 1."""
+        return self.dice() * min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(attempt, 16))
+
+
+class Trouble:
+    """Counts failures since something last worked; tells whether it is worth going on."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._since: float | None = None
+        self.failures = 0
+
+    def over(self) -> None:
+        """Something worked."""
+        self._since = None
+        self.failures = 0
+
+    async def another(self) -> bool:
+        """Wait before the next attempt; False when patience is at its end."""
+        now = self._patience.clock()
+        self._since = now if self._since is None else self._since
+        self.failures += 1
+        if now - self._since >= self._patience.give_up_after_s:
+            return False
+        await self._patience.sleep(self._patience.delay_s(self.failures))
+        return True

@@ -1,0 +1,178 @@
+"""Reads one table, page by page, in windows: every row once, in key order, whatever breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from streamer.model import Key, KeyKind, Page, PageSize, StepKind, TableKind, TablePlan
+from streamer.postgres.failures import FOREIGN, retryable, sqlstate, timed_out
+from streamer.postgres.patience import Patience, Trouble
+from streamer.postgres.physical import NumberedLeaf, Position
+from streamer.postgres.reader_sql import read_query, size_query
+from streamer.postgres.sessions import Sessions
+from streamer.postgres.snapshot import Holder, Snapshots
+from streamer.postgres.window import PAGE_BYTES, Window, WindowLimits
+
+TIMED_OUT_TRIES = 6  # with half as many rows each time
+_STANDBY_CONFLICT = "40001"
+_SHORTEST_AGE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is to be read: the rows of one step behind `after`, in pages of `page_size`.
+
+    `leaves` are those of a table whose key is the position, in order; other tables need none.
+    """
+
+    plan: TablePlan
+    kind: StepKind
+    after: Key | None
+    page_size: PageSize
+    leaves: tuple[NumberedLeaf, ...] = ()
+    json_rows: bool = False
+
+    def still_to_read(self) -> list[NumberedLeaf | None]:
+        """The leaves from the position on; for a keyed table, the table itself (None)."""
+        if self.plan.key.kind is not KeyKind.PHYSICAL:
+            return [None]
+        first = Position.of(self.after[0]).leaf if self.after is not None else 0
+        return [leaf for leaf in self.leaves if leaf.number >= first]
+
+    def may_be_fat(self) -> bool:
+        """Whether more than one page's worth of values is kept out of line (TOAST)."""
+        table = self.plan.table
+        stored = table.kind in (TableKind.TABLE, TableKind.PARTITIONED)
+        return stored and table.toast_bytes > PAGE_BYTES
+
+
+class TableReader:
+    """Reads what it is told to.
+
+    A window that grew old, waited too long or was lost is replaced by one behind the last key: in
+    the holder's snapshot while there is one, otherwise in a new snapshot.
+    """
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        snapshots: Snapshots,
+        holder: Holder | None,
+        what: Reading,
+        *,
+        limits: WindowLimits,
+        patience: Patience,
+    ) -> None:
+        self._sessions = sessions
+        self._snapshots = snapshots
+        self._holder = holder
+        self._what = what
+        self._last = what.after
+        self._age_s = limits.age_s
+        self._pause_s = limits.pause_s
+        self._trouble = Trouble(patience)
+        self._leaves = deque(what.still_to_read())
+        self._most_rows = 1 << 30
+        self._window: Window | None = None
+
+    async def pages(self) -> AsyncGenerator[Page]:
+        """Yield the pages; leaving early gives the connection up at once.
+
+        Raises:
+            SourceLostError: the snapshot is gone, or patience is at its end.
+            SourceError, SourceChangedError: PostgreSQL said no for good.
+        """
+        try:
+            while (page := await self._next()) is not None:
+                waiting = self._watch_the_pause()
+                try:
+                    yield page
+                finally:
+                    if waiting is not None:
+                        waiting.cancel()
+        finally:
+            self._drop()
+
+    async def _next(self) -> Page | None:
+        while self._leaves:
+            try:
+                page = await self._fetch()
+            except FOREIGN as error:
+                self._drop()
+                await self._recover(error)
+                continue
+            self._trouble.over()
+            if page is not None:
+                self._last = page.key_of(len(page.records) - 1)
+                return page
+            await self._close()
+            self._leaves.popleft()
+        return None
+
+    async def _fetch(self) -> Page | None:
+        window = await self._usable_window()
+        rows = max(1, min(self._what.page_size.rows, self._most_rows))
+        records = await window.fetch(rows)
+        if not records:
+            return None
+        query = window.query
+        return Page(records, query.width, query.key_cells, query.json_rows, window.snapshot)
+
+    async def _usable_window(self) -> Window:
+        if self._window is not None and self._too_old(self._window):
+            await self._close()
+        if self._window is None or self._window.closed:
+            self._drop()
+            self._window = await self._open()
+        return self._window
+
+    def _too_old(self, window: Window) -> bool:
+        now = asyncio.get_running_loop().time()
+        return self._age_s is not None and now - window.opened_at >= self._age_s
+
+    async def _open(self) -> Window:
+        leaf = self._leaves[0]
+        after = self._last
+        if leaf is not None and after is not None and Position.of(after[0]).leaf != leaf.number:
+            after = None
+        plan, kind = self._what.plan, self._what.kind
+        query = read_query(plan, kind, after, leaf=leaf, json_rows=self._what.json_rows)
+        sizes = size_query(plan, kind, after, leaf=leaf) if self._what.may_be_fat() else None
+        return await Window.open(self._sessions, self._snapshots, self._holder, query, sizes)
+
+    async def _recover(self, error: BaseException) -> None:
+        """Return when it is time to try again; otherwise raise what the user should know."""
+        if self._holder is not None and not await self._holder.alive():
+            raise self._holder.gone() from None
+        explained = self._sessions.connector.explain(error, f"reading {self._what.plan.name}")
+        if not retryable(error):
+            raise explained from None
+        if timed_out(error):
+            if self._trouble.failures >= TIMED_OUT_TRIES:
+                raise explained from None
+            self._most_rows = max(1, min(self._what.page_size.rows, self._most_rows) // 2)
+        if sqlstate(error) == _STANDBY_CONFLICT and self._age_s is not None:
+            self._age_s = max(_SHORTEST_AGE_S, self._age_s / 2)
+        if not await self._trouble.another():
+            raise explained from None
+
+    def _watch_the_pause(self) -> asyncio.TimerHandle | None:
+        if self._pause_s is None:
+            return None
+        return asyncio.get_running_loop().call_later(self._pause_s, self._drop)
+
+    def _drop(self) -> None:
+        window, self._window = self._window, None
+        if window is not None:
+            window.drop()
+
+    async def _close(self) -> None:
+        window, self._window = self._window, None
+        if window is not None:
+            # It has served; how it ends matters to nobody.
+            with contextlib.suppress(*FOREIGN):
+                await window.close()

@@ -1,0 +1,194 @@
+"""The SELECTs that tables are read with; pure functions of the plan.
+
+Two traps shape them. `ORDER BY id` beside `id::text AS id` sorts by the text, so outputs are called
+c0, c1, … and orders are always qualified with `t`. And an order without resume by key loses rows,
+so `(k1, k2) > (…)` uses the very columns, casts and directions of the order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from streamer.model import (
+    ColumnPlan,
+    Key,
+    KeyKind,
+    PgType,
+    StepKind,
+    Table,
+    TableKind,
+    TablePlan,
+    TypeKind,
+)
+from streamer.model.sql import quote_identifier
+from streamer.postgres.physical import NumberedLeaf, Position, rowid_sql
+
+_INFLATION = 8  # how much bigger a printed value may be than it is stored, compressed
+_LENGTH_IS_KNOWN = ("text", "varchar", "bytea", "json", "xml", "citext")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A SELECT, its parameters, and how a record of it reads (see Page)."""
+
+    sql: str
+    parameters: tuple[str, ...]
+    width: int
+    key_cells: tuple[int, ...]
+    json_rows: bool = False
+
+
+def read_query(
+    plan: TablePlan,
+    kind: StepKind,
+    after: Key | None,
+    *,
+    leaf: NumberedLeaf | None = None,
+    json_rows: bool = False,
+) -> Query:
+    """The rows behind `after`, in key order; of one leaf where the key is the position.
+
+    ROWS has all columns in order (behind the position, where that is the key); EDGES has the key's
+    columns and then the deferred ones, of rows where one of these isn't NULL.
+    """
+    cells = [_cell(column) for column in stored_columns(plan, kind)]
+    if leaf is not None:
+        cells.insert(0, rowid_sql(leaf.number))
+    width = len(cells)
+    extra: list[str] = []
+    key_cells = (
+        (0,) if leaf is not None else _key_cells(plan, kind, extra, width, json_rows=json_rows)
+    )
+    if json_rows:
+        extra = [cells[0], *extra] if leaf is not None else extra
+        cells = [f"pg_catalog.json_build_array({', '.join(cells)})::text"]
+        width = 1
+        key_cells = (1,) if leaf is not None else key_cells
+    outputs = ", ".join(f"{cell} AS c{number}" for number, cell in enumerate([*cells, *extra]))
+    return Query(
+        f"SELECT {outputs} {_tail(plan, kind, after, leaf)}",
+        _parameters(after, leaf),
+        width,
+        key_cells,
+        json_rows,
+    )
+
+
+def size_query(
+    plan: TablePlan, kind: StepKind, after: Key | None, *, leaf: NumberedLeaf | None = None
+) -> Query:
+    """About how many bytes each row of `read_query` prints, in the same order, as one integer.
+
+    Costs no reading of TOAST: of texts and bytea the length is kept beside the pointer, of others
+    the compressed size is, and counted _INFLATION-fold.
+    """
+    sizes = [_size(plan.table, column) for column in stored_columns(plan, kind)]
+    total = " + ".join(["0::bigint", *(size for size in sizes if size)])
+    return Query(
+        f"SELECT {total} AS c0 {_tail(plan, kind, after, leaf)}", _parameters(after, leaf), 1, ()
+    )
+
+
+def stored_columns(plan: TablePlan, kind: StepKind) -> tuple[ColumnPlan, ...]:
+    """The columns whose cells a page of `kind` holds, in order (the position not counted)."""
+    if kind is StepKind.ROWS:
+        return plan.columns
+    by_target = {column.target: column for column in plan.columns}
+    return tuple(by_target[target] for target in (*plan.key.targets, *plan.deferred))
+
+
+def from_sql(table: Table) -> str:
+    """The FROM item: a parent by inheritance without its children, a partitioned root with all."""
+    only = "ONLY " if table.has_children and table.kind is not TableKind.PARTITIONED else ""
+    name = f"{quote_identifier(table.name.schema)}.{quote_identifier(table.name.name)}"
+    return f"{only}{name} AS t"
+
+
+def lookup_query(plan: TablePlan) -> Query:
+    """All columns of the rows with given keys, in key order; parameter N is a text[] of key N."""
+    extra: list[str] = []
+    cells = [_cell(column) for column in plan.columns]
+    key_cells = _key_cells(plan, StepKind.ROWS, extra, len(cells), json_rows=False)
+    outputs = ", ".join(f"{cell} AS c{number}" for number, cell in enumerate([*cells, *extra]))
+    keys = _key_columns(plan)
+    names = [f"k{number}" for number in range(len(keys))]
+    arrays = ", ".join(f"${number}::text[]" for number in range(1, len(keys) + 1))
+    casts = ", ".join(f"{name}::{cast}" for name, cast in zip(names, plan.key.casts, strict=True))
+    sql = (
+        f"SELECT {outputs} FROM {from_sql(plan.table)} WHERE ({', '.join(keys)}) IN "
+        f"(SELECT {casts} FROM unnest({arrays}) AS wanted ({', '.join(names)})) "
+        f"ORDER BY {', '.join(keys)}"
+    )
+    return Query(sql, (), len(cells), key_cells)
+
+
+def _cell(column: ColumnPlan) -> str:
+    return f"({column.read_sql})"
+
+
+def _key_columns(plan: TablePlan) -> list[str]:
+    return [f"t.{quote_identifier(name)}" for name in plan.key.columns]
+
+
+def _key_cells(
+    plan: TablePlan, kind: StepKind, extra: list[str], width: int, *, json_rows: bool
+) -> tuple[int, ...]:
+    """Where each key column's text is: its own cell where that is exact, else one in `extra`."""
+    stored = stored_columns(plan, kind)
+    places: list[int] = []
+    for name, qualified in zip(plan.key.columns, _key_columns(plan), strict=True):
+        own = [at for at, column in enumerate(stored) if column.source == name and column.exact_sql]
+        if own and not json_rows:
+            places.append(own[0])
+            continue
+        places.append((1 if json_rows else width) + len(extra))
+        extra.append(f"{qualified}::text")
+    return tuple(places)
+
+
+def _tail(plan: TablePlan, kind: StepKind, after: Key | None, leaf: NumberedLeaf | None) -> str:
+    conditions: list[str] = []
+    if kind is StepKind.EDGES:
+        edges = stored_columns(plan, kind)[len(plan.key.targets) :]
+        set_ones = [f"t.{quote_identifier(column.source)} IS NOT NULL" for column in edges]
+        conditions.append(f"({' OR '.join(set_ones)})")
+    if after is not None:
+        conditions.append(_behind(plan, leaf, after))
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    if plan.key.kind is KeyKind.PHYSICAL:
+        # No ORDER BY: a scan that begins at the beginning delivers positions in order, a sort
+        # would read everything first.
+        return f"FROM {leaf.sql if leaf is not None else from_sql(plan.table)}{where}"
+    return f"FROM {from_sql(plan.table)}{where} ORDER BY {', '.join(_key_columns(plan))}"
+
+
+def _behind(plan: TablePlan, leaf: NumberedLeaf | None, after: Key) -> str:
+    if leaf is not None:
+        return "t.ctid > $1::text::tid"
+    values = [f"${number}::text::{cast}" for number, cast in enumerate(plan.key.casts, start=1)]
+    assert len(values) == len(after)
+    columns = _key_columns(plan)
+    if len(columns) == 1:
+        return f"{columns[0]} > {values[0]}"
+    return f"({', '.join(columns)}) > ({', '.join(values)})"
+
+
+def _parameters(after: Key | None, leaf: NumberedLeaf | None) -> tuple[str, ...]:
+    if after is None:
+        return ()
+    return (Position.of(after[0]).tid,) if leaf is not None else after
+
+
+def _size(table: Table, column: ColumnPlan) -> str:
+    name = f"t.{quote_identifier(column.source)}"
+    kind = _base(table.column(column.source).type)
+    if kind.kind is TypeKind.BASE and kind.name in _LENGTH_IS_KNOWN:
+        length = name if kind.name == "bytea" else f"{name}::text"
+        return f"coalesce(pg_catalog.octet_length({length}), 0)"
+    return f"coalesce(pg_catalog.pg_column_size({name}), 0) * {_INFLATION}"
+
+
+def _base(kind: PgType) -> PgType:
+    while kind.kind is TypeKind.DOMAIN and kind.inner is not None:
+        kind = kind.inner
+    return kind

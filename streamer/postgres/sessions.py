@@ -1,0 +1,129 @@
+"""A bounded set of connections, lent out for one transaction at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import TypeVar
+
+from streamer.postgres.connect import Connector, Session, beginning
+from streamer.postgres.failures import FOREIGN, retryable, too_many_connections
+from streamer.postgres.patience import Patience, Trouble
+
+READERS = 4
+GOODBYE_S = 2.0  # how long a polite end may take before the socket is simply closed
+
+T = TypeVar("T")
+Check = Callable[[Session], Awaitable[None]]
+
+
+class Sessions:
+    """At most `limit` connections; one fewer each time the server has none left for us.
+
+    `check` looks at every new connection once, in a transaction, and raises where it isn't what it
+    should be (another server behind the same address).
+    """
+
+    def __init__(self, connector: Connector, *, limit: int = READERS) -> None:
+        self.connector = connector
+        self.check: Check | None = None
+        self._places = asyncio.Semaphore(limit)
+        self._idle: list[Session] = []
+        self._lent: set[Session] = set()
+
+    async def take(self) -> Session:
+        """A connection, not in a transaction; waits while all are lent. Hand it to `give`.
+
+        Raises:
+            Any of failures.FOREIGN, SourceChangedError.
+        """
+        while True:
+            await self._places.acquire()
+            while self._idle:
+                session = self._idle.pop()
+                if not session.is_closed():
+                    self._lent.add(session)
+                    return session
+            try:
+                session = await self._new()
+            except BaseException as error:
+                if too_many_connections(error) and self._lent:
+                    continue  # this place stays taken: from now on there is one fewer
+                self._places.release()
+                raise
+            self._lent.add(session)
+            return session
+
+    def give(self, session: Session) -> None:
+        """Take a connection back; one that is still in a transaction is closed."""
+        if session not in self._lent:
+            return
+        self._lent.discard(session)
+        self._places.release()
+        if session.is_closed():
+            return
+        if session.is_in_transaction():
+            session.terminate()
+        else:
+            self._idle.append(session)
+
+    async def close(self) -> None:
+        """Close every connection; those lent out are cut off."""
+        for session in self._lent:
+            session.terminate()
+        idle, self._idle = self._idle, []
+        for session in idle:
+            await goodbye(session)
+
+    @contextlib.asynccontextmanager
+    async def transaction(self, snapshot: str | None = None) -> AsyncGenerator[Session]:
+        """A read-only transaction with our settings; rolled back at the end."""
+        session = await self.take()
+        try:
+            await session.execute(beginning(snapshot))
+            yield session
+            await session.execute("ROLLBACK")
+        finally:
+            self.give(session)
+
+    async def run(
+        self,
+        doing: str,
+        work: Callable[[Session], Awaitable[T]],
+        patience: Patience,
+        snapshot: Callable[[], str | None] = lambda: None,
+    ) -> T:
+        """What `work` returns, in a transaction of its own, repeated while that may help.
+
+        Raises:
+            StreamerError: what PostgreSQL or the network said, translated.
+        """
+        trouble = Trouble(patience)
+        while True:
+            try:
+                async with self.transaction(snapshot()) as session:
+                    return await work(session)
+            except FOREIGN as error:
+                if not retryable(error) or not await trouble.another():
+                    raise self.connector.explain(error, doing) from None
+
+    async def _new(self) -> Session:
+        session = await self.connector.connect()
+        if self.check is not None:
+            try:
+                await session.execute(beginning())
+                await self.check(session)
+                await session.execute("ROLLBACK")
+            except BaseException:
+                session.terminate()
+                raise
+        return session
+
+
+async def goodbye(session: Session) -> None:
+    """Close a connection politely, or simply where that takes too long."""
+    try:
+        await session.close(timeout=GOODBYE_S)
+    except FOREIGN:
+        session.terminate()

@@ -1,0 +1,357 @@
+"""One source behind one class: its catalog, its snapshots, and its tables' rows."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar, cast
+
+from streamer.config import SourceSettings
+from streamer.errors import SourceChangedError, UsageError
+from streamer.model import (
+    Catalog,
+    Consistency,
+    Key,
+    KeyKind,
+    Page,
+    PageSize,
+    Pushdown,
+    SourceIdentity,
+    StepKind,
+    Table,
+    TablePlan,
+)
+from streamer.postgres import physical
+from streamer.postgres.address import resolve
+from streamer.postgres.catalog import read_catalog, read_identity
+from streamer.postgres.connect import Connector, Session, beginning
+from streamer.postgres.failures import FOREIGN
+from streamer.postgres.patience import Patience, Trouble
+from streamer.postgres.pooler import is_transaction_pooled
+from streamer.postgres.reader import Reading, TableReader
+from streamer.postgres.reader_sql import from_sql, lookup_query
+from streamer.postgres.sessions import READERS, Sessions
+from streamer.postgres.snapshot import Holder, SnapshotInfo, Snapshots
+from streamer.postgres.window import WindowLimits
+
+T = TypeVar("T")
+
+MAX_SNAPSHOT_AGE_S = 6 * 3600.0
+_LOOKUP_KEYS = 1_000
+
+_FACTS = """
+SELECT max(setting::float8) FILTER (WHERE name = 'idle_in_transaction_session_timeout') / 1000
+           AS idle_s,
+       max(setting::float8) FILTER (WHERE name = 'transaction_timeout') / 1000 AS transaction_s,
+       bool_or(setting = 'on') FILTER (WHERE name = 'hot_standby_feedback') AS feedback
+FROM pg_settings
+WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout', 'hot_standby_feedback')
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What the server allows: timeouts in seconds (0: none), and how it is reached."""
+
+    idle_s: float
+    transaction_s: float
+    feedback: bool
+    transaction_pooled: bool
+
+
+class PostgresSource:
+    """An open source. `identity` and `facts` were read when it was opened.
+
+    `json_rows` says whether pages hold each row as one JSON array made by the server. Numbers of
+    leaves for tables without a key are in `leaf_numbers`, by the table's oid, then the leaf's; put
+    those of an earlier run there before reading.
+    """
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        identity: SourceIdentity,
+        facts: ServerFacts,
+        consistency: Consistency,
+        patience: Patience,
+    ) -> None:
+        self.identity = identity
+        self.facts = facts
+        self.json_rows = False
+        self.limits = WindowLimits.allowed(
+            rolling=consistency is Consistency.ROLLING,
+            idle_s=facts.idle_s,
+            transaction_s=facts.transaction_s,
+        )
+        self.leaf_numbers: dict[int, dict[int, int]] = {}
+        self.max_snapshot_age_s = MAX_SNAPSHOT_AGE_S
+        self._consistency = consistency
+        self._patience = patience
+        self._sessions = sessions
+        self._snapshots = Snapshots()
+        self._holder: Holder | None = None
+        self._holders: dict[int, Holder] = {}
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(
+        cls,
+        settings: SourceSettings,
+        consistency: Consistency = Consistency.SNAPSHOT,
+        warn: Callable[[str], None] = lambda _: None,
+        *,
+        pushdown: Pushdown = Pushdown.TEXT,
+        patience: Patience | None = None,
+        readers: int = READERS,
+    ) -> AsyncGenerator[PostgresSource]:
+        """Connect and look who is there; everything is closed at the end.
+
+        `warn` is told, once, what TLS leaves open. A first connection isn't waited for: whoever
+        starts a run wants to know at once that a name or a password is wrong.
+
+        Raises:
+            UsageError: the settings can't be understood.
+            SourceError, SourceLostError: see failures.explain.
+        """
+        connector = Connector(resolve(settings), warn)
+        sessions = Sessions(connector, limit=readers)
+        try:
+            identity, facts = await _meet(sessions)
+            source = cls(sessions, identity, facts, consistency, patience or Patience())
+            source.json_rows = pushdown is Pushdown.JSON
+            sessions.check = source._still_the_same
+            try:
+                yield source
+            finally:
+                await source._let_go()
+        finally:
+            await sessions.close()
+
+    @property
+    def snapshots(self) -> tuple[SnapshotInfo, ...]:
+        """Every snapshot read in so far; Page.snapshot is an index into it."""
+        return self._snapshots.all
+
+    async def begin(self) -> SnapshotInfo | None:
+        """Take the run's snapshot; None in rolling mode, where each window has its own.
+
+        Raises:
+            UsageError: this source can't keep a snapshot.
+        """
+        if self._consistency is Consistency.ROLLING:
+            return None
+        if self._holder is None:
+            self._refuse_what_cannot_last()
+            self._holder = await self._hold()
+        return self._holder.info
+
+    async def catalog(self, schemas: Sequence[str] | None = None) -> Catalog:
+        """All tables, views and foreign tables of `schemas` (None: all but the system's)."""
+
+        async def work(session: Session) -> Catalog:
+            return await read_catalog(session, schemas)
+
+        return await self._run("reading the catalog", work)
+
+    def read(
+        self, plan: TablePlan, kind: StepKind, after: Key | None, page_size: PageSize
+    ) -> AsyncGenerator[Page]:
+        """Yield every row behind `after`, each once, in key order, as non-empty pages."""
+        if plan.key.kind is KeyKind.PHYSICAL:
+            return self._read_positions(plan, kind, after, page_size)
+        what = Reading(plan, kind, after, page_size, json_rows=self.json_rows)
+        return self._reader(what, self._holder).pages()
+
+    async def count(self, table: Table) -> int:
+        """How many rows `table` has, counted one by one; in the run's snapshot if there is one."""
+
+        async def work(session: Session) -> int:
+            return int(
+                await session.fetchval(f"SELECT count(*) FROM {from_sql(table)}", timeout=None)
+            )
+
+        return await self._run(f"counting {table.name}", work)
+
+    async def lookup(self, plan: TablePlan, keys: Sequence[Key]) -> list[Page]:
+        """The rows that have these keys now, in new snapshots; keys that are gone are left out.
+
+        Raises:
+            ValueError: the table's key is the position, which means nothing later.
+        """
+        if plan.key.kind is KeyKind.PHYSICAL:
+            raise ValueError(f"{plan.name} has no key to look rows up by")
+        query = lookup_query(plan)
+        pages: list[Page] = []
+        for start in range(0, len(keys), _LOOKUP_KEYS):
+            columns = [
+                list(column) for column in zip(*keys[start : start + _LOOKUP_KEYS], strict=True)
+            ]
+
+            async def work(session: Session, columns: list[list[str]] = columns) -> Page | None:
+                found = await session.fetch(query.sql, *columns)
+                info = await self._snapshots.look(session)
+                records = cast("Sequence[Sequence[str | None]]", found)
+                page = Page(records, query.width, query.key_cells, snapshot=info.number)
+                return page if found else None
+
+            page = await self._sessions.run(f"reading {plan.name}", work, self._patience)
+            pages += [page] if page is not None else []
+        return pages
+
+    async def physical_unchanged(
+        self, table: Table, key: Key, rows_read: int, recorded_snapshot: str
+    ) -> bool:
+        """Whether the rows up to the position `key` are still those that were read (I3).
+
+        They are if there are as many as were read, and each was already there, for good, in the
+        snapshot of that time (the text of pg_current_snapshot()). Rewritten tables look unchanged
+        here: compare the leaves' relfilenodes first. What is read next is read in the snapshot
+        that this was decided in.
+        """
+        last = physical.Position.of(key[0])
+        numbers = self._numbered(table)
+        leaves = [leaf for leaf in physical.in_order(table, numbers) if leaf.number <= last.leaf]
+        holder = await self._own_holder(table)
+        if physical.too_long_ago(recorded_snapshot, holder.info.visible):
+            return False
+
+        async def work(session: Session) -> bool:
+            rows = 0
+            oldest = physical.oldest_running(recorded_snapshot)
+            for leaf in leaves:
+                sql = physical.behind_sql(leaf, last)
+                found = await session.fetchrow(sql, oldest, timeout=None)
+                if found is None or found[1]:
+                    return False
+                rows += found[0]
+            return rows == rows_read
+
+        return await self._sessions.run(
+            f"comparing {table.name}", work, self._patience, snapshot=holder.id
+        )
+
+    def number_leaves(self, table: Table, known: Mapping[int, int] | None = None) -> dict[int, int]:
+        """Numbers for a table's leaves by oid, those `known` from an earlier run kept."""
+        self.leaf_numbers[table.oid] = physical.number_leaves(table, known)
+        return self.leaf_numbers[table.oid]
+
+    async def _read_positions(
+        self, plan: TablePlan, kind: StepKind, after: Key | None, page_size: PageSize
+    ) -> AsyncGenerator[Page]:
+        leaves = physical.in_order(plan.table, self._numbered(plan.table))
+        what = Reading(plan, kind, after, page_size, leaves, json_rows=self.json_rows)
+        holder = await self._own_holder(plan.table)
+        async with contextlib.aclosing(self._reader(what, holder).pages()) as pages:
+            async for page in pages:
+                yield page
+        await self._let_go_of(plan.table)
+
+    def _numbered(self, table: Table) -> dict[int, int]:
+        return self.leaf_numbers.get(table.oid) or self.number_leaves(table)
+
+    def _reader(self, what: Reading, holder: Holder | None) -> TableReader:
+        limits = self.limits
+        if holder is not None and self._consistency is Consistency.ROLLING:
+            limits = replace(limits, age_s=None)  # the holder's age counts, not the window's
+        return TableReader(
+            self._sessions,
+            self._snapshots,
+            holder,
+            what,
+            limits=limits,
+            patience=self._patience,
+        )
+
+    async def _own_holder(self, table: Table) -> Holder:
+        """The snapshot for a table that must be read in one: the run's, or one of its own."""
+        if self._holder is not None:
+            return self._holder
+        if table.oid not in self._holders:
+            self._holders[table.oid] = await self._hold()
+        return self._holders[table.oid]
+
+    async def _hold(self) -> Holder:
+        connector = self._sessions.connector
+        trouble = Trouble(replace(self._patience, give_up_after_s=60.0))
+        while True:
+            try:
+                return await Holder.take(
+                    connector, self._snapshots, max_age_s=self.max_snapshot_age_s
+                )
+            except FOREIGN as error:
+                if not await trouble.another():
+                    raise connector.explain(error, "taking a snapshot") from None
+
+    async def _let_go_of(self, table: Table) -> None:
+        holder = self._holders.pop(table.oid, None)
+        if holder is not None:
+            await holder.close()
+
+    async def _let_go(self) -> None:
+        held, self._holders = list(self._holders.values()), {}
+        if self._holder is not None:
+            held.append(self._holder)
+            self._holder = None
+        for holder in held:
+            await holder.close()
+
+    def _refuse_what_cannot_last(self) -> None:
+        why = ""
+        if self.facts.transaction_pooled:
+            why = "is behind a pooler in transaction mode"
+        elif self.identity.is_standby and not self.facts.feedback:
+            why = "is a standby without hot_standby_feedback"
+        if why:
+            raise UsageError(
+                f"PostgreSQL at {self._sessions.connector.address.where} {why}, where no snapshot "
+                "can be kept for long.",
+                hint="Use --consistency rolling, or connect to the primary directly.",
+            )
+
+    async def _still_the_same(self, session: Session) -> None:
+        found = await read_identity(session)
+        if (found.system_identifier, found.database) != (
+            self.identity.system_identifier,
+            self.identity.database,
+        ):
+            raise SourceChangedError(
+                f"PostgreSQL at {self._sessions.connector.address.where} isn't the server any more "
+                "that this run began with.",
+                hint="Point the settings at the first one, or start over with --restart.",
+            )
+
+    async def _run(self, doing: str, work: Callable[[Session], Awaitable[T]]) -> T:
+        holder = self._holder
+        return await self._sessions.run(
+            doing,
+            work,
+            self._patience,
+            snapshot=holder.id if holder is not None else _none,
+        )
+
+
+def _none() -> None:
+    return None
+
+
+async def _meet(sessions: Sessions) -> tuple[SourceIdentity, ServerFacts]:
+    """Who is there and what it allows; the first connection of all, tried once."""
+    connector = sessions.connector
+    try:
+        session = await sessions.take()
+        try:
+            pooled = await is_transaction_pooled(connector, session)
+            await session.execute(beginning())
+            identity = await read_identity(session)
+            found = await session.fetchrow(_FACTS)
+            await session.execute("ROLLBACK")
+        finally:
+            sessions.give(session)
+    except FOREIGN as error:
+        raise connector.explain(error) from None
+    assert found is not None
+    facts = ServerFacts(
+        found["idle_s"] or 0.0, found["transaction_s"] or 0.0, bool(found["feedback"]), pooled
+    )
+    return identity, facts
