@@ -1,3 +1,13 @@
 """Engines and settings that all tests share."""
 
+import os
+
+from hypothesis import settings
+
 pytest_plugins = ["tests.engines.postgres", "tests.engines.workerd", "tests.engines.local_d1"]
+
+# No deadline: nothing is tested by the clock. `--hypothesis-profile` chooses another.
+settings.register_profile("dev", deadline=None, max_examples=50)
+settings.register_profile("ci", deadline=None, max_examples=100, print_blob=True)
+settings.register_profile("deep", deadline=None, max_examples=5_000, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from streamer.cli.commands import COMMANDS, EPILOG, Command
 from streamer.cli.outcome import explain, flush_stdout
@@ -31,8 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         except BaseException as error:  # noqa: BLE001 (the last place that can tell the user)
             interrupted = command.interrupted if command is not None else 130
             outcome = explain(error, interrupted=interrupted)
-            for line in outcome.lines:
-                print(line, file=sys.stderr)
+            with suppress(OSError, ValueError):
+                sys.stderr.writelines(f"{line}\n" for line in outcome.lines)
             return outcome.code
         return code
 

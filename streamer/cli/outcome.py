@@ -36,7 +36,7 @@ def explain(error: BaseException, *, interrupted: int) -> Outcome:
         advice = "; go on with --resume" if interrupted == ExitCode.RESUMABLE else ""
         return Outcome(interrupted, (f"streamer: interrupted{advice}",))
     if len(leaves) == 1 and isinstance(leaves[0], SystemExit):
-        return Outcome(leaves[0].code if isinstance(leaves[0].code, int) else ExitCode.FAILED)
+        return Outcome(_code(leaves[0]))
     if leaves and all(isinstance(leaf, BrokenPipeError) for leaf in leaves):
         return Outcome(PIPE_CLOSED)
     if leaves and len(known) == len(leaves):
@@ -63,6 +63,12 @@ def flush_stdout() -> None:
         raise StreamerError(
             f"the results can't be written to stdout ({why})", hint="Mend that, and try again"
         ) from None
+
+
+def _code(leaf: SystemExit) -> int:
+    if leaf.code is None:
+        return ExitCode.DONE
+    return leaf.code if isinstance(leaf.code, int) else ExitCode.FAILED
 
 
 def _told(error: StreamerError) -> Outcome:

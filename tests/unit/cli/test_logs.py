@@ -1,0 +1,109 @@
+"""Log lines, on stderr and in a file."""
+
+import json
+import logging
+import re
+from pathlib import Path
+
+import pytest
+
+from streamer.cli.logs import logging_to
+from streamer.cli.redact import Redactor
+from streamer.config import LogFormat, OutputSettings
+from streamer.errors import SettingsError
+
+log = logging.getLogger("streamer.test")
+
+
+def test_a_line_says_when_how_grave_and_what(capsys) -> None:
+    with logging_to(OutputSettings(), Redactor()):
+        log.warning("%d tables", 3)
+
+    assert re.fullmatch(
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ warning 3 tables\n", capsys.readouterr().err
+    )
+
+
+def test_json_lines_are_one_object_each(capsys) -> None:
+    with logging_to(OutputSettings(log_format=LogFormat.JSON), Redactor()) as logs:
+        log.info("two\nlines")
+        logs.fail(("streamer: it broke", "  what to do: mend it"))
+
+    first, second = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert (first["level"], first["logger"], first["message"]) == ("info", "streamer.test", "two\nlines")  # fmt: skip
+    assert (second["level"], second["message"].splitlines()[0]) == ("error", "streamer: it broke")
+
+
+@pytest.mark.parametrize(
+    ("verbosity", "shown"),
+    [(-1, ["error"]), (0, ["info", "error"]), (1, ["debug", "info", "error"])],
+)
+def test_verbosity_says_what_is_shown(capsys, verbosity: int, shown: list[str]) -> None:
+    with logging_to(OutputSettings(verbosity=verbosity), Redactor()):
+        log.debug("x")
+        log.info("x")
+        log.error("x")
+
+    assert [line.split()[1] for line in capsys.readouterr().err.splitlines()] == shown
+
+
+def test_the_file_is_for_its_owner_alone_and_holds_no_secret(tmp_path: Path) -> None:
+    path = tmp_path / "run.log"
+
+    with logging_to(OutputSettings(log_file=path, verbosity=-1), Redactor(["hunter2"])) as logs:
+        log.info("the password is hunter2")
+        logs.fail(("streamer: it broke",))
+
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [line.split(" ", 1)[1] for line in path.read_text().splitlines()] == [
+        "info the password is ***",
+        "error streamer: it broke",
+    ]
+
+
+def test_an_exception_is_logged_by_its_type_alone(capsys) -> None:
+    with logging_to(OutputSettings(), Redactor()):
+        log.error("it broke", exc_info=ValueError("a row's value"))
+
+    err = capsys.readouterr().err
+    assert "it broke (ValueError)" in err
+    assert "a row's value" not in err
+
+
+def test_a_log_file_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    link = tmp_path / "run.log"
+    link.symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(SettingsError, match="--log-file"), logging_to(OutputSettings(log_file=link), Redactor()):  # fmt: skip
+        pass
+
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_full_disk_ends_the_log_and_not_the_work(capsys) -> None:
+    with logging_to(OutputSettings(log_file=Path("/dev/full")), Redactor()):
+        log.info("goes on")
+
+    assert "goes on" in capsys.readouterr().err
+
+
+def test_a_display_may_take_over_the_lines(capsys) -> None:
+    said: list[str] = []
+    with logging_to(OutputSettings(), Redactor()) as logs:
+        with logs.shown_by(said.append):
+            log.info("on the display")
+        log.info("on stderr")
+
+    assert len(said) == 1
+    assert said[0].endswith("info on the display")
+    assert capsys.readouterr().err.endswith("info on stderr\n")
+
+
+def test_logging_is_left_as_it_was_found() -> None:
+    root = logging.getLogger()
+    before = (root.level, list(root.handlers), logging.raiseExceptions)
+
+    with logging_to(OutputSettings(verbosity=2), Redactor()):
+        pass
+
+    assert (root.level, list(root.handlers), logging.raiseExceptions) == before
