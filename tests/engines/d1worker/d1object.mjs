@@ -6,6 +6,12 @@ function toJson(value) {
 }
 
 export class D1DatabaseObject extends DurableObject {
+  constructor(ctx, env) {
+    super(ctx, env);
+    // The hosted service has its key-value table (_cf_KV) in every database: so has this one.
+    ctx.blockConcurrencyWhile(() => ctx.storage.put("d1", 1));
+  }
+
   /** Run all statements or none: `{results}` or `{error}`. */
   run(statements) {
     try {

@@ -1,0 +1,98 @@
+"""A request's body becomes the statements of one transaction (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import orjson
+
+from streamer.local_d1 import sqltext
+from streamer.local_d1.errors import ApiError, failed, malformed
+
+VALUE_BYTES = 2_000_000  # developers.cloudflare.com/d1/platform/limits, 2026-11-22
+
+Bindable = None | float | str | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One statement and its parameters, as SQLite takes them."""
+
+    sql: str
+    params: tuple[Bindable, ...] = ()
+
+
+def parse(body: bytes) -> Mapping[str, object]:
+    """The JSON object of a body."""
+    try:
+        parsed: object = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise malformed(f"the body is no JSON ({error})") from None
+    if not isinstance(parsed, dict):
+        raise malformed("the body must be an object")
+    return cast("dict[str, object]", parsed)
+
+
+def queries(body: Mapping[str, object]) -> list[Query]:
+    """`{sql, params}` or `{batch: [{sql, params}, …]}` as single statements, at least one."""
+    batch = body.get("batch")
+    if batch is None:
+        batch = [body]
+    if not isinstance(batch, list):
+        raise malformed("batch must be an array")
+    found = [query for one in cast("list[object]", batch) for query in _from_one(one)]
+    if not found:
+        raise failed("No SQL statements detected.")
+    return found
+
+
+def _from_one(one: object) -> list[Query]:
+    if not isinstance(one, dict):
+        raise malformed("sql is required")
+    fields = cast("dict[str, object]", one)
+    sql, params = fields.get("sql"), fields.get("params")
+    if not isinstance(sql, str):
+        raise malformed("sql is required")
+    if params is not None and not isinstance(params, list):
+        raise malformed("params must be an array")
+    bound = tuple(map(_bind, cast("list[object]", params or [])))
+    statements = sqltext.split(sql)
+    if bound and len(statements) > 1:
+        raise malformed("a statement with params must stand alone")
+    return [Query(statement, bound) for statement in statements]
+
+
+def _bind(value: object) -> Bindable:
+    """As the hosted service does it: numbers become REAL, booleans their names."""
+    match value:
+        case None:
+            return None
+        case str():
+            # A string can't have more bytes than 4 times its characters.
+            if len(value) * 4 > VALUE_BYTES and len(value.encode()) > VALUE_BYTES:
+                raise too_big()
+            return value
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return float(value)
+        case list():
+            return _bind_bytes(cast("list[object]", value))
+        case _:
+            raise malformed("params: unsupported value of type object")
+
+
+def _bind_bytes(value: Sequence[object]) -> bytes:
+    if len(value) > VALUE_BYTES:
+        raise too_big()
+    try:
+        return bytes(cast("Sequence[int]", value))
+    except (TypeError, ValueError):
+        raise malformed("params: unsupported value of type object") from None
+
+
+def too_big() -> ApiError:
+    """A value, a row or a parameter beyond VALUE_BYTES."""
+    return failed("string or blob too big: SQLITE_TOOBIG")
