@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import importlib
 import logging
 import os
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from streamer.cli.commands import Command
 from streamer.cli.logs import logging_to
@@ -17,8 +16,11 @@ from streamer.cli.outcome import debugging, explain, flush_stdout
 from streamer.cli.parser import Commands, Parser
 from streamer.cli.redact import Redactor
 from streamer.config import Config, resolve
-from streamer.config.known import DRY_RUN, SECRET_VARIABLES
+from streamer.config.known import SECRET_VARIABLES
 from streamer.errors import ExitCode
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 log = logging.getLogger("streamer.cli")
 
@@ -50,7 +52,7 @@ def execute(command: Command, arguments: Sequence[str], redact: Redactor) -> int
         options,
         os.environ,
         source=command.source,
-        target=command.target and not options.get(DRY_RUN.key),
+        target=command.target,
         job=command.job,
     )
     redact.add(secret.reveal() for secret in config.secrets)
@@ -85,13 +87,15 @@ def parse(command: Command, module: CommandModule, arguments: Sequence[str]) -> 
 def _finished(ending: Ending) -> ExitCode:
     if isinstance(ending, int):
         return ExitCode(ending)
+    import asyncio  # noqa: PLC0415 (slow to load; `status` does without)
+
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(ending)
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def _loop_factory() -> Callable[[], AbstractEventLoop] | None:
     try:
         uvloop = importlib.import_module("uvloop")
     except ImportError:
         return None
-    return cast("Callable[[], asyncio.AbstractEventLoop]", uvloop.new_event_loop)
+    return cast("Callable[[], AbstractEventLoop]", uvloop.new_event_loop)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import traceback
@@ -30,16 +29,18 @@ def debugging() -> bool:
 
 def explain(error: BaseException, *, interrupted: int) -> Outcome:
     """What to tell about `error`; `interrupted` is the exit code for a keyboard interrupt."""
-    leaves = [leaf for leaf in _leaves(error) if not isinstance(leaf, asyncio.CancelledError)]
+    from asyncio import CancelledError  # noqa: PLC0415 (slow to load, and only needed here)
+
+    leaves = [leaf for leaf in _leaves(error) if not isinstance(leaf, CancelledError)]
     known = [leaf for leaf in leaves if isinstance(leaf, StreamerError)]
-    if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
+    if not leaves or any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
         advice = "; go on with --resume" if interrupted == ExitCode.RESUMABLE else ""
         return Outcome(interrupted, (f"streamer: interrupted{advice}",))
     if len(leaves) == 1 and isinstance(leaves[0], SystemExit):
         return Outcome(_code(leaves[0]))
-    if leaves and all(isinstance(leaf, BrokenPipeError) for leaf in leaves):
+    if all(isinstance(leaf, BrokenPipeError) for leaf in leaves):
         return Outcome(PIPE_CLOSED)
-    if leaves and len(known) == len(leaves):
+    if len(known) == len(leaves):
         # What needs the user outweighs what another try may mend.
         return _told(min(known, key=lambda leaf: leaf.exit_code))
     return _internal(error, next((leaf for leaf in leaves if leaf not in known), error))

@@ -131,7 +131,7 @@ def resolve(
 
     `options` are the command line's by their long names with underscores (`config` and `env_file`
     among them), absent or None where not given. What a command doesn't need isn't looked at, save
-    for unknown keys in the files.
+    for unknown keys in the files; a dry run needs no target.
 
     Raises: SettingsError with every problem there is.
     """
@@ -145,7 +145,7 @@ def resolve(
     output = _output(look)
     selection, pacing, run = _job(look) if job else (Selection(), PacingSettings(), RunSettings())
     source_settings = resolve_source(look, environ) if source else None
-    target_settings = _target(look) if target else None
+    target_settings = _target(look) if target and not run.dry_run else None
     if problems:
         raise SettingsError(problems)
     secrets = [*(source_settings.secrets if source_settings else ())]

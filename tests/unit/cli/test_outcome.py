@@ -65,6 +65,10 @@ def test_cancelled_tasks_beside_an_error_do_not_matter() -> None:
     assert explain(group, interrupted=75).lines == ("streamer: gone",)
 
 
+def test_work_that_was_only_cancelled_was_interrupted() -> None:
+    assert explain(asyncio.CancelledError(), interrupted=75).code == ExitCode.RESUMABLE
+
+
 def test_a_fault_of_ours_is_named_by_its_type_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("STREAMER_DEBUG", raising=False)
     group = ExceptionGroup("tasks", [TargetError("gone"), ValueError("a row's value")])

@@ -333,6 +333,15 @@ def test_a_pgpass_file_that_others_can_read_is_a_warning(tmp_path: Path) -> None
     assert [str(path) in warning for warning in config.warnings] == [True]
 
 
+@pytest.mark.parametrize(
+    ("options", "environ"), [({"dry_run": True}, {}), ({}, {"STREAMER_DRY_RUN": "yes"})]
+)
+def test_a_dry_run_needs_no_target(options: dict[str, object], environ: dict[str, str]) -> None:
+    config = resolve(options, SOURCE | environ, source=True, target=True, job=True)
+
+    assert config.target is None
+
+
 def test_lists_in_the_environment_have_commas() -> None:
     assert job(STREAMER_TABLE="a, b*,").selection.tables == ("a", "b*")
 
