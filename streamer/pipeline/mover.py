@@ -125,7 +125,7 @@ class Mover:
         self._loads = {load.step: load for load in loads}
         try:
             async with asyncio.TaskGroup() as group:
-                recorder = group.create_task(self._recorder.run(), name="recorder")
+                group.create_task(self._recorder.run(), name="recorder")
                 readers = [group.create_task(self._read(load)) for load in loads]
                 uploaders = [
                     group.create_task(self._upload(), name=f"uploader-{number}")
@@ -135,7 +135,7 @@ class Mover:
                 for reader in readers:
                     reader.cancel()
                 await self._end(uploaders)
-                recorder.cancel()
+                self._recorder.end()
         finally:
             if self._linger is not None:
                 self._linger.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 from streamer.pipeline.load import Load
@@ -14,29 +15,40 @@ class Recorder:
     """Saves the positions of loads that moved, at most once in `SHARE_COMMIT_S`.
 
     `save` makes the given loads' positions durable and returns only then. Its errors come out of
-    `run` and `flush`.
+    `run` and `flush`. A save that has begun ends, even if `run` is cancelled meanwhile.
     """
 
     def __init__(self, save: Callable[[list[Load]], Awaitable[None]]) -> None:
         self._save = save
         self._moved: dict[int, Load] = {}
         self._wake = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._saving: asyncio.Future[None] | None = None
 
     def moved(self, load: Load) -> None:
         """Take note that `load` has a new position, which is already true in the target."""
         self._moved[load.step] = load
         self._wake.set()
 
+    def end(self) -> None:
+        """Let `run` return once it has saved what moved until now."""
+        self._ended.set()
+        self._wake.set()
+
     async def run(self) -> None:
-        """Save what moved, for ever, until cancelled."""
-        while True:
+        """Save what moved, until `end`."""
+        while not self._ended.is_set():
             await self._wake.wait()
             await self.flush()
-            await asyncio.sleep(SHARE_COMMIT_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), SHARE_COMMIT_S)
 
     async def flush(self) -> None:
-        """Save everything that moved until now."""
+        """Save everything that moved until now; return when no save is under way."""
+        if self._saving is not None:
+            await asyncio.shield(self._saving)
         self._wake.clear()
         loads, self._moved = list(self._moved.values()), {}
         if loads:
-            await self._save(loads)
+            self._saving = asyncio.ensure_future(self._save(loads))
+            await asyncio.shield(self._saving)

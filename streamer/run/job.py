@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from streamer import limits
@@ -134,7 +134,7 @@ class Job:
         if not any(self._is_open(step) for step in self._row_steps()):
             return
         self._heed_stop()
-        await self._open_snapshot()
+        await self._ends.source.begin()
         await self._restart_moved_tables()
         self._events.phase("moving rows")
         for wave in waves(self._tables, self._load):
@@ -146,26 +146,21 @@ class Job:
         wanted = {Work.ROWS, Work.EDGES, Work.PUBLISH}
         return [name for name in steps.named(self._tables) if name.work in wanted]
 
-    async def _open_snapshot(self) -> None:
-        """Take this process's first snapshot, and write down which moment of the source it is."""
-        taken = await self._ends.source.begin()
-        known = self._journal.snapshots
-        self._first_snapshot = len(known)
-        await self._journal.note(snapshots=[*known, taken.facts()])
-
     async def _restart_moved_tables(self) -> None:
         """Start tables without a key over, where rows may have moved since they were begun."""
         for table in self._tables:
+            if table.key.kind is not KeyKind.PHYSICAL:
+                continue
+            await self._number_leaves(table)
             name = steps.rows_step(table)
             position = self._journal.position(name)
-            if table.key.kind is not KeyKind.PHYSICAL or position.done or position.last is None:
+            if position.done or position.last is None:
                 continue
             unchanged = await self._ends.source.physical_unchanged(
-                table,
+                table.table,
                 position.last,
-                rows_read=position.rows,
-                recorded_snapshot=self._journal.recorded_snapshot(name),
-                leaf_numbers=self._leaves(table),
+                position.rows,
+                self._journal.recorded_snapshot(name),
             )
             if not unchanged:
                 self._events.warning(
@@ -176,8 +171,11 @@ class Job:
                 await self._journal.reset(name)
                 self._events.tally.settle(str(table.name), rows_written=0, bytes_sent=0)
 
-    def _leaves(self, table: TablePlan) -> Mapping[int, int]:
-        return self._journal.leaves(steps.rows_step(table))
+    async def _number_leaves(self, table: TablePlan) -> None:
+        """Give every leaf of a table without a key a number that it keeps for the whole run."""
+        name = steps.rows_step(table)
+        numbers = self._ends.source.number_leaves(table.table, self._journal.leaves(name))
+        await self._journal.number_leaves(name, numbers)
 
     def _load(self, table: TablePlan, kind: StepKind) -> Load:
         name = steps.rows_step(table) if kind is StepKind.ROWS else steps.edges_step(table)
@@ -198,12 +196,8 @@ class Job:
     async def _move_wave(self, wave: Wave) -> None:
         if all(load.done.is_set() for load in wave.loads):
             return
-        await self._number_leaves([load.plan for load in wave.loads])
         source = RunSource(
-            self._ends.source,
-            pushdown=self._config.run.pushdown,
-            first_snapshot=self._first_snapshot,
-            leaves={str(load.plan.name): self._leaves(load.plan) for load in wave.loads},
+            self._ends.source, self._config.run.consistency, self._journal.see_snapshot
         )
         mover = Mover(
             source=source,
@@ -223,16 +217,6 @@ class Job:
             layouts={load.step: load.layout for load in wave.loads},
             steps={load.step: LedgerStep(load.plan.target, load.kind) for load in wave.loads},
         )
-
-    async def _number_leaves(self, tables: Sequence[TablePlan]) -> None:
-        """Give every leaf of a table without a key a number that it keeps for the whole run."""
-        for table in tables:
-            if table.key.kind is KeyKind.PHYSICAL:
-                known = self._leaves(table)
-                fresh = [leaf.oid for leaf in table.table.leaves if leaf.oid not in known]
-                top = max(known.values(), default=-1) + 1
-                numbers = {**known, **{oid: top + n for n, oid in enumerate(fresh)}}
-                await self._journal.number_leaves(steps.rows_step(table), numbers)
 
     def _sizes(self) -> Limits:
         packs_json = self._config.run.pack in {Pack.AUTO, Pack.JSON}

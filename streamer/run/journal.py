@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 import checkpoints
 from checkpoints import CheckpointStore, RunRecord, Saved, StepRecord
 from streamer.errors import CheckpointFullError, CheckpointProblemError
-from streamer.model import Key, StepId
+from streamer.model import StepId
 from streamer.pipeline import Load, Position
 
 if TYPE_CHECKING:
@@ -83,9 +83,14 @@ def translated() -> Generator[None]:
         ) from None
 
 
-def as_key(texts: object) -> Key | None:
-    """A key as the checkpoint's documents hold it."""
-    return tuple(str(text) for text in texts) if isinstance(texts, list | tuple) else None
+def _list(value: JSON) -> Sequence[JSON]:
+    """`value` where it is a JSON array, else an empty one."""
+    return value if isinstance(value, list | tuple) else ()
+
+
+def _mapping(value: JSON) -> Mapping[str, JSON]:
+    """`value` where it is a JSON object, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
 
 
 class Journal:
@@ -100,6 +105,10 @@ class Journal:
         self.steps: dict[StepName, StepRecord] = {}
         for record in saved.steps if saved else ():
             self.steps[self._name(record)] = record
+        self.snapshots: list[Mapping[str, JSON]] = []
+        if self.run is not None:
+            taken = self.run.document.get("snapshots")
+            self.snapshots = [s for s in _list(taken) if isinstance(s, Mapping)]
         self.tally: Callable[[str], Mapping[str, JSON]] = lambda _: {}
 
     @classmethod
@@ -138,31 +147,27 @@ class Journal:
         assert self.run is not None, "no run has begun"
         return self.run
 
-    @property
-    def snapshots(self) -> list[Mapping[str, JSON]]:
-        """The snapshots that the run took so far, in order; a table's positions number them."""
-        taken = self.running.document.get("snapshots", [])
-        return [s for s in taken if isinstance(s, Mapping)] if isinstance(taken, list) else []
+    def see_snapshot(self, facts: Mapping[str, JSON]) -> int:
+        """Number a snapshot of the source; it is written down with the first position read in it."""
+        self.snapshots.append(facts)
+        return len(self.snapshots) - 1
 
     @property
     def claimed(self) -> frozenset[str]:
         """Target tables that a start of this run has made its own."""
-        names = self.running.document.get("claimed", [])
-        return frozenset(map(str, names)) if isinstance(names, list) else frozenset()
+        return frozenset(map(str, _list(self.running.document.get("claimed"))))
 
     def recorded_snapshot(self, name: StepName) -> str:
         """The pg_current_snapshot() under which the newest rows of a step were read, or ''."""
         numbers = self.position(name).snapshots
         known = self.snapshots
         newest = max(numbers, default=-1)
-        return str(known[newest].get("xids", "")) if 0 <= newest < len(known) else ""
+        return str(known[newest].get("visible", "")) if 0 <= newest < len(known) else ""
 
     def leaves(self, name: StepName) -> dict[int, int]:
         """The numbers of a keyless table's leaves, by oid."""
-        numbers = self.steps[name].document.get("leaves", {})
-        return (
-            {int(k): int(str(v)) for k, v in numbers.items()} if isinstance(numbers, dict) else {}
-        )
+        numbers = _mapping(self.steps[name].document.get("leaves"))
+        return {int(oid): int(str(number)) for oid, number in numbers.items()}
 
     async def number_leaves(self, name: StepName, numbers: Mapping[int, int]) -> None:
         """Write down the numbers of a keyless table's leaves."""
@@ -179,6 +184,7 @@ class Journal:
         with translated():
             await self._store.begin(run, steps)
         self.run = run
+        self.snapshots = []
         self.steps = {self._name(step): step for step in steps}
 
     async def add(self, names: Iterable[StepName]) -> None:
@@ -240,17 +246,15 @@ class Journal:
     def position(self, name: StepName) -> Position:
         """Where a step that carries rows goes on."""
         step = self.steps[name]
-        numbers = step.document.get("snapshots", [])
+        first = _list(step.document.get("first"))
         return Position(
             last=step.last_key,
-            first=as_key(step.document.get("first")),
+            first=tuple(map(str, first)) or None,
             next_number=step.next_number,
             rows=step.rows,
             bytes=step.bytes,
             done=step.state == State.DONE,
-            snapshots=frozenset(int(str(n)) for n in numbers)
-            if isinstance(numbers, list)
-            else frozenset(),
+            snapshots=frozenset(int(str(n)) for n in _list(step.document.get("snapshots"))),
         )
 
     async def save_loads(self, loads: Sequence[Load]) -> None:
@@ -258,7 +262,10 @@ class Journal:
         run = self.running
         figures = dict(self.tally(""))
         await self._save(
-            run=replace(run, document={**run.document, "tally": figures}),
+            run=replace(
+                run,
+                document={**run.document, "tally": figures, "snapshots": list(self.snapshots)},
+            ),
             steps=[self._moved(load) for load in loads],
         )
 

@@ -1,46 +1,62 @@
-"""The source as a run sees it: pages with the run's own snapshot numbers and leaf numbers."""
+"""The source as a run sees it: its pages carry the run's own snapshot numbers."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from streamer.model import Key, Page, PageSize, Pushdown, StepKind, TablePlan
-from streamer.postgres import PostgresSource
+from streamer.model import Consistency, Key, KeyKind, Page, PageSize, StepKind, TablePlan
+from streamer.postgres import PostgresSource, SnapshotInfo
+
+if TYPE_CHECKING:
+    from checkpoints import JSON
+
+
+def snapshot_facts(taken: SnapshotInfo) -> dict[str, JSON]:
+    """What a checkpoint remembers of a snapshot."""
+    return {
+        "lsn": taken.lsn,
+        "taken_at": taken.taken_at.isoformat(timespec="seconds"),
+        "visible": taken.visible,
+    }
 
 
 class RunSource:
-    """Reads tables as the run's settings say.
+    """Reads tables, and has each snapshot that rows come from written down once.
 
-    `first_snapshot` is the number of this process's first snapshot in the run (earlier ones were
-    taken before a resume). `leaves` numbers the leaves of tables without a key, by table name and
-    leaf oid; the numbers are part of their rows' positions and so never change in a run.
+    `see` takes a snapshot's facts and returns its number in the run. With rolling consistency each
+    window has its own snapshot; all those of keyed tables in one process count as one.
     """
 
     def __init__(
         self,
         source: PostgresSource,
-        *,
-        pushdown: Pushdown,
-        first_snapshot: int,
-        leaves: Mapping[str, Mapping[int, int]],
+        consistency: Consistency,
+        see: Callable[[dict[str, JSON]], int],
     ) -> None:
         self._source = source
-        self._pushdown = pushdown
-        self._first_snapshot = first_snapshot
-        self._leaves = leaves
+        self._rolling = consistency is Consistency.ROLLING
+        self._see = see
+        self._numbers: dict[int, int] = {}
+        self._rolling_number: int | None = None
 
     async def read(
         self, plan: TablePlan, kind: StepKind, after: Key | None, page_size: PageSize
     ) -> AsyncIterator[Page]:
         """Yield every row behind `after` in key order."""
-        pages = self._source.read(
-            plan,
-            kind,
-            after,
-            page_size,
-            pushdown=self._pushdown,
-            leaf_numbers=self._leaves.get(str(plan.name), {}),
-        )
-        async for page in pages:
-            yield replace(page, snapshot=self._first_snapshot + page.snapshot)
+        windowed = self._rolling and plan.key.kind is not KeyKind.PHYSICAL
+        async for page in self._source.read(plan, kind, after, page_size):
+            number = self._of_windows(page) if windowed else self._number(page)
+            yield page if number == page.snapshot else replace(page, snapshot=number)
+
+    def _number(self, page: Page) -> int:
+        if page.snapshot not in self._numbers:
+            facts = snapshot_facts(self._source.snapshots[page.snapshot])
+            self._numbers[page.snapshot] = self._see(facts)
+        return self._numbers[page.snapshot]
+
+    def _of_windows(self, page: Page) -> int:
+        if self._rolling_number is None:
+            self._rolling_number = self._number(page)
+        return self._rolling_number

@@ -49,7 +49,12 @@ async def run(config: Config, events: Events, stop: asyncio.Event) -> ExitCode:
         if going_on and journal.running.state == RunState.DONE:
             return _repeat(journal, events)
         source = await stack.enter_async_context(
-            PostgresSource.open(config.source, config.run.consistency, events.warning)
+            PostgresSource.open(
+                config.source,
+                config.run.consistency,
+                events.warning,
+                pushdown=config.run.pushdown,
+            )
         )
         database = await open_database(target, config.pacing, events)
         stack.push_async_callback(database.aclose)

@@ -1,0 +1,93 @@
+"""`python -m streamer` as a user has it: a process with an environment of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.engines.d1server import D1Server
+from tests.engines.postgres import Database
+
+TIMEOUT_S = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a command ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def said(self) -> str:
+        """Everything it printed."""
+        return self.stdout + self.stderr
+
+
+@dataclass
+class Streamer:
+    """The command in a working directory, with the settings of a source and a target."""
+
+    folder: Path
+    source: Database
+    target: D1Server
+    uuid: str
+    overrides: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        kept = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LANG", "TMPDIR"}}
+        settings = {
+            **kept,
+            "PYTHONPATH": str(Path.cwd()),
+            "XDG_STATE_HOME": str(self.folder / "state"),
+            "POSTGRES_DSN": self.source.dsn,
+            **self.target.environment,
+            "D1_DATABASE_ID": self.uuid,
+            **self.overrides,
+        }
+        return {name: value for name, value in settings.items() if value}
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a command and leave it running."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "streamer", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, *arguments: str) -> Outcome:
+        """Run a command to its end."""
+        return ended(self.start(*arguments))
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The newest run_report.json."""
+        return json.loads((self.folder / "run_report.json").read_text())
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "streamer.checkpoint.db"
+
+
+def ended(process: subprocess.Popen[str]) -> Outcome:
+    """Wait for a command's end."""
+    try:
+        stdout, stderr = process.communicate(timeout=TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)
+        stdout, stderr = process.communicate()
+        raise AssertionError(f"still running after {TIMEOUT_S} s:\n{stderr}") from None
+    return Outcome(process.returncode, stdout, stderr)
