@@ -1,0 +1,116 @@
+import apsw
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.model import QualifiedName
+from streamer.translate.names import (
+    collisions,
+    column_problems,
+    fold,
+    index_name,
+    name_problem,
+    quote,
+    rowid_name,
+    target_name,
+)
+from tests.engines.catalogs import INT4, column
+
+NAMES = st.text(
+    st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), min_size=1, max_size=12
+)
+
+
+@given(NAMES)
+def test_a_quoted_name_comes_back_as_it_was(name: str):
+    database = apsw.Connection(":memory:")
+
+    cursor = database.execute(f"SELECT 1 AS {quote(name)}")
+
+    assert cursor.get_description()[0][0] == name
+
+
+def test_tables_of_public_keep_their_names_and_others_carry_their_schema():
+    assert target_name(QualifiedName("public", "orders")) == "orders"
+    assert target_name(QualifiedName("sales", "orders")) == "sales__orders"
+
+
+@given(NAMES, NAMES)
+def test_two_names_fold_alike_where_sqlite_takes_them_for_one(left: str, right: str):
+    database = apsw.Connection(":memory:")
+    database.execute(f"CREATE TABLE t ({quote('x' + left)}, y)")
+
+    try:
+        database.execute(f"ALTER TABLE t RENAME y TO {quote('x' + right)}")
+        same = False
+    except apsw.SQLError:
+        same = True
+
+    assert same == (fold("x" + left) == fold("x" + right))
+
+
+def test_names_that_differ_in_ascii_case_collide_and_others_do_not():
+    names = [
+        QualifiedName("sales", "orders"),
+        QualifiedName("Sales", "orders"),
+        QualifiedName("public", "sales__orders"),
+        QualifiedName("public", "É"),
+        QualifiedName("public", "é"),
+    ]
+
+    found = collisions(names)
+
+    assert found == {
+        names[0]: (names[1], names[2]),
+        names[1]: (names[0], names[2]),
+        names[2]: (names[0], names[1]),
+    }
+
+
+@pytest.mark.parametrize("name", ["_cf_kv", "_CF_x", "sqlite_a", "SQLite_b", "_streamer_ledger"])
+def test_reserved_names_are_refused(name: str):
+    assert "reserved" in name_problem(name)
+
+
+def test_a_table_that_hides_the_function_rows_travel_by_is_refused():
+    database = apsw.Connection(":memory:")
+    database.execute("CREATE TABLE json_each (id)")
+    with pytest.raises(apsw.SQLError):
+        database.execute("SELECT value FROM json_each('[1]')")
+
+    assert "hides" in name_problem("JSON_each")
+    assert not name_problem("refuse___cf_kv")
+
+
+def test_columns_that_are_one_when_case_is_ignored_are_named():
+    problems = column_problems([column("A"), column("b"), column("a")])
+
+    assert problems == ['has columns that are one when case is ignored: "A", "a"']
+
+
+def test_a_hundred_columns_are_the_most_and_one_the_least():
+    columns = [column(f"c{n}", INT4) for n in range(101)]
+
+    assert column_problems(columns) == ["has 101 columns, D1 allows 100"]
+    assert column_problems(columns[:100]) == []
+    assert column_problems([]) == ["has no columns"]
+
+
+def test_the_row_number_goes_by_a_name_that_no_column_hides():
+    assert rowid_name(["id"]) == "rowid"
+    assert rowid_name(["RowId"]) == "_rowid_"
+    assert not rowid_name(["rowid", "_ROWID_", "oid"])
+
+
+@given(st.lists(st.tuples(st.sampled_from(["t", "T_a", "é"]), NAMES), max_size=20))
+def test_index_names_never_collide(indexes: list[tuple[str, str]]):
+    taken = {"t", "t_a", "é"}
+
+    names = [index_name(table, index, taken) for table, index in indexes]
+
+    assert len({fold(name) for name in names} | {"t", "t_a", "é"}) == len(names) + 3
+
+
+def test_an_index_of_a_table_called_like_a_reserved_name_is_renamed():
+    assert index_name("t", "t_name", set()) == "t_name"
+    assert index_name("t", "by_name", {"t_by_name"}) == "t_by_name_2"
