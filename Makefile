@@ -26,12 +26,10 @@ test: $(VENV)/.dev $(VENV)/.engines
 	@$(BIN)/python -m pytest --hypothesis-profile=ci
 
 lint: $(VENV)/.dev
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/pyright
-	$(BIN)/lint-imports
-	$(BIN)/deptry .
-	$(BIN)/codespell
+	@failed=; for linter in "ruff check ." "ruff format --check ." pyright lint-imports \
+		"deptry ." codespell; do \
+		echo "== $$linter"; $(BIN)/$$linter || failed="$$failed '$$linter'"; done; \
+	test -z "$$failed" || { echo "make lint: failed:$$failed" >&2; exit 1; }
 
 bench: $(VENV)/.dev $(VENV)/.engines
 	@$(BIN)/python -m bench

@@ -166,7 +166,8 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """What a run will cost: API requests, seconds at the rate limit, D1 rows written, US dollars
-    beyond the plan's included amounts not counted, and the database's size afterwards."""
+    beyond the plan's included amounts not counted, and the database's size afterwards.
+    """
 
     requests: int
     seconds: float
