@@ -11,7 +11,7 @@ from streamer.errors import UsageError
 from streamer.model import Catalog, Finding, QualifiedName, Severity, Table
 
 _SYSTEM = frozenset({"pg_catalog", "information_schema", "pg_toast"})
-_DEFAULT_SCHEMAS = ("public",)
+_ALWAYS = ("public", "*")  # the default, and "all": an empty database is no typing error
 
 
 def select(catalog: Catalog, selection: Selection) -> tuple[tuple[Table, ...], list[Finding]]:
@@ -77,8 +77,7 @@ def _refuse_unknown(selection: Selection, names: Sequence[QualifiedName]) -> Non
     problems = [
         f"--schema {pattern}: no such schema with tables."
         for pattern in selection.schemas
-        if selection.schemas != _DEFAULT_SCHEMAS
-        and not any(fnmatchcase(name.schema, pattern) for name in names)
+        if pattern not in _ALWAYS and not any(fnmatchcase(name.schema, pattern) for name in names)
     ]
     for pattern in selection.tables:
         alone = Selection(tables=(pattern,), schemas=selection.schemas)

@@ -1,0 +1,100 @@
+from streamer.model import Rate
+from streamer.plan import PlanOptions, estimated_rows
+from tests.engines.catalogs import (
+    BYTEA,
+    INT4,
+    TEXT,
+    column,
+    identified,
+    index,
+    plan_of,
+    primary,
+    refers,
+    table,
+)
+
+
+def rows_written(*tables) -> int:
+    return plan_of(*tables).estimate.rows_written
+
+
+def test_each_row_and_each_index_entry_is_a_row_written():
+    text_key = (column("k", TEXT, not_null=True),)
+
+    assert rows_written(identified("t", rows=1_000)) == 1_000
+    assert (
+        rows_written(identified("t", column("a"), indexes=[index("i", "a")], rows=1_000)) == 2_000
+    )
+    assert rows_written(table("t", *text_key, indexes=[primary("k")], rows=10, size=9_000)) == 20
+    assert rows_written(table("t", *text_key, indexes=[primary("k")], rows=1_000, size=9_000)) == (
+        1_000
+    )
+
+
+def test_second_passes_and_staging_write_rows_twice():
+    nullable = identified("t", column("up", INT4), keys=[refers("fk", "up", "t")], rows=1_000)
+    strict = identified(
+        "t",
+        column("up", INT4, not_null=True),
+        keys=[refers("fk", "up", "t")],
+        indexes=[index("i", "up")],
+        rows=1_000,
+    )
+
+    assert rows_written(nullable) == 2_000
+    assert rows_written(strict) == 3_000
+
+
+def test_a_million_ordinary_rows_take_about_a_hundred_requests():
+    columns = [column(f"c{n}", TEXT) for n in range(9)]
+    made = identified("t", *columns, rows=1_000_000, size=200_000_000)
+
+    estimate = plan_of(made).estimate
+
+    assert 60 <= estimate.requests <= 130
+    assert estimate.cost_usd == 1.0
+    assert 150_000_000 < estimate.size_bytes < 400_000_000
+
+
+def test_beyond_one_window_of_requests_the_rate_limit_takes_the_time():
+    made = identified("t", column("a"), rows=10_000_000, size=10_000_000_000)
+
+    limited = plan_of(made, options=PlanOptions(rate=Rate(1_080, 300))).estimate
+    slow = plan_of(made, options=PlanOptions(rate=Rate(100, 300))).estimate
+    free = plan_of(made, options=PlanOptions(rate=None)).estimate
+
+    assert free.seconds <= limited.seconds < slow.seconds
+    assert slow.seconds > 10_000
+    assert free.requests == slow.requests
+
+
+def test_bytes_cost_twice_as_hex():
+    def requests(kind) -> int:
+        return plan_of(
+            identified("t", column("a", kind), rows=1_000_000, size=200_000_000)
+        ).estimate.requests
+
+    assert requests(BYTEA) > requests(TEXT)
+
+
+def test_a_table_that_was_never_analysed_is_guessed_from_its_size():
+    columns = plan_of(identified("t", column("a"))).tables[0].columns
+    unknown = identified("t", column("a"), rows=-1, size=8_192_000)
+    before_14 = identified("t", column("a"), rows=0, size=8_192_000)
+    empty = identified("t", column("a"), rows=-1, leaves=())
+
+    assert 50_000 < estimated_rows(unknown, columns) < 300_000
+    assert estimated_rows(before_14, columns) == estimated_rows(unknown, columns)
+    assert estimated_rows(empty, columns) == 0
+
+
+def test_nothing_to_move_costs_nothing():
+    estimate = plan_of().estimate
+
+    assert (estimate.requests, estimate.rows_written, estimate.size_bytes) == (0, 0, 0)
+
+
+def test_a_database_beyond_what_d1_holds_is_warned_about():
+    made = identified("t", column("a"), rows=100_000_000, size=20_000_000_000)
+
+    assert any("D1 holds 10,000,000,000" in f.what for f in plan_of(made).warnings)

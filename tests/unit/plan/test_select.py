@@ -1,0 +1,65 @@
+import pytest
+
+from streamer.config import Selection
+from streamer.errors import UsageError
+from streamer.plan import select
+from tests.engines.catalogs import catalog, identified, said
+
+CATALOG = catalog(
+    *(
+        identified(name)
+        for name in ("orders", "order_items", "users", "audit.log", "audit.users", "pg_catalog.x")
+    )
+)
+
+
+def chosen(**selection: tuple[str, ...]) -> list[str]:
+    tables, _ = select(CATALOG, Selection(**selection))
+    return [str(table.name) for table in tables]
+
+
+def test_without_patterns_the_schema_public_is_meant():
+    assert chosen() == ["public.orders", "public.order_items", "public.users"]
+
+
+def test_a_star_means_all_schemas_but_the_system_s():
+    assert len(chosen(schemas=("*",))) == 5
+
+
+def test_a_pattern_without_a_dot_stays_in_the_schemas():
+    assert chosen(tables=("user*",)) == ["public.users"]
+    assert chosen(tables=("user*",), schemas=("a*",)) == ["audit.users"]
+
+
+def test_a_pattern_with_a_dot_reaches_every_schema():
+    assert chosen(tables=("audit.l*", "orders")) == ["public.orders", "audit.log"]
+
+
+def test_an_exclusion_without_a_dot_reaches_every_schema():
+    assert chosen(schemas=("*",), exclude=("users", "public.order_*")) == [
+        "public.orders",
+        "audit.log",
+    ]
+
+
+def test_patterns_that_match_nothing_are_refused_with_the_nearest_names():
+    with pytest.raises(UsageError) as caught:
+        select(CATALOG, Selection(tables=("ordres", "audit.lgo"), schemas=("publik",)))
+
+    assert "--table ordres: no such table. Did you mean public.orders" in caught.value.what
+    assert "--table audit.lgo: no such table. Did you mean audit.log" in caught.value.what
+    assert "--schema publik" in caught.value.what
+
+
+def test_an_exclusion_that_matches_nothing_is_warned_about():
+    _, findings = select(CATALOG, Selection(exclude=("secret*", "odrers")))
+
+    assert "--exclude secret*: matches no table" in said(findings)
+    assert "Did you mean public.orders?" in said(findings)
+
+
+def test_an_empty_selection_says_which_schemas_hold_tables():
+    tables, findings = select(catalog(identified("shop.t")), Selection())
+
+    assert tables == ()
+    assert "schemas that hold tables: shop" in said(findings)
