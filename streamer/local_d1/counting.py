@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable, Sequence
 
 from streamer.local_d1 import sqltext
-from streamer.local_d1.engine import Engine, RowChange, SqliteError, Value
-from streamer.local_d1.written import READS, Cost, cost
+from streamer.local_d1.engine import Engine, Row, RowChange, SqliteError, Value
+from streamer.local_d1.written import READS, Cost, cost, schema_cost
 
 _KEPT = 500  # statements whose cost is remembered; a run uses a handful
 _READING = frozenset(["SELECT", "PRAGMA", "EXPLAIN", "VALUES"])
@@ -33,22 +34,29 @@ class RowsWritten:
         self._seen: Counter[RowChange] = Counter()
         self._cost = READS
         self._before = 0
+        self._uses_sequences = False
+        self._sequences = 0
 
     def start(self, sql: str) -> None:
         """Call before `sql` runs."""
         self._cost = self._cost_of(sql)
+        # A row of sqlite_sequence is written only where the highest id has grown.
+        self._uses_sequences = self._cost.once > 0 and self._cost.insert is not None
         self._before = self._engine.changes
+        self._sequences = self._highest() if self._uses_sequences else 0
         if self._cost.ambiguous:
             self._seen.clear()
             self._engine.watch_rows(self._on_row)
 
     def stop(self, sql: str) -> int:
         """Call after `sql` has run: the rows it wrote."""
+        unused = int(self._uses_sequences and self._highest() == self._sequences)
         if self._cost.ambiguous:
             self._engine.watch_rows(None)
-            return self._by_table() if self._cost.by_hook else self._by_kind()
+            counted = self._by_table() if self._cost.by_hook else self._by_kind()
+            return counted - unused
         changes = self._engine.changes - self._before
-        return self._cost.flat(changes) + self._index_entries(sql)
+        return self._cost.flat(changes) + self._index_entries(sql) - unused
 
     def forget(self) -> None:
         """Call where a statement failed, or the schema was changed otherwise."""
@@ -62,18 +70,18 @@ class RowsWritten:
             return READS
         if kind not in _WRITING:  # it may change the schema, which changes what rows cost
             self._costs.clear()
-            return self._explained(sql)
+            return READS if kind == "DROP" else self._explained(sql, schema_cost)
         plain = _PLAIN_INSERT.match(sql)
         key = plain[0] if plain and not _UPSERT.search(sql) else sql
         if key not in self._costs:
             if len(self._costs) >= _KEPT:
                 self._costs.clear()
-            self._costs[key] = self._explained(sql)
+            self._costs[key] = self._explained(sql, cost)
         return self._costs[key]
 
-    def _explained(self, sql: str) -> Cost:
+    def _explained(self, sql: str, price: Callable[[Sequence[Row]], Cost]) -> Cost:
         try:
-            return cost(self._engine.explain(sql))
+            return price(self._engine.explain(sql))
         except SqliteError:
             return READS  # what can't be explained can't be run either: that will say why
 
@@ -112,6 +120,9 @@ class RowsWritten:
         for index, column in found:
             columns.setdefault(index, set()).add(column if isinstance(column, int) else _EXPRESSION)
         return [frozenset(one) for one in columns.values()]
+
+    def _highest(self) -> Value:
+        return self._engine.ask("SELECT sum(seq) FROM sqlite_sequence")[0][0]
 
     def _index_entries(self, sql: str) -> int:
         """How many entries a CREATE INDEX that just ran has written."""

@@ -25,6 +25,7 @@ _VIOLATED = (
     "Durable Object was reset and rolled back to its last known good state because the application left "
     "the database in a state where constraints were violated: "
 )
+_ALTER = re.compile(r"\s*ALTER\b", re.IGNORECASE)
 _TIMED_OUT = "D1 DB storage operation exceeded timeout which caused object to be reset."
 
 
@@ -130,6 +131,8 @@ class Database:
             selected = engine.execute(query.sql, query.params)
         except (SqliteError, BindingsError, TextError) as error:
             raise self._refusal(error) from None
+        if _ALTER.match(query.sql):
+            self._check_names()
         written = self._written.stop(query.sql)
         after = (engine.changes, engine.last_row_id, engine.size)
         meta = Meta(
@@ -143,10 +146,17 @@ class Database:
         )
         return Result(selected.columns, selected.rows, meta)
 
+    def _check_names(self) -> None:
+        """Refuse what ALTER TABLE made of a reserved name: SQLite asks its authorizer for the old one."""
+        reserved = "SELECT 1 FROM sqlite_schema WHERE name LIKE '\\_cf\\_%' ESCAPE '\\' AND name <> '_cf_KV'"
+        if self._engine.ask(reserved):
+            raise failed("not authorized: SQLITE_AUTH")
+
     def _commit(self) -> None:
         try:
             self._engine.ask("COMMIT")
         except SqliteError as error:  # deferred foreign keys that were left open
+            self._engine.forget_row_id()
             raise failed(_VIOLATED + error_text(error)) from None
 
     def _refusal(self, error: SqliteError | BindingsError | TextError) -> ApiError:
@@ -160,6 +170,7 @@ class Database:
         if self._engine.wanted_transaction:
             return failed(_NO_TRANSACTIONS)
         if not self._engine.in_transaction:  # a conflict resolved by ROLLBACK
+            self._engine.forget_row_id()
             return failed(f"internal error; reference = {secrets.token_hex(12)}")
         return failed(error_text(error))
 

@@ -20,7 +20,6 @@ from streamer.local_d1.body import VALUE_BYTES, Bindable
 # length is the hosted service's (developers.cloudflare.com/d1/platform/limits) and holds for whole rows.
 _LIMITS = {
     apsw.SQLITE_LIMIT_LENGTH: VALUE_BYTES,
-    apsw.SQLITE_LIMIT_SQL_LENGTH: 100_000,
     apsw.SQLITE_LIMIT_COLUMN: 100,
     apsw.SQLITE_LIMIT_EXPR_DEPTH: 100,
     apsw.SQLITE_LIMIT_COMPOUND_SELECT: 5,
@@ -30,6 +29,7 @@ _LIMITS = {
     apsw.SQLITE_LIMIT_TRIGGER_DEPTH: 10,
     apsw.SQLITE_LIMIT_ATTACHED: 0,
 }
+SQL_BYTES = 100_000  # the same page; of one statement
 _PAGE_BYTES = 4096
 _STEPS = 1_000_000  # of SQLite's virtual machine, between two looks at the clock
 
@@ -112,6 +112,8 @@ class Engine:
 
     def execute(self, sql: str, params: Sequence[Bindable]) -> Selected:
         """Run a client's statement. Raises SqliteError, BindingsError or TextError."""
+        if len(sql) * 4 > SQL_BYTES and len(sql.encode()) > SQL_BYTES:
+            raise SqliteError("statement too long", -1, "SQLITE_TOOBIG", "SQLITE_TOOBIG")
         self.wanted_transaction = False
         try:
             rows = list(self._connection.execute(sql, params))
@@ -161,11 +163,15 @@ class Engine:
         """The rowid of the last insert."""
         return self._connection.last_insert_rowid()
 
+    def forget_row_id(self) -> None:
+        """Begin anew with `last_row_id`, as a database that was reset does."""
+        self._connection.set_last_insert_rowid(0)
+
     @property
     def size(self) -> int:
-        """Bytes of the database."""
-        pages = self.ask("PRAGMA page_count")[0][0]
-        return pages * _PAGE_BYTES if isinstance(pages, int) else 0
+        """Bytes of the database, free pages left out."""
+        (pages,), (free,) = *self.ask("PRAGMA page_count"), *self.ask("PRAGMA freelist_count")
+        return (int(str(pages)) - int(str(free))) * _PAGE_BYTES
 
     def copy_to(self, path: Path) -> None:
         """Write a copy of the whole database to `path`."""

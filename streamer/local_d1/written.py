@@ -6,19 +6,20 @@ read here from EXPLAIN, in groups that write one row together. Where every row t
 costs the same, SQLite's own count of changes is enough and no Python runs for a row; otherwise a hook
 tells inserts, updates and deletes apart.
 
-Estimates: a partial index counts for every row, ALTER TABLE by its instructions, and an update inside a
+Estimates: a partial index counts for every row, ALTER TABLE by its instructions, CREATE TABLE AS without its rows, and an update inside a
 trigger by the columns whose values changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 # Flags of the instructions, sqliteInt.h; Delete has them in P2, the others in P5.
 _NCHANGE = 0x01
 _ISUPDATE = 0x04
 _ISNOOP = 0x40
+_OPENS_TEMPORARY = frozenset(["OpenEphemeral", "OpenAutoindex", "OpenPseudo"])
 
 Instruction = Sequence[object]
 """A row of EXPLAIN: address, opcode, P1 (a cursor, here), P2, P3, P4, P5, comment."""
@@ -75,11 +76,11 @@ class _Group:
 class _Reader:
     """Walks through a program; `prices` by "insert", "update" and "delete"."""
 
+    temporary: set[object]  # cursors of tables that only the statement sees
     once: int = 0
     by_hook: bool = False
     prices: dict[str, int] = field(default_factory=dict[str, int])
     group: _Group = field(default_factory=_Group)
-    temporary: set[object] = field(default_factory=set[object])
 
     def close(self) -> None:
         if self.group.changes_a_row:
@@ -89,8 +90,6 @@ class _Reader:
     def take(self, instruction: Instruction) -> None:
         _, opcode, cursor, p2, p3, _, p5, *_ = instruction
         match opcode:
-            case "OpenEphemeral" | "OpenAutoindex" | "OpenPseudo":
-                self.temporary.add(cursor)
             case "Program":
                 self.by_hook = True
             case "Goto" | "Next" | "Yield" | "Halt":
@@ -127,9 +126,10 @@ class _Reader:
         self.close()
 
 
-def cost(program: Iterable[Instruction]) -> Cost:
-    """A statement's cost, from the rows of its EXPLAIN."""
-    reader = _Reader()
+def cost(program: Sequence[Instruction]) -> Cost:
+    """What an INSERT, UPDATE or DELETE costs, from the rows of its EXPLAIN."""
+    temporary = {cursor for _, opcode, cursor, *_ in program if opcode in _OPENS_TEMPORARY}
+    reader = _Reader(temporary)
     for instruction in program:
         reader.take(instruction)
     reader.close()
@@ -141,6 +141,20 @@ def cost(program: Iterable[Instruction]) -> Cost:
         prices.get("delete"),
         reader.by_hook,
     )
+
+
+def schema_cost(program: Sequence[Instruction]) -> Cost:
+    """What a CREATE or ALTER costs without the rows of tables and indexes, from its EXPLAIN."""
+    resume = once = 0
+    for address, opcode, _, p2, _, _, p5, *_ in program:
+        assert isinstance(address, int)
+        assert isinstance(p2, int)
+        if address < resume:
+            continue  # jumped over, such as the index that WITHOUT ROWID does without
+        if opcode == "Goto":
+            resume = p2
+        once += opcode == "Insert" and not _flags(p5) & _ISNOOP
+    return Cost(once)
 
 
 def _flags(value: object) -> int:
