@@ -236,6 +236,27 @@ def test_a_meddled_checkpoint_is_noticed(
         read_and_save(path)
 
 
+def test_a_page_that_sqlite_would_read_but_not_keep_is_noticed(
+    sample: Sample, tmp_path: Path
+) -> None:
+    path = sample.copy(tmp_path / "copy")
+    with closing(sqlite3.connect(path)) as connection:
+        ((page,),) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'step'")
+    fragments = 4096 * (page - 1) + 7  # sqlite.org/fileformat2.html, section 1.6
+    replaced(path, lambda content: content[:fragments] + b"\x09" + content[fragments + 1 :])
+
+    with pytest.raises(Damaged, match="own check"):
+        read_and_save(path)
+
+
+def test_a_schema_that_is_no_text_is_noticed(sample: Sample, tmp_path: Path) -> None:
+    path = sample.copy(tmp_path / "copy")
+    replaced(path, lambda content: content.replace(b"CHECK", b"CH\xc5CK"))
+
+    with pytest.raises(Damaged, match="its tables aren't those"):
+        read_and_save(path)
+
+
 def test_a_row_of_an_earlier_save_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / NAME
 
@@ -317,6 +338,8 @@ def test_what_is_no_checkpoint_is_refused_by_name_and_left_alone(
             look(path)
         assert caught.value.path == path
 
+    if before is None:
+        assert list(tmp_path.iterdir()) == [path]
     assert ((path.read_bytes(), path.stat().st_mode) if path.is_file() else None) == before
 
 

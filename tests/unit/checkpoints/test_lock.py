@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkpoints import Foreign, Locked, Unwritable, holder
-from checkpoints.lock import Note, take
+from checkpoints.lock import Note, _is_at, take  # pyright: ignore[reportPrivateUsage] - a race's one guard
 
 
 def test_the_second_taker_is_told_who_holds_it(tmp_path: Path) -> None:
@@ -84,6 +84,18 @@ def test_a_lock_file_that_was_removed_locks_nobody_out(tmp_path: Path) -> None:
     assert holder(tmp_path / "run.db") == second.note
     first.release()
     second.release()
+
+
+def test_a_lock_on_a_file_that_lost_its_name_isnt_the_lock(tmp_path: Path) -> None:
+    path = tmp_path / "run.db.lock"
+    with path.open("w") as file:
+        assert _is_at(file.fileno(), path)
+
+        path.unlink()
+        assert not _is_at(file.fileno(), path)
+
+        path.touch()
+        assert not _is_at(file.fileno(), path)
 
 
 def test_the_lock_file_is_private_whatever_the_umask(tmp_path: Path) -> None:

@@ -144,6 +144,23 @@ async def test_a_cancelled_save_is_whole_or_not_there_and_the_next_one_works(
     assert peek(path) == Saved(replace(RUN, epoch=2), (step(2, 1), step(2, 2), step(2, 3)))
 
 
+async def test_a_save_cancelled_after_its_commit_is_known_to_the_next_one(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    async with await CheckpointStore.open(path) as store:
+        await store.begin(RUN, [step(0)])
+        save = asyncio.create_task(store.save(None, [step(1)]))
+        while not save.done():
+            await asyncio.sleep(0)
+            # Looking takes a while, and the loop stands still: time for the store's thread.
+            if any(peek(path) == Saved(RUN, (step(1),)) for _ in range(8)):
+                save.cancel()
+        assert save.cancelled()
+
+        await store.save(None, [step(5, step_id=2)])
+
+        assert await store.read() == Saved(RUN, (step(1), step(5, step_id=2)))
+
+
 async def test_a_save_waits_its_turn_when_closing_comes_first(tmp_path: Path) -> None:
     store = await CheckpointStore.open(tmp_path / "run.db")
     await store.begin(RUN, [])
