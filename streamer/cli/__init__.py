@@ -23,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says; the exit code. Every error ends as lines on stderr."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     os.umask(0o077)
+    _replace_closed_streams()
     command = COMMANDS.get(arguments[0]) if arguments else None
     redact = Redactor()
     with guarded_stderr(redact):
@@ -46,6 +47,15 @@ def version() -> str:
         return metadata.version("d1-streamer")
     except metadata.PackageNotFoundError:
         return "(not installed)"
+
+
+def _replace_closed_streams() -> None:
+    """Open what the caller closed (`>&-`), so that no other file is taken for stdout or stderr."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] (so it is after >&-)
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 (stays)
 
 
 def _dispatch(command: Command | None, arguments: list[str], redact: Redactor) -> int:

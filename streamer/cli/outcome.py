@@ -51,8 +51,6 @@ def flush_stdout() -> None:
 
     Raises: BrokenPipeError; StreamerError where they can't be written.
     """
-    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] (closed by the shell: >&-)
-        return
     try:
         sys.stdout.flush()
     except BrokenPipeError:

@@ -145,6 +145,22 @@ def test_results_that_cannot_be_written_are_an_error(tmp_path: Path) -> None:
     assert "can't be written to stdout" in done.stderr
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+def test_streams_that_are_closed_do_no_harm(tmp_path: Path, closed: str) -> None:
+    command = f'"{sys.executable}" -m streamer --version {closed}'
+
+    done = subprocess.run(
+        ["/bin/sh", "-c", command],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_reader_that_goes_away_is_no_news(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
