@@ -13,6 +13,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, nullcontext
 
 from streamer import run as job
+from streamer.cli.allocator import return_large_buffers
 from streamer.cli.logs import Logs
 from streamer.cli.parser import Commands
 from streamer.config import Config, ProgressMode
@@ -52,6 +53,7 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
         from streamer.cli import plan  # noqa: PLC0415 (only a dry run needs it)
 
         return await plan.run(args, config)
+    return_large_buffers()
     events = Events(time.monotonic, rate=config.pacing.rate, say=_say)
     style = _style(config)
     reporter = Reporter(sys.stderr, style)

@@ -9,6 +9,7 @@ it. A table's position moves only over the contiguous prefix of acknowledged chu
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,6 +23,7 @@ from streamer.pipeline.recorder import Recorder
 
 READERS = 4  # tables read side by side; small tables overlap, one big one is enough by itself
 LINGER_S = 0.25  # how long a batch that isn't full waits for rows of other tables
+CHUNK_MARGIN_BYTES = 2_048  # a chunk's share of the request's frame and of the ledger statement
 DRAIN_S = 25.0  # how long requests in flight may take to end after a signal
 
 
@@ -192,7 +194,7 @@ class Mover:
                 number=load.produced,
                 after=load.read_after,
                 max_statements=self._sizes.batch_statements,
-                chunk_bytes=min(self._sizes.chunk_bytes, self._sink.batch_bytes),
+                chunk_bytes=self._chunk_bytes(),
             )
             self._adjust(load, page, chunks)
             for chunk in chunks:
@@ -205,7 +207,7 @@ class Mover:
         load.page_size.rows = next_page_rows(
             rows=len(page.records),
             packed_bytes=sum(chunk.bytes for chunk in chunks),
-            target_bytes=min(self._sizes.chunk_bytes, self._sink.batch_bytes),
+            target_bytes=self._chunk_bytes(),
             current=load.page_size.rows,
         )
 
@@ -225,10 +227,17 @@ class Mover:
             loop = asyncio.get_running_loop()
             self._linger = loop.call_later(LINGER_S, self._flush)
 
+    def _chunks_in_batch(self) -> int:
+        return math.ceil(self._sink.batch_bytes / self._sizes.chunk_bytes)
+
+    def _chunk_bytes(self) -> int:
+        """What a chunk may take so that a whole number of them fills a batch."""
+        share = self._sink.batch_bytes // self._chunks_in_batch()
+        return share - min(CHUNK_MARGIN_BYTES, share // 20)
+
     def _window(self) -> int:
         """Chunks of one table that may be unacknowledged: 4 batches a useful request."""
-        a_batch = max(1, round(self._sink.batch_bytes / self._sizes.chunk_bytes))
-        return 4 * self._sink.concurrency * a_batch
+        return 4 * self._sink.concurrency * self._chunks_in_batch()
 
     def _flush(self) -> None:
         """Send what waits for company."""
