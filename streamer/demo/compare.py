@@ -17,7 +17,7 @@ from hashlib import blake2b
 from streamer.demo.target import Target
 from streamer.model.sql import quote_identifier
 
-PAGE_ROWS = 5_000
+PAGE_ROWS = 20_000
 DOUBLES = ("double precision", "real")
 
 Rows = Callable[[str], Iterable[str]]
@@ -66,7 +66,8 @@ class Column:
             text = f"printf('%.{self.decimals}f', {cell})"
         elif self.type in DOUBLES:
             text = f"printf('%!.17g', {cell})"
-        return f"coalesce(typeof({cell}) || ':' || {text}, 'null')"
+        # printf makes '' of NULL, and hex too.
+        return f"CASE WHEN {cell} IS NULL THEN 'null' ELSE typeof({cell}) || ':' || {text} END"
 
     @property
     def decimals(self) -> int | None:

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -28,21 +28,24 @@ class Children:
         command: Sequence[str],
         *,
         log: Path,
+        errors: Path | None = None,
         cwd: Path,
         environment: Mapping[str, str],
         account: tuple[int, int] | None = None,
     ) -> Generator[subprocess.Popen[bytes]]:
-        """A process that writes all its output to `log`, ended with the block.
+        """A process that writes to `log`, and its errors there too or to `errors`; ends with the block.
 
         `account` is the uid and gid to run as, None: ours.
         """
         user, group = account or (None, None)
-        with log.open("wb") as output:
+        with ExitStack() as files:
+            output = files.enter_context(log.open("wb"))
+            complaints = files.enter_context(errors.open("wb")) if errors else output
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
-                stderr=subprocess.STDOUT,
+                stderr=complaints,
                 cwd=cwd,
                 env=environment,
                 user=user,
@@ -78,14 +81,18 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def signals_end_us() -> Generator[None]:
-    """Let SIGTERM and SIGHUP end the block as Ctrl-C does, so that what it opened is closed."""
+    """Let SIGTERM and SIGHUP end the block as Ctrl-C does, so that what it opened is closed.
+
+    While that goes on, further signals are ignored.
+    """
+    watched = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
+        for number in watched:
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = {
-        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
-    }
+    before = {number: signal.signal(number, interrupt) for number in watched}
     try:
         yield
     finally:

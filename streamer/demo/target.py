@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from streamer.errors import StreamerError
 from streamer.model import Secret
+from streamer.model.sql import quote_identifier
 
 TIMEOUT_S = 60.0
 
@@ -21,20 +22,11 @@ class Target:
     api_base_url: str
     account: str
     token: Secret
-    database: str = ""
-
-    def create(self, name: str) -> Target:
-        """The same, for a new database called `name`."""
-        answer = self._post("", {"name": name})
-        match answer:
-            case {"uuid": str(database)}:
-                return Target(self.api_base_url, self.account, self.token, database)
-            case _:
-                raise StreamerError("The local D1 made no database.")
+    database: str
 
     def query(self, sql: str, params: Sequence[str] = ()) -> list[list[str]]:
         """The rows of one statement; every cell must be a text."""
-        answer = self._post(f"/{self.database}/raw", {"sql": sql, "params": list(params)})
+        answer = self._post({"sql": sql, "params": list(params)})
         match answer:
             case [{"results": {"rows": list(rows)}}]:  # pyright: ignore[reportUnknownVariableType] -- JSON
                 return rows  # pyright: ignore[reportUnknownVariableType] -- JSON
@@ -46,21 +38,25 @@ class Target:
         sql = "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk"
         return [name for (name,) in self.query(sql, [table])]
 
-    def tables(self) -> list[str]:
-        """The user's tables that are there now."""
-        sql = (
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_%' ESCAPE '\\'"
-            " AND name NOT LIKE 'sqlite%' ORDER BY name"
+    def count_rows(self) -> int:
+        """The rows of all the user's tables together."""
+        tables = self.query(
+            "SELECT name FROM sqlite_master WHERE type = 'table'"
+            " AND substr(name, 1, 1) <> '_' AND substr(name, 1, 7) <> 'sqlite_'"
         )
-        return [name for (name,) in self.query(sql)]
+        counts = [
+            self.query(f"SELECT CAST(count(*) AS TEXT) FROM {quote_identifier(name)}")
+            for (name,) in tables
+        ]
+        return sum(int(count[0][0]) for count in counts)
 
-    def _post(self, path: str, body: object) -> object:
+    def _post(self, body: object) -> object:
         base = urlsplit(self.api_base_url)
         connection = HTTPConnection(base.hostname or "", base.port, timeout=TIMEOUT_S)
         try:
             connection.request(
                 "POST",
-                f"{base.path}/accounts/{self.account}/d1/database{path}",
+                f"{base.path}/accounts/{self.account}/d1/database/{self.database}/raw",
                 json.dumps(body).encode(),
                 {
                     "Authorization": f"Bearer {self.token.reveal()}",

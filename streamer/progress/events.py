@@ -65,8 +65,9 @@ class Events:
 
     def phase(self, name: str) -> None:
         """The run enters a new part of its work, named in a word or two."""
-        self._phase = name
-        self._say(name)
+        if name != self._phase:
+            self._phase = name
+            self._say(name)
 
     def table_expected(self, table: str, rows_estimate: int) -> None:
         """`table` is part of the run; `rows_estimate` rows (-1: nobody knows)."""
