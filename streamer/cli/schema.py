@@ -53,9 +53,13 @@ def render_schema(plan: Plan) -> str:
     indexes = [f"{index.sql};" for table in plan.tables for index in table.indexes]
     if indexes:
         parts.append("\n".join(indexes))
-    comments = [line for finding in plan.findings for line in _comment(finding)]
-    if comments:
-        parts.append("\n".join(comments))
+    for title, findings in (
+        ("Tables that can't be moved:", plan.refusals),
+        ("What D1 won't have:", plan.warnings),
+    ):
+        if findings:
+            comments = [line for finding in findings for line in _comment(finding)]
+            parts.append("\n".join([f"-- {title}", *comments]))
     return "\n\n".join(parts) + "\n" if parts else ""
 
 

@@ -92,5 +92,5 @@ def _nearest(pattern: str, names: Sequence[QualifiedName]) -> str:
     spellings = {str(name).lower(): str(name) for name in names}
     if "." not in pattern:
         spellings |= {name.name.lower(): str(name) for name in names}
-    near = get_close_matches(pattern.lower(), spellings, n=3)
+    near = get_close_matches(pattern.strip("*").lower(), spellings, n=3)
     return f"Did you mean {' or '.join(dict.fromkeys(spellings[n] for n in near))}?" if near else ""
