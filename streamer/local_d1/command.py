@@ -15,11 +15,18 @@ from streamer.local_d1.faults import FaultKind, Faults
 from streamer.local_d1.server import LocalD1
 
 _ACCOUNT = "local"
+_DATABASE = "streamer"  # where no other name is given
 _EXAMPLES = """\
 examples:
   streamer serve-d1 --dir d1 --create shop
   streamer serve-d1 --dir d1 --port 8787 --token secret --limit 1200/300 --latency-ms 80
   streamer serve-d1 --dir d1 --fault-rate 0.05 --faults lost,reset --seed 7
+
+It prints what clients need, for the shell: CLOUDFLARE_API_BASE_URL, CLOUDFLARE_API_TOKEN,
+CLOUDFLARE_ACCOUNT_ID and D1_DATABASE_ID, the first database's. Any account will do.
+Faults: overload (429), reset and cpu (500, carried out or not), gateway (502 with HTML),
+drop (the connection breaks before), lost (carried out, then the connection breaks).
+Exit codes: 0 ended by a signal; 2 wrong options, a port in use, a directory that can't be written
 """
 
 
@@ -31,7 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--dir", type=Path, required=True, metavar="DIR", help="where the databases are kept")
     add("--port", type=_port, default=0, metavar="N", help="on 127.0.0.1 (default: a free one)")
     add("--token", default="", metavar="T", help="the token that clients must send (default: any)")
-    add("--create", action="append", default=[], metavar="NAME", help="a database to have")
+    add(
+        "--create",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a database to have (default: streamer)",
+    )
     add("--latency-ms", type=_amount, default=0.0, metavar="N", help="wait before each answer")
     add("--limit", type=_limit, metavar="N/SECONDS", help="the API's limit, such as 1200/300")
     add("--block-s", type=_amount, default=300.0, metavar="N", help="how long it blocks")
@@ -60,7 +73,7 @@ async def serve(args: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with LocalD1(args.dir, port=args.port, token=args.token, faults=faults) as d1:
-        uuids = [await d1.create(name) for name in args.create or ["streamer"]]
+        uuids = [await d1.create(name) for name in args.create or [_DATABASE]]
         token = args.token or secrets.token_hex(8)
         sys.stdout.write("".join(environment(d1.base_url, token, uuids)))
         sys.stdout.flush()
