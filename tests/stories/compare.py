@@ -12,6 +12,7 @@ from tests.engines.d1server import D1Server
 from tests.engines.postgres import Database
 
 PAGE_ROWS = 4_000
+SPECIAL = {"NaN", "Infinity", "-Infinity"}  # kept as texts
 COLUMNS_AT_ONCE = 33  # three result columns each; D1 answers with at most 100
 
 TABLES = """\
@@ -52,11 +53,12 @@ def expected(type_name: str, text: str | None) -> tuple[str, object]:
         return "integer", int(text)
     if type_name.endswith("[]"):
         text = json.dumps(json.loads(text, parse_float=str))
-    elif text not in {"NaN", "Infinity", "-Infinity"}:
+    elif text not in SPECIAL:
         if type_name in {"real", "double precision"}:
             return "real", float(text)
-        if base == "numeric" and sizes:
-            return expected_numeric(text, *(int(n) for n in sizes.rstrip(")").split(",")))
+        if base == "numeric":
+            precision, scale = map(int, (sizes or "1000,1000)").rstrip(")").split(","))
+            return expected_numeric(text, precision, scale)
     return "text", text
 
 
@@ -64,8 +66,8 @@ def expected_numeric(text: str, precision: int, scale: int) -> tuple[str, object
     if scale == 0 and precision <= 18:
         return "integer", int(text)
     if scale >= 0 and precision <= 15:
-        return "real", Decimal(text).normalize()
-    return "text", text
+        return "real", Decimal(text)
+    return "text", Decimal(text)
 
 
 def comparable(type_name: str, kind: str, text: str | None) -> tuple[str, object]:
@@ -74,8 +76,10 @@ def comparable(type_name: str, kind: str, text: str | None) -> tuple[str, object
         return kind, int(str(text))
     if kind == "real":
         if type_name.startswith("numeric"):
-            return kind, Decimal(repr(float(str(text)))).normalize()
+            return kind, Decimal(repr(float(str(text))))
         return kind, float(str(text))
+    if kind == "text" and type_name.startswith("numeric") and text not in SPECIAL:
+        return kind, Decimal(str(text))
     if kind == "text" and type_name.endswith("[]"):
         return kind, json.dumps(json.loads(str(text), parse_float=str))
     return kind, text
