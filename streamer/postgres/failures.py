@@ -16,7 +16,13 @@ import asyncpg
 
 from streamer.errors import SourceChangedError, SourceError, SourceLostError, StreamerError
 
-FOREIGN = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.TimeoutError)
+FOREIGN = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    asyncio.TimeoutError,
+)
 """Everything that PostgreSQL, asyncpg or the network may raise at us (TLS errors are OSErrors)."""
 
 # postgresql.org/docs/18/errcodes-appendix.html, 2026-11-22
@@ -64,18 +70,24 @@ def retryable(error: BaseException) -> bool:
     of ours. TLS failures and unknown hosts don't heal by waiting, but a host name may be unknown
     for a moment (EAI_AGAIN).
     """
-    state = sqlstate(error)
-    if state:
+    if state := sqlstate(error):
         return state in _PASSING or state[:2] in _PASSING_CLASSES
-    if isinstance(error, asyncpg.InterfaceError):
-        return "closed" in str(error) or "released" in str(error)
-    if isinstance(error, ssl.SSLError):
-        return not isinstance(error, ssl.SSLCertVerificationError)
-    if isinstance(error, socket.gaierror):
-        return error.errno == socket.EAI_AGAIN
-    if isinstance(error, PermissionError) or _NO_TLS in str(error):
-        return False
-    return isinstance(error, (OSError, asyncio.TimeoutError))
+    match error:
+        # asyncpg 0.32 raises this where the server's farewell arrived, but not yet the end of the
+        # connection.
+        case asyncpg.InternalClientError():
+            again = True
+        case asyncpg.InterfaceError():
+            again = "closed" in str(error) or "released" in str(error)
+        case ssl.SSLError():
+            again = not isinstance(error, ssl.SSLCertVerificationError)
+        case socket.gaierror():
+            again = error.errno == socket.EAI_AGAIN
+        case OSError() | asyncio.TimeoutError():
+            again = not isinstance(error, PermissionError) and _NO_TLS not in str(error)
+        case _:
+            again = False
+    return again
 
 
 def too_many_connections(error: BaseException) -> bool:
