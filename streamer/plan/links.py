@@ -8,7 +8,7 @@ from itertools import chain
 
 from streamer.model import Catalog, Finding, QualifiedName, Severity
 from streamer.plan.draft import Draft
-from streamer.plan.estimate import estimated_rows, publish_seconds
+from streamer.plan.estimate import publish_seconds
 from streamer.translate.foreign_keys import ColumnId, Kept, Parents, keep
 from streamer.translate.graph import Edge, Order, load_order
 from streamer.translate.indexes import is_translated
@@ -54,7 +54,6 @@ def order_of(drafts: Sequence[Draft], linked: Mapping[QualifiedName, Sequence[Ke
             parent=number[kept.source.parent],
             cuttable=bool(_deferrable(draft, kept)),
             number=place,
-            cost=estimated_rows(draft.table, draft.columns),
         )
         for index, draft in enumerate(drafts)
         for place, kept in enumerate(linked[draft.table.name])
@@ -98,8 +97,8 @@ def slow_cycles(
                 str(name),
                 f"refers to itself by NOT NULL foreign keys ({', '.join(keys)}); publishing such a"
                 f" cycle would take about {seconds:.0f} s, more than one request may",
-                "Make one of these foreign keys' columns nullable, leave one of the foreign keys"
-                " out, exclude the table, or use --skip-refused",
+                "Drop one of these foreign keys in the source or make its columns nullable,"
+                " exclude the table, or use --skip-refused",
             )
     return refused
 

@@ -14,15 +14,13 @@ from dataclasses import dataclass
 class Edge:
     """A foreign key: rows of `child` refer to rows of `parent`.
 
-    `cuttable`: it may be loaded as NULL and set later. `cost` is what that costs (rows of the
-    child). `number` is the caller's own.
+    `cuttable`: it may be loaded as NULL and set later. `number` is the caller's own.
     """
 
     child: int
     parent: int
     cuttable: bool
     number: int = 0
-    cost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,11 @@ class Order:
 
 
 def load_order(count: int, edges: Sequence[Edge]) -> Order:
-    """Order `count` nodes; ties go to the lower number."""
+    """Order `count` nodes; ties go to the lower number.
+
+    Where several edges could be cut, those of lower children are kept, whatever the sizes: a run
+    that is resumed after an ANALYZE must find the same cuts.
+    """
     groups = _staged_groups(count, edges)
     member = {node: index for index, group in enumerate(groups) for node in group}
     # A group counts as one node: the lowest of its members.
@@ -57,7 +59,7 @@ def load_order(count: int, edges: Sequence[Edge]) -> Order:
         else:
             kept[child].add(parent)
     components = _component_numbers(count, [(leader[e.child], leader[e.parent]) for e in edges])
-    for edge in sorted(soft, key=lambda e: (-e.cost, e.child, e.parent, e.number)):
+    for edge in sorted(soft, key=lambda e: (e.child, e.parent, e.number)):
         child, parent = leader[edge.child], leader[edge.parent]
         same = components[child] == components[parent]
         if child == parent or (same and _reaches(kept, parent, child)):

@@ -439,6 +439,19 @@ def test_sizes_and_other_tables_leave_the_fingerprint_and_a_new_type_changes_it(
     assert prints[0] == prints[1] != prints[2]
 
 
+@given(tables(), st.data())
+def test_statistics_never_change_how_a_table_gets_in(made: list[Table], data: st.DataObject):
+    later = [replace(t, rows=data.draw(st.sampled_from([-1, 0, 7, 10**6]))) for t in made]
+
+    plans = plan_of(*made), plan_of(*later)
+
+    before, after = (
+        [(t.name, t.loading, t.deferred, t.cycle, t.parents, t.fingerprint) for t in plan.tables]
+        for plan in plans
+    )
+    assert before == after
+
+
 def test_a_database_without_a_declared_encoding_is_warned_about():
     plan = make_plan(catalog(identified("t"), encoding="SQL_ASCII"), Selection())
 
