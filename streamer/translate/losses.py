@@ -15,6 +15,7 @@ from streamer.model import (
 from streamer.translate.types import base_of
 
 _INTEGERS = frozenset({"int2", "int4", "int8"})
+_BY_BYTES = frozenset({"C", "POSIX", "C.utf8", "C.UTF-8", "ucs_basic", "pg_c_utf8"})
 _NOT_MOVED = {
     TableKind.VIEW: "the view isn't moved",
     TableKind.MATERIALIZED_VIEW: "the materialized view isn't moved",
@@ -48,7 +49,11 @@ def _of_columns(table: Table) -> list[str]:
     ]
     if defaults:
         said.append(f"defaults are not carried over, INSERTs must supply them: {_join(defaults)}")
-    collations = [f"{c.name} ({c.collation})" for c in table.columns if c.collation]
+    collations = [
+        f"{column.name} ({column.collation})"
+        for column in table.columns
+        if column.collation and column.collation.partition(".")[2].strip('"') not in _BY_BYTES
+    ]
     if collations:
         said.append(f"collations are not carried over, D1 orders by bytes: {_join(collations)}")
     return said

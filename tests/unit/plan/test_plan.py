@@ -369,6 +369,7 @@ def test_what_is_not_carried_over_is_named():
         column("b", TEXT, collation='pg_catalog."de-x-icu"'),
         column("c", INT4, generated="s", default="a + 1"),
         column("d", domain(TEXT, not_null=True)),
+        column("e", TEXT, collation='pg_catalog."C"'),
         checks=(Check("positive", "CHECK (a > 0)"),),
         triggers=("audit",),
         exclusion_constraints=("no_overlap",),
@@ -412,6 +413,7 @@ def test_what_is_not_carried_over_is_named():
         "public.v: the view isn't moved",
     ):
         assert words in text
+    assert '"C"' not in text
     assert plan.tables[0].columns[4].not_null
     assert not plan.refusals
 
