@@ -237,13 +237,14 @@ def _tls_failed(error: BaseException, place: Place) -> SourceError:
     if isinstance(error, ssl.SSLCertVerificationError):
         return SourceError(
             f"The certificate of PostgreSQL at {place.where} isn't trusted: "
-            f"{error.verify_message or 'verification failed'}.",
+            f"{getattr(error, 'verify_message', '') or 'verification failed'}.",
             hint="Name its root certificate in POSTGRES_SSLROOTCERT; only if you know the network, "
             "write POSTGRES_SSLMODE=require.",
         )
     if isinstance(error, ssl.SSLError):
+        reason = getattr(error, "reason", None) or "no reason given"
         return SourceError(
-            f"TLS with PostgreSQL at {place.where} failed ({error.reason or 'no reason given'}).",
+            f"TLS with PostgreSQL at {place.where} failed ({reason}).",
             hint="Check the server's TLS settings, and sslmode, sslrootcert, sslcert, sslkey.",
         )
     return SourceError(

@@ -1,0 +1,176 @@
+"""The SELECTs, word for word where a word matters."""
+
+import pytest
+
+from streamer.model import (
+    Column,
+    ColumnPlan,
+    KeyKind,
+    KeyPlan,
+    Leaf,
+    PgType,
+    QualifiedName,
+    StepKind,
+    Storage,
+    Table,
+    TableKind,
+    TablePlan,
+    TypeKind,
+    Wire,
+)
+from streamer.postgres.physical import NumberedLeaf
+from streamer.postgres.reader_sql import from_sql, lookup_query, read_query, size_query
+
+
+def column(name: str, kind: str) -> Column:
+    base = PgType(1, "pg_catalog", kind, kind, TypeKind.BASE)
+    return Column(name, 1, base, not_null=True)
+
+
+def plan(
+    columns: dict[str, tuple[str, bool]],
+    key: tuple[str, ...],
+    *,
+    deferred: tuple[str, ...] = (),
+    has_children: bool = False,
+    kind: TableKind = TableKind.TABLE,
+) -> TablePlan:
+    """A plan of `columns`: type and whether the text is exact; PHYSICAL where `key` is empty."""
+    name = QualifiedName("my schema", "t")
+    table = Table(
+        oid=7,
+        name=name,
+        kind=kind,
+        columns=tuple(column(each, type_) for each, (type_, _) in columns.items()),
+        indexes=(),
+        foreign_keys=(),
+        checks=(),
+        leaves=(Leaf(7, name, 7, 1),),
+        rows=-1,
+        bytes=0,
+        has_children=has_children,
+    )
+    return TablePlan(
+        table=table,
+        target="t",
+        columns=tuple(
+            ColumnPlan(
+                source=each,
+                target=f"{each}_d1",
+                storage=Storage.TEXT,
+                wire=Wire.TEXT,
+                read_sql=f't."{each}"::text' if exact else f'print(t."{each}")',
+                type_name=type_,
+                not_null=True,
+                exact_sql=exact,
+            )
+            for each, (type_, exact) in columns.items()
+        ),
+        key=KeyPlan(
+            KeyKind.PRIMARY if key else KeyKind.PHYSICAL,
+            key,
+            tuple(f"{each}_d1" for each in key),
+            tuple(columns[each][0] for each in key),
+        ),
+        create_sql="",
+        indexes=(),
+        foreign_keys=(),
+        parents=(),
+        without_rowid=False,
+        fingerprint="",
+        deferred=tuple(f"{each}_d1" for each in deferred),
+    )
+
+
+COLUMNS = {"v": ("text", True), "b": ("bigint", True), "at": ("timestamptz", False)}
+
+
+def test_outputs_are_numbered_and_the_order_is_qualified_so_that_it_is_not_the_texts():
+    query = read_query(plan(COLUMNS, ("b",)), StepKind.ROWS, None)
+
+    assert query.sql == (
+        'SELECT (t."v"::text) AS c0, (t."b"::text) AS c1, (print(t."at")) AS c2 '
+        'FROM "my schema"."t" AS t ORDER BY t."b"'
+    )
+    assert (query.width, query.key_cells, query.parameters) == (3, (1,), ())
+
+
+def test_a_key_whose_stored_text_does_not_cast_back_travels_twice():
+    query = read_query(plan(COLUMNS, ("at", "b")), StepKind.ROWS, None)
+
+    assert ', t."at"::text AS c3 FROM' in query.sql
+    assert (query.width, query.key_cells) == (3, (3, 1))
+
+
+def test_a_resume_compares_the_row_of_key_columns_with_typed_texts():
+    query = read_query(plan(COLUMNS, ("at", "b")), StepKind.ROWS, ("2024-01-01", "5"))
+
+    assert query.sql.endswith(
+        'WHERE (t."at", t."b") > ($1::text::timestamptz, $2::text::bigint) ORDER BY t."at", t."b"'
+    )
+    assert query.parameters == ("2024-01-01", "5")
+
+
+def test_the_second_pass_has_key_then_deferred_and_only_rows_that_need_it():
+    query = read_query(plan(COLUMNS, ("at",), deferred=("b", "v")), StepKind.EDGES, ("2024-01-01",))
+
+    assert query.sql == (
+        'SELECT (print(t."at")) AS c0, (t."b"::text) AS c1, (t."v"::text) AS c2, '
+        't."at"::text AS c3 FROM "my schema"."t" AS t '
+        'WHERE (t."b" IS NOT NULL OR t."v" IS NOT NULL) AND t."at" > $1::text::timestamptz '
+        'ORDER BY t."at"'
+    )
+    assert (query.width, query.key_cells) == (3, (3,))
+
+
+def test_a_row_as_json_is_one_cell_and_its_key_follows():
+    query = read_query(plan(COLUMNS, ("b", "at")), StepKind.ROWS, None, json_rows=True)
+
+    assert query.sql.startswith(
+        'SELECT pg_catalog.json_build_array((t."v"::text), (t."b"::text), (print(t."at")))::text '
+        'AS c0, t."b"::text AS c1, t."at"::text AS c2 FROM'
+    )
+    assert (query.width, query.key_cells, query.json_rows) == (1, (1, 2), True)
+
+
+@pytest.mark.parametrize("json_rows", [False, True])
+def test_a_position_is_the_first_cell_and_comes_from_one_leaf_alone(*, json_rows: bool):
+    leaf = NumberedLeaf(3, QualifiedName("my schema", "t_3"))
+    after = str((3 << 48) | (17 << 16) | 5)
+
+    query = read_query(plan(COLUMNS, ()), StepKind.ROWS, (after,), leaf=leaf, json_rows=json_rows)
+
+    assert query.sql.endswith('FROM ONLY "my schema"."t_3" AS t WHERE t.ctid > $1::text::tid')
+    assert query.parameters == ("(17,5)",)
+    assert query.width == (1 if json_rows else 4)
+    assert query.key_cells == ((1,) if json_rows else (0,))
+
+
+def test_a_parent_by_inheritance_is_read_alone_and_a_partitioned_one_as_a_whole():
+    parent = plan(COLUMNS, ("b",), has_children=True).table
+    root = plan(COLUMNS, ("b",), has_children=True, kind=TableKind.PARTITIONED).table
+
+    assert from_sql(parent) == 'ONLY "my schema"."t" AS t'
+    assert from_sql(root) == '"my schema"."t" AS t'
+
+
+def test_sizes_come_in_the_very_same_order_as_rows():
+    wanted = plan({**COLUMNS, "j": ("jsonb", True)}, ("b",))
+
+    rows = read_query(wanted, StepKind.ROWS, ("5",))
+    sizes = size_query(wanted, StepKind.ROWS, ("5",))
+
+    assert rows.sql.partition(" FROM ")[2] == sizes.sql.partition(" FROM ")[2]
+    assert sizes.parameters == rows.parameters
+    assert 'octet_length(t."v"::text)' in sizes.sql
+    assert 'pg_column_size(t."j"), 0) * 8' in sizes.sql
+
+
+def test_rows_are_looked_up_by_all_parts_of_their_keys():
+    query = lookup_query(plan(COLUMNS, ("at", "b")))
+
+    assert query.sql.endswith(
+        'WHERE (t."at", t."b") IN (SELECT k0::timestamptz, k1::bigint '
+        'FROM unnest($1::text[], $2::text[]) AS wanted (k0, k1)) ORDER BY t."at", t."b"'
+    )
+    assert query.key_cells == (3, 1)
