@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
 
 from streamer.local_d1 import sqltext
-from streamer.local_d1.engine import Engine, Row, RowChange, SqliteError, Value
+from streamer.local_d1.engine import BindingsError, Engine, Row, RowChange, SqliteError, Value
 from streamer.local_d1.written import READS, Cost, cost, schema_cost
 
 _KEPT = 500  # statements whose cost is remembered; a run uses a handful
@@ -37,9 +36,9 @@ class RowsWritten:
         self._uses_sequences = False
         self._sequences = 0
 
-    def start(self, sql: str) -> None:
-        """Call before `sql` runs."""
-        self._cost = self._cost_of(sql)
+    def start(self, sql: str, params: int) -> None:
+        """Call before `sql` runs with so many parameters."""
+        self._cost = self._cost_of(sql, params)
         # A row of sqlite_sequence is written only where the highest id has grown.
         self._uses_sequences = self._cost.once > 0 and self._cost.insert is not None
         self._before = self._engine.changes
@@ -63,27 +62,27 @@ class RowsWritten:
         self._engine.watch_rows(None)
         self._costs.clear()
 
-    def _cost_of(self, sql: str) -> Cost:
+    def _cost_of(self, sql: str, params: int) -> Cost:
         word = _FIRST_WORD.match(sql)
         kind = word[1].upper() if word else ""
         if kind in _READING:
             return READS
         if kind not in _WRITING:  # it may change the schema, which changes what rows cost
             self._costs.clear()
-            return READS if kind == "DROP" else self._explained(sql, schema_cost)
+            return READS if kind == "DROP" else schema_cost(self._explained(sql, params))
         plain = _PLAIN_INSERT.match(sql)
         key = plain[0] if plain and not _UPSERT.search(sql) else sql
         if key not in self._costs:
             if len(self._costs) >= _KEPT:
                 self._costs.clear()
-            self._costs[key] = self._explained(sql, cost)
+            self._costs[key] = cost(self._explained(sql, params))
         return self._costs[key]
 
-    def _explained(self, sql: str, price: Callable[[Sequence[Row]], Cost]) -> Cost:
+    def _explained(self, sql: str, params: int) -> list[Row]:
         try:
-            return price(self._engine.explain(sql))
-        except SqliteError:
-            return READS  # what can't be explained can't be run either: that will say why
+            return self._engine.explain(sql, params)
+        except (SqliteError, BindingsError):
+            return []  # what can't be explained can't be run either: that will say why
 
     def _on_row(self, change: RowChange) -> None:
         self._seen[change] += 1

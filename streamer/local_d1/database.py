@@ -126,7 +126,7 @@ class Database:
         engine = self._engine
         started = time.perf_counter()
         before = (engine.changes, engine.last_row_id, engine.size)
-        self._written.start(query.sql)
+        self._written.start(query.sql, len(query.params))
         try:
             selected = engine.execute(query.sql, query.params)
         except (SqliteError, BindingsError, TextError) as error:

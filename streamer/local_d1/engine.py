@@ -125,10 +125,16 @@ class Engine:
             raise _translated(error) from None
         return Selected(self._columns, rows, self._scanned)
 
-    def explain(self, sql: str) -> list[Row]:
-        """The instructions of a client's statement, as EXPLAIN prints them. Raises SqliteError."""
+    def explain(self, sql: str, params: int) -> list[Row]:
+        """The instructions of a client's statement with `params` parameters, as EXPLAIN prints them.
+
+        Raises SqliteError or BindingsError.
+        """
         try:
-            return list(self._connection.execute(sql, _Nulls(), can_cache=False, explain=1))
+            found = self._connection.execute(sql, (None,) * params, can_cache=False, explain=1)
+            return list(found)
+        except apsw.BindingsError:
+            raise BindingsError from None
         except apsw.Error as error:
             raise _translated(error) from None
 
@@ -214,13 +220,6 @@ class Engine:
 
     def _on_profile(self, event: dict[str, Any]) -> None:  # as apsw declares it
         self._scanned = event["stmt_status"]["SQLITE_STMTSTATUS_FULLSCAN_STEP"]
-
-
-class _Nulls(dict[str, None]):
-    """Binds NULL to every parameter."""
-
-    def __missing__(self, _name: str) -> None:
-        return None
 
 
 def _translated(error: apsw.Error) -> SqliteError:

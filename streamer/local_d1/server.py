@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -29,6 +30,8 @@ _BODY_BYTES = 100_000_000  # developers.cloudflare.com/workers/platform/limits: 
 _ACCOUNT = "[A-Za-z0-9_-]{1,64}"
 _DATABASES = f"/client/v4/accounts/{{account:{_ACCOUNT}}}/d1/database"
 _NO_ROUTE = "Could not route to {path}, perhaps your object identifier is invalid?"
+
+log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -314,6 +317,9 @@ async def _enveloped(request: web.Request, handler: Handler) -> web.StreamRespon
         return _failure(413, 7400, "The request is too large")
     except web.HTTPException as error:  # no such path, or not by this method
         return _failure(error.status, 7003, _NO_ROUTE.format(path=request.path))
+    except Exception:  # a fault of ours: the client still gets an answer it can read
+        log.exception("%s %s failed", request.method, request.path)
+        return _failure(500, 7500, "internal error; reference = local-d1")
 
 
 def _as_arrays(result: Result) -> dict[str, object]:
