@@ -261,7 +261,7 @@ def clean(message: str) -> str:
     if constraint is not None:
         kept = constraint.group()
     else:
-        kept = re.sub(r"'[^']*'|\"[^\"]*\"", "…", message)
+        kept = re.sub(r"(?<!\w)'[^']*('|$)|\"[^\"]*(\"|$)", "…", message)
     return " ".join(kept.split())[:MESSAGE_CHARS]
 
 

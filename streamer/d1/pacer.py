@@ -176,7 +176,7 @@ class Pacer:
             return inf
         at = max(now, self._paused_until, self._gate.next_pass(now))
         if self._window is not None:
-            at = max(at, self._window.next_allowed(now + self._travel_s()) - self._travel_s())
+            at = max(at, self._window.next_allowed(now, self._travel_s()))
         return at
 
     def _start(self, now: float) -> Ticket:

@@ -19,6 +19,7 @@ import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 from streamer.limits import API_WINDOW_S
@@ -26,6 +27,8 @@ from streamer.limits import API_WINDOW_S
 LEASE_SENDS = 20
 LEASE_S = 10.0
 BUSY_S = 5.0
+PATIENCE = 0.002
+"""The part of a window that may be waited for a whole block to be free: each lease is a write."""
 FORMAT = 1
 
 _SCHEMA = """
@@ -146,13 +149,12 @@ class WindowFile:
             for report in reports:
                 self._write(report, now)
             self._forget(now, max(seconds, API_WINDOW_S))
-            taken = self._taken(now, seconds)
-            free = self._requests - sum(sends for _, sends in taken)
             if want < 1:
                 return 0.0
-            if free < 1:
-                return _until_free(taken, 1 - free)
-            return self._lease(min(want, free), now.plus(LEASE_S))
+            taken = self._taken(now, seconds)
+            free = self._requests - sum(sends for _, sends in taken)
+            wait_s = _wait(taken, free, want, seconds * PATIENCE)
+            return wait_s or self._lease(min(want, free), now.plus(LEASE_S))
 
     def close(self) -> None:
         """Close the file; what was leased and not reported stays leased."""
@@ -223,13 +225,23 @@ def _left(at: Moment, now: Moment, seconds: float) -> float:
     return seconds + ahead if ahead > 0 else seconds - at.age(now)
 
 
-def _until_free(taken: Sequence[tuple[float, int]], needed: int) -> float:
+def _wait(taken: Sequence[tuple[float, int]], free: int, want: int, patience_s: float) -> float:
+    """Seconds to wait before leasing: until one is free, and a little more where that makes a block."""
+    one_s = _until(taken, 1 - free)
+    block_s = _until(taken, want - free)
+    return block_s if block_s <= one_s + patience_s else one_s + patience_s * (one_s > 0)
+
+
+def _until(taken: Sequence[tuple[float, int]], needed: int) -> float:
+    """Seconds until `needed` more are free; infinity if they never are."""
+    if needed < 1:
+        return 0.0
     freed = 0
     for left, sends in taken:
         freed += sends
         if freed >= needed:
             return left
-    raise AssertionError("more is needed than is taken")
+    return inf
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

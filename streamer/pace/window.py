@@ -22,16 +22,19 @@ class SlidingWindow:
         self._stamps: list[float] = []
         self._open = 0
 
-    def next_allowed(self, now: float) -> float:
+    def next_allowed(self, now: float, lead_s: float = 0.0) -> float:
         """The earliest time from `now` on at which one more may be sent.
 
-        Infinity when all that are allowed are still in flight: ask again when one has settled.
+        It may leave `lead_s` before there is room, if it surely takes longer to arrive. Infinity
+        when all that are allowed are still in flight: ask again when one has settled.
         """
         self._forget(now)
         surplus = len(self._stamps) + self._open - self.requests
         if surplus < 0:
             return now
-        return self._stamps[surplus] + self.seconds if surplus < len(self._stamps) else inf
+        if surplus >= len(self._stamps):
+            return inf
+        return max(now, self._stamps[surplus] + (self.seconds - lead_s))
 
     def record(self, at: float) -> None:
         """A request was sent, and counted by the other side, at `at`."""

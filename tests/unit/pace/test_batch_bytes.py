@@ -1,0 +1,73 @@
+"""Request bodies grow while they are taken quickly, and halve when they are too much."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.limits import BATCH_BYTES_MAX, BATCH_BYTES_START
+from streamer.pace import BatchBytes
+from streamer.pace.batch_bytes import FLOOR
+
+
+def test_it_starts_at_two_and_grows_to_four_megabytes_while_requests_are_fast() -> None:
+    batch = BatchBytes()
+    assert batch.current == BATCH_BYTES_START
+
+    for _ in range(20):
+        batch.succeeded(batch.current, 1.9)
+
+    assert batch.current == BATCH_BYTES_MAX
+
+
+def test_slow_or_small_requests_say_nothing_for_bigger_ones() -> None:
+    batch = BatchBytes()
+
+    batch.succeeded(batch.current, 2.1)
+    batch.succeeded(10_000, 0.1)
+
+    assert batch.current == BATCH_BYTES_START
+
+
+def test_a_request_that_takes_a_third_of_what_d1_allows_makes_the_next_smaller() -> None:
+    batch = BatchBytes()
+
+    batch.succeeded(batch.current, 12.0)
+
+    assert batch.current == BATCH_BYTES_START * 3 // 4
+
+
+def test_a_size_that_was_refused_is_never_reached_again() -> None:
+    batch = BatchBytes()
+
+    batch.was_too_much(2_000_000)
+    assert batch.current == 1_000_000
+    for _ in range(50):
+        batch.succeeded(batch.current, 0.1)
+
+    assert 1_000_000 < batch.current < 2_000_000
+
+
+@given(st.lists(st.tuples(st.booleans(), st.floats(0, 40)), max_size=60))
+def test_it_stays_between_its_floor_and_its_cap(turns) -> None:
+    batch = BatchBytes()
+
+    for refused, seconds in turns:
+        if refused:
+            batch.was_too_much(batch.current)
+        else:
+            batch.succeeded(batch.current, seconds)
+
+        assert FLOOR <= batch.current <= BATCH_BYTES_MAX
+
+
+@given(st.integers(1, 10_000_000), st.lists(st.booleans(), max_size=30))
+def test_a_size_that_the_user_fixed_is_never_exceeded(fixed, turns) -> None:
+    batch = BatchBytes(fixed)
+    assert batch.current == fixed
+
+    for refused in turns:
+        if refused:
+            batch.was_too_much(batch.current)
+        else:
+            batch.succeeded(batch.current, 0.1)
+
+        assert 1 <= batch.current <= fixed

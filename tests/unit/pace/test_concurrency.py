@@ -1,0 +1,118 @@
+"""Concurrency is found by itself: few on a fast serial D1, many on a distant one."""
+
+import heapq
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.pace import AdaptiveConcurrency, FixedConcurrency, Sample
+from streamer.pace.concurrency import CALIBRATE_EVERY_S, CAP
+
+
+def play(latency_s: float, service_s: float, *, until_s: float, sizes=(2_000_000,)):
+    """Clients that always have work, and a server that does one request at a time.
+
+    Returns the levels seen in the second half, and the requests done in all.
+    """
+    concurrency = AdaptiveConcurrency()
+    now, free_at, number = 0.0, 0.0, 0
+    flying: list[tuple[float, int]] = []
+    facts: dict[int, list] = {}
+    levels = []
+    while now < until_s:
+        while len(flying) < concurrency.limit(now):
+            number += 1
+            size = sizes[number % len(sizes)]
+            for other in facts.values():
+                other[3] = False
+            facts[number] = [now, size, len(flying) + 1, not flying]
+            begin = max(free_at, now + latency_s / 2)
+            free_at = begin + service_s * size / 2_000_000
+            heapq.heappush(flying, (free_at + latency_s / 2, number))
+        now, done = heapq.heappop(flying)
+        sent_at, size, in_flight, alone = facts.pop(done)
+        concurrency.succeeded(Sample(sent_at, now - sent_at, size, in_flight, alone))
+        if now > until_s / 2:
+            levels.append(concurrency.level)
+    return levels, number
+
+
+@pytest.mark.parametrize("service_s", [0.01, 0.04, 0.3])
+def test_a_near_d1_that_does_one_query_at_a_time_gets_two_or_three(service_s) -> None:
+    levels, _ = play(0.0005, service_s, until_s=900)
+
+    assert set(levels) <= {1, 2, 3}
+    assert sum(levels) / len(levels) >= 2
+
+
+def test_a_distant_d1_gets_as_many_as_hide_its_latency() -> None:
+    levels, done = play(0.15, 0.02, until_s=300)
+
+    assert sum(levels) / len(levels) > 5
+    assert done > 0.95 * 300 / 0.02
+
+
+def test_small_bodies_among_big_ones_do_not_look_like_a_slow_server() -> None:
+    sizes = (200, 2_000_000, 64_000, 4_000_000)
+
+    levels, _ = play(0.15, 0.02, until_s=300, sizes=sizes)
+
+    assert sum(levels) / len(levels) > 4
+
+
+def sample(sent_at: float, seconds: float, *, in_flight: int = 2, alone: bool = False) -> Sample:
+    return Sample(sent_at, seconds, 1000, in_flight, alone)
+
+
+def test_an_overload_halves_once_for_all_requests_of_a_round() -> None:
+    concurrency = AdaptiveConcurrency()
+    for second in range(40):
+        concurrency.succeeded(sample(second, 0.1, in_flight=CAP))
+    before = concurrency.level
+
+    for _ in range(5):
+        concurrency.overloaded(sent_at=40.0, now=41.0)
+
+    assert concurrency.level == before // 2
+
+
+@given(st.lists(st.booleans(), max_size=200))
+def test_the_level_stays_between_one_and_the_cap(turns) -> None:
+    concurrency = AdaptiveConcurrency()
+
+    for second, good in enumerate(turns):
+        if good:
+            concurrency.succeeded(sample(second, 0.1, in_flight=CAP))
+        else:
+            concurrency.overloaded(second, second + 0.5)
+
+        assert 1 <= concurrency.level <= CAP
+
+
+def test_a_level_that_is_not_used_does_not_grow() -> None:
+    concurrency = AdaptiveConcurrency()
+
+    for second in range(50):
+        concurrency.succeeded(sample(second, 0.1, in_flight=1))
+
+    assert concurrency.level == 2
+
+
+def test_once_a_minute_one_request_travels_alone_to_be_the_measure() -> None:
+    concurrency = AdaptiveConcurrency()
+    assert concurrency.limit(0.0) == 2
+
+    assert concurrency.limit(CALIBRATE_EVERY_S) == 1
+    concurrency.succeeded(sample(CALIBRATE_EVERY_S, 0.3, in_flight=1, alone=True))
+
+    assert concurrency.limit(CALIBRATE_EVERY_S + 1) == 2
+
+
+def test_a_number_that_the_user_fixed_stays() -> None:
+    fixed = FixedConcurrency(7)
+
+    fixed.overloaded(0.0, 1.0)
+    fixed.succeeded(sample(0.0, 50.0))
+
+    assert fixed.limit(2.0) == fixed.level == 7
