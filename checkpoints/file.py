@@ -278,3 +278,10 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(file)
     finally:
         os.close(file)
+
+
+def remove(path: Path) -> None:
+    """Remove the closed store at `path`, as far as that is possible."""
+    for name in (f"{path.name}-wal", f"{path.name}-shm", path.name):
+        with contextlib.suppress(OSError):
+            path.with_name(name).unlink()

@@ -24,6 +24,7 @@ from checkpoints.file import (
     make,
     make_private,
     refuse_others,
+    remove,
     translated,
     uri,
 )
@@ -61,9 +62,16 @@ class CheckpointStore:
     """
 
     def __init__(
-        self, path: Path, connection: aiosqlite.Connection, lock: Lock, tally: Tally
+        self,
+        path: Path,
+        connection: aiosqlite.Connection,
+        lock: Lock,
+        tally: Tally,
+        *,
+        is_new: bool = False,
     ) -> None:
         self._path = path
+        self._is_new = is_new
         self._connection = connection
         self._lock = lock
         self._tally: Tally | None = tally  # None: unknown, since a save broke off
@@ -81,7 +89,7 @@ class CheckpointStore:
         is_absent(path)  # a folder or a link gets no lock file beside it
         lock = take(path)
         try:
-            if is_absent(path):
+            if is_new := is_absent(path):
                 tally = make(path)
                 lock.record(tally.store_id, tally.saves)
             refuse_others(path)
@@ -92,7 +100,7 @@ class CheckpointStore:
         except BaseException:
             lock.release()
             raise
-        return cls(path, connection, lock, tally)
+        return cls(path, connection, lock, tally, is_new=is_new)
 
     async def read(self) -> Saved | None:
         """The last save, read from the file and verified; None where no run was begun.
@@ -128,7 +136,10 @@ class CheckpointStore:
         )
 
     async def close(self) -> None:
-        """Close the file and let others have it; a second time does nothing."""
+        """Close the file and let others have it; a second time does nothing.
+
+        A file that was made by `open`, and in which no run was begun, is removed again.
+        """
         if self._closed:
             return
         self._closed = True
@@ -137,6 +148,8 @@ class CheckpointStore:
                 # What was saved is durable already; tidying up the log may fail.
                 with contextlib.suppress(sqlite3.Error):
                     await self._connection.close()
+            if self._is_new and self._tally is not None and self._tally.run_crc is None:
+                remove(self._path)
         finally:
             self._lock.release()
 

@@ -64,12 +64,14 @@ class StepName:
 
 
 @contextmanager
-def translated() -> Generator[None]:
-    """Turn the checkpoint library's errors into ours."""
+def translated(
+    unwritable: type[CheckpointFullError | CheckpointProblemError] = CheckpointFullError,
+) -> Generator[None]:
+    """Turn the checkpoint library's errors into ours; one that can't be written is `unwritable`."""
     try:
         yield
     except checkpoints.Unwritable as error:
-        raise CheckpointFullError(
+        raise unwritable(
             str(error), hint="Make room or access for it, then run again with --resume."
         ) from None
     except checkpoints.Locked as error:
@@ -116,11 +118,10 @@ class Journal:
         """Open or create the checkpoint at `path`, locked for this process.
 
         Raises:
-            CheckpointProblemError: locked by another run, damaged, foreign, newer.
-            CheckpointFullError: its folder can't be written.
+            CheckpointProblemError: locked by another run, damaged, foreign, newer, not accessible.
 
         """
-        with translated():
+        with translated(CheckpointProblemError):
             store = await CheckpointStore.open(path)
             try:
                 return cls(store, await store.read())

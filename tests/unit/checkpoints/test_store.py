@@ -40,12 +40,19 @@ async def test_all_files_are_private_whatever_the_umask(tmp_path: Path, umask: i
 
 async def test_a_copied_checkpoint_becomes_private_again(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
-    await (await CheckpointStore.open(path)).close()
+    async with await CheckpointStore.open(path) as store:
+        await store.begin(RUN, [step(1)])
     path.chmod(0o644)
 
     await (await CheckpointStore.open(path)).close()
 
     assert modes(tmp_path) == {"run.db": 0o600, "run.db.lock": 0o600}
+
+
+async def test_a_new_checkpoint_in_which_no_run_was_begun_goes_again(tmp_path: Path) -> None:
+    await (await CheckpointStore.open(tmp_path / "run.db")).close()
+
+    assert sorted(modes(tmp_path)) == ["run.db.lock"]
 
 
 async def test_closing_leaves_one_file_and_the_lock_file(tmp_path: Path) -> None:
