@@ -1,0 +1,1 @@
+"""What the product is measured by: `python -m bench`; the figures go to bench/results/."""

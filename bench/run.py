@@ -1,0 +1,100 @@
+"""The product, as a user starts it: a process of its own, from a real PostgreSQL into a real D1."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+
+from bench.figures import Figures
+from bench.machine import cpu_s, peak_mb
+from bench.work import Work
+from tests.engines.postgres import Postgres
+from tests.engines.workerd import Workerd
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def move(
+    work: Work, rows: int, postgres: Postgres, workerd: Workerd, options: list[str]
+) -> tuple[str, Figures]:
+    """`streamer run` into a fresh database of `workerd`; its uuid and what that took."""
+    uuid = workerd.create("product")
+    workerd.stats(reset=True)
+    postmaster = int((postgres.data_folder / "postmaster.pid").read_text().split()[0])
+    before = cpu_s(workerd.pid), cpu_s(postmaster, children=True)
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        environment = {
+            **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
+            **workerd.environment,
+            "POSTGRES_DSN": postgres.dsn(),
+            "D1_DATABASE_ID": uuid,
+            "PYTHONPATH": str(ROOT),
+            "XDG_STATE_HOME": folder,  # a window of requests that nobody has used yet
+        }
+        command = [sys.executable, "-m", "streamer", "run", "--table", work.name, *options]
+        log = Path(folder) / "log"
+        with log.open("wb") as output:
+            started = time.perf_counter()
+            process = subprocess.Popen(
+                command, env=environment, cwd=folder, stdout=output, stderr=output
+            )
+            _, status, used = os.wait4(process.pid, 0)
+            wall_s = time.perf_counter() - started
+            process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise RuntimeError(f"exit code {process.returncode}:\n{log.read_text()}")
+    after = cpu_s(workerd.pid), cpu_s(postmaster, children=True)
+    stats = workerd.stats()
+    return uuid, Figures(
+        name=" ".join(["streamer run", *options]),
+        rows=rows,
+        wall_s=wall_s,
+        own_cpu_s=used.ru_utime + used.ru_stime,
+        engine_cpu_s=_difference(before[0], after[0]),
+        source_cpu_s=_difference(before[1], after[1]),
+        peak_mb=peak_mb(used.ru_maxrss),
+        requests=int(stats["requests"]),
+        sent_bytes=int(stats["request_bytes"]),
+    )
+
+
+def copy_out(work: Work, rows: int, postgres: Postgres) -> Figures:
+    """Psql's COPY of the table to nowhere: what reading costs at the least."""
+    psql = postgres.engine.folder / "psql"
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [psql, "-X", "-q", "-c", f"COPY {work.name} TO STDOUT", postgres.dsn()],
+        stdout=subprocess.DEVNULL,
+    )
+    _, status, used = os.wait4(process.pid, 0)
+    wall_s = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError("psql failed")
+    return Figures("psql COPY to /dev/null", rows, wall_s, own_cpu_s=used.ru_utime + used.ru_stime)
+
+
+def differences(work: Work, one: Path, other: Path) -> int:
+    """How many rows of two SQLite files' tables don't have an equal in the other, type by type.
+
+    The files must not be served any more.
+    """
+    names = ", ".join(f'"{name}", typeof("{name}")' for name, _ in work.columns)
+    rows = f'SELECT {names} FROM %s."{work.name}"'
+    with closing(sqlite3.connect(one)) as connection:
+        connection.execute("ATTACH ? AS other", (str(other),))
+        found = 0
+        for first, second in (("main", "other"), ("other", "main")):
+            sql = f"SELECT count(*) FROM ({rows % first} EXCEPT {rows % second})"
+            found += connection.execute(sql).fetchone()[0]
+    return found
+
+
+def _difference(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else after - before
