@@ -32,7 +32,6 @@ PARAMETER_BYTES = limits.VALUE_BYTES - 1_024
 text, and must stay within the limit of a value too."""
 
 _ROWS = "_streamer_rows"
-_ROW_ALIASES = ("rowid", "_rowid_", "oid")
 _NULL = "NULL"
 
 
@@ -41,9 +40,6 @@ def step_columns(plan: TablePlan, kind: StepKind) -> tuple[ColumnPlan, ...]:
 
     ROWS: all columns that are written. EDGES: the key's, then the deferred ones. A table without a key
     has its rowid in front of either.
-
-    Raises:
-        RefusedError: the table has no key and its columns hide all names of the rowid.
     """
     if kind is StepKind.ROWS:
         columns = plan.columns
@@ -96,7 +92,7 @@ class Layout:
         """The layout of a step; `into_stage` writes to the table's staging table.
 
         Raises:
-            RefusedError: a statement for this table would be too long, or see `step_columns`.
+            RefusedError: a statement for this table would be too long.
         """
         columns = step_columns(plan, kind)
         physical = plan.key.kind is KeyKind.PHYSICAL
@@ -250,18 +246,10 @@ def _rowid_cell(
 
 
 def _rowid_column(plan: TablePlan) -> ColumnPlan:
-    """The rowid as a column, by a name that no column of the table hides."""
-    taken = {column.target.lower() for column in plan.columns}
-    taken |= {column.name.lower() for column in plan.table.columns if column.generated}
-    free = [alias for alias in _ROW_ALIASES if alias not in taken]
-    if not free:
-        raise RefusedError(
-            f"{plan.name} has no key, and its columns rowid, _rowid_ and oid hide SQLite's row number.",
-            hint="Add a primary key, or rename one of them with --rename.",
-        )
+    """The row number as a column, by the name that the plan found free."""
     return ColumnPlan(
         source="",
-        target=free[0],
+        target=plan.key.rowid,
         storage=Storage.INTEGER,
         wire=Wire.TEXT,
         read_sql="",

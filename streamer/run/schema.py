@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from streamer import limits
-from streamer.model import Loading, Statement, TablePlan
+from streamer.model import KeyKind, Loading, Statement, TablePlan
 from streamer.model.sql import quote_identifier
 from streamer.run.survey import Database
 
@@ -65,9 +65,9 @@ async def _until_gone(database: Database, act: str, left: str) -> None:
 
 
 def _identity(table: TablePlan) -> str:
-    """What a row is picked by: its key where there is no rowid."""
-    if not table.without_rowid:
-        return "rowid"
+    """What a row is picked by: its key, or its row number where there is none."""
+    if table.key.kind is KeyKind.PHYSICAL:
+        return quote_identifier(table.key.rowid)
     return ", ".join(quote_identifier(name) for name in table.key.targets)
 
 

@@ -29,6 +29,7 @@ from streamer.model import (
 )
 from streamer.model.sql import quote_identifier
 from streamer.pack import Layout, pack_page
+from streamer.translate.names import ROW_COLUMN, rowid_name
 
 _LIMITS = {
     apsw.SQLITE_LIMIT_VARIABLE_NUMBER: 100,
@@ -120,7 +121,12 @@ def table_plan(
         table=Table(1, qualified, TableKind.TABLE, (), (), (), (), (), 0, 0),
         target=name,
         columns=tuple(columns),
-        key=KeyPlan(KeyKind.PRIMARY if key else KeyKind.PHYSICAL, tuple(key), tuple(key)),
+        key=KeyPlan(
+            KeyKind.PRIMARY if key else KeyKind.PHYSICAL,
+            tuple(key),
+            tuple(key),
+            rowid=rowid_name(c.target for c in columns) or ROW_COLUMN,
+        ),
         create_sql=f"CREATE TABLE {quote_identifier(name)}({body}){tail}",
         indexes=(),
         foreign_keys=(),

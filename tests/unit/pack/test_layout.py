@@ -218,11 +218,15 @@ def test_another_unique_value_of_a_row_without_a_key_is_an_error_not_a_lost_row(
         database.write(chunks)
 
 
-def test_columns_that_hide_every_name_of_the_row_number_are_refused() -> None:
-    plan = table_plan([column("rowid"), column("OID"), column("_rowid_")], ())
+def test_a_row_number_with_a_column_of_its_own_is_written_there() -> None:
+    names = ("rowid", "OID", "_rowid_")
+    plan = table_plan([column(name) for name in names], ())
+    ddl = 'CREATE TABLE t(_streamer_row INTEGER PRIMARY KEY, "rowid" TEXT, "OID" TEXT, "_rowid_" TEXT)'
+    database = LimitedSqlite(ddl)
+    chunks = packed(layout_of(plan), page_of([("65537", "x", "y", "z")]))
 
-    with pytest.raises(RefusedError, match=r"public\.t has no key"):
-        layout_of(plan)
+    assert (database.write(chunks), database.write(chunks)) == (1, 0)
+    assert database.rows("SELECT * FROM t") == [(65537, "x", "y", "z")]
 
 
 @pytest.mark.parametrize("name", ["s", "o", "excluded", "_streamer", "select"])
