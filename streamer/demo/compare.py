@@ -112,16 +112,19 @@ def tables_of(source: Rows) -> dict[str, list[Column]]:
     return tables
 
 
-def compare(table: str, columns: Sequence[Column], source: Rows, target: Target) -> Compared:
-    """Compare `table`, which has the same name and column names on both sides."""
-    wanted = Counter(_digest(columns, row) for row in _source_rows(table, columns, source))
-    found = Counter(_digest(columns, row) for row in _target_rows(table, columns, target))
-    return Compared(
-        table=table,
-        rows=wanted.total(),
-        missing=(wanted - found).total(),
-        extra=(found - wanted).total(),
-    )
+def compare_all(source: Rows, target: Target) -> Iterator[Compared]:
+    """Compare every table of `source`; tables and columns have the same names on both sides."""
+    keys = target.primary_keys()
+    for table, columns in tables_of(source).items():
+        wanted = Counter(_digest(columns, row) for row in _source_rows(table, columns, source))
+        found_rows = _target_rows(table, columns, keys.get(table, ["rowid"]), target)
+        found = Counter(_digest(columns, row) for row in found_rows)
+        yield Compared(
+            table=table,
+            rows=wanted.total(),
+            missing=(wanted - found).total(),
+            extra=(found - wanted).total(),
+        )
 
 
 def _source_rows(table: str, columns: Sequence[Column], source: Rows) -> Iterator[list[str]]:
@@ -130,18 +133,20 @@ def _source_rows(table: str, columns: Sequence[Column], source: Rows) -> Iterato
         yield json.loads(line)
 
 
-def _target_rows(table: str, columns: Sequence[Column], target: Target) -> Iterator[list[str]]:
-    """All rows, read in ranges of the primary key, or of the rowid where there is none."""
-    name = quote_identifier(table)
-    keys = [quote_identifier(key) for key in target.primary_key(table)] or ["rowid"]
-    listed = ", ".join(keys)
-    cells = [f"CAST({key} AS TEXT)" for key in keys] + [column.found for column in columns]
-    select = f"SELECT {', '.join(cells)} FROM {name}"
+def _target_rows(
+    table: str, columns: Sequence[Column], key: Sequence[str], target: Target
+) -> Iterator[list[str]]:
+    """All rows, read in ranges of `key`."""
+    keys = [quote_identifier(name) for name in key]
+    listed, marks = ", ".join(keys), ", ".join("?" for _ in keys)
+    cells = [f"CAST({name} AS TEXT)" for name in keys] + [column.found for column in columns]
+    select = f"SELECT {', '.join(cells)} FROM {quote_identifier(table)}"
     end = f" ORDER BY {listed} LIMIT {PAGE_ROWS}"
     page = target.query(select + end)
     while page:
         yield from (row[len(keys) :] for row in page)
-        marks = ", ".join("?" for _ in keys)
+        if len(page) < PAGE_ROWS:
+            return
         page = target.query(f"{select} WHERE ({listed}) > ({marks}){end}", page[-1][: len(keys)])
 
 

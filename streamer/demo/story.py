@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import checkpoints
-from streamer.demo.compare import Compared, compare, tables_of
-from streamer.demo.postgres import SUPERUSER, Postgres, postgres
+from streamer.demo.compare import Compared, compare_all, tables_of
+from streamer.demo.postgres import SUPERUSER, Postgres, postgres, programs, temporary_place
 from streamer.demo.processes import Children, signals_end_us, tail
 from streamer.demo.shop import DATABASE, make_shop
 from streamer.demo.target import Target
@@ -69,7 +69,9 @@ def tell_story(say: Say) -> bool:
         KeyboardInterrupt: a signal ended it; all is cleaned up.
 
     """
-    with signals_end_us(), tempfile.TemporaryDirectory(prefix="streamer-demo-") as name:
+    programs()  # before anything is promised
+    place = tempfile.TemporaryDirectory(prefix="streamer-demo-", dir=temporary_place())
+    with signals_end_us(), place as name:
         folder = Path(name)
         folder.chmod(0o711)  # PostgreSQL runs as another account where we are root
         children = Children()
@@ -100,12 +102,10 @@ def _play(stage: Stage, server: Postgres, target: Target) -> bool:
     say("")
     say("6. Every row of both databases, compared value by value and type by type,")
     say("   read with psql and plain HTTP: not with the code that moved them")
-    results = [
-        compare(table, columns, lambda sql: server.rows(DATABASE, sql), target)
-        for table, columns in tables_of(lambda sql: server.rows(DATABASE, sql)).items()
-    ]
-    for result in results:
+    results: list[Compared] = []
+    for result in compare_all(lambda sql: server.rows(DATABASE, sql), target):
         stage.tell(_verdict(result))
+        results.append(result)
     say("")
     _sum_up(stage, results)
     return all(result.equal for result in results)
@@ -114,8 +114,9 @@ def _play(stage: Stage, server: Postgres, target: Target) -> bool:
 @contextmanager
 def _source(folder: Path, children: Children, say: Say) -> Generator[Postgres]:
     started = time.monotonic()
-    home = folder / "postgres"
-    home.mkdir(mode=0o711)
+    home = folder / "pg"
+    home.mkdir()
+    home.chmod(0o711)  # whatever the umask is
     with postgres(home, children) as server:
         make_shop(server)
         tables = len(tables_of(lambda sql: server.rows(DATABASE, sql)))
@@ -287,7 +288,8 @@ def _say_what_is_there(stage: Stage, target: Target, saved: checkpoints.Saved) -
     """Compare the checkpoint of a killed run with what D1 holds."""
     stage.say("   Killed. What is left behind, by streamer status:")
     stage.tell(_finished(stage, "status"))
-    stored, known = target.count_rows(), _rows(saved.steps)
+    targets = [str(step.document["target"]) for step in saved.steps if step.kind == "rows"]
+    stored, known = target.count_rows(targets), _rows(saved.steps)
     stage.say(
         f"   D1 holds {stored:,} rows, the checkpoint knows of {known:,}. It may know less than"
     )

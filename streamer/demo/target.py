@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
@@ -33,22 +33,21 @@ class Target:
             case _:
                 raise StreamerError("The local D1 gave no rows.")
 
-    def primary_key(self, table: str) -> list[str]:
-        """The columns of `table`'s primary key, in its order; empty where it has none."""
-        sql = "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk"
-        return [name for (name,) in self.query(sql, [table])]
+    def primary_keys(self) -> dict[str, list[str]]:
+        """The columns of each table's primary key, in its order; a table without one isn't there."""
+        keys: dict[str, list[str]] = {}
+        for table, column in self.query(
+            "SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c"
+            " WHERE m.type = 'table' AND m.name NOT LIKE '\\_cf\\_%' ESCAPE '\\'"
+            " AND c.pk > 0 ORDER BY m.name, c.pk"
+        ):
+            keys.setdefault(table, []).append(column)
+        return keys
 
-    def count_rows(self) -> int:
-        """The rows of all the user's tables together."""
-        tables = self.query(
-            "SELECT name FROM sqlite_master WHERE type = 'table'"
-            " AND substr(name, 1, 1) <> '_' AND substr(name, 1, 7) <> 'sqlite_'"
-        )
-        counts = [
-            self.query(f"SELECT CAST(count(*) AS TEXT) FROM {quote_identifier(name)}")
-            for (name,) in tables
-        ]
-        return sum(int(count[0][0]) for count in counts)
+    def count_rows(self, tables: Iterable[str]) -> int:
+        """The rows of these tables together."""
+        counts = [f"(SELECT count(*) FROM {quote_identifier(name)})" for name in tables]
+        return int(self.query(f"SELECT CAST({' + '.join(counts)} AS TEXT)")[0][0])
 
     def _post(self, body: object) -> object:
         base = urlsplit(self.api_base_url)
