@@ -226,6 +226,15 @@ class Postgres:
         self.stop(mode)
         self.start()
 
+    def standby(self) -> Postgres:
+        """A started streaming standby of this server; the caller removes it."""
+        copy = Postgres(self.engine, self.settings)
+        copy._make_folder()
+        source = f"host={self.socket_folder} port={self.port} user={USER}"
+        copy._call("pg_basebackup", "-D", copy.data_folder, "-d", source, "-R", "-c", "fast")
+        copy.start()
+        return copy
+
     def remove(self) -> None:
         """Stop the server and delete its folder."""
         self.stop("immediate")
@@ -272,31 +281,37 @@ class Postgres:
         await self.execute(database, script)
 
     def _create(self) -> None:
+        self._make_folder()
+        password = self._folder / "password"
+        password.write_text(PASSWORD)
+        os.chown(password, _user() or -1, _group() or -1)
+        self._call(
+            "initdb",
+            f"--pgdata={self.data_folder}",
+            f"--username={USER}",
+            f"--pwfile={password}",
+            "--auth-local=trust",
+            "--auth-host=scram-sha-256",
+            "--encoding=UTF8",
+            "--no-locale",
+            "--no-sync",
+        )
+        password.unlink()
+
+    def _make_folder(self) -> None:
         private = os.geteuid() == 0 and not _open_to_all(self.engine.folder)
         self._folder = Path(tempfile.mkdtemp(prefix="pg-", dir=None if private else _memory()))
         self.socket_folder = self._folder
         self.port = _free_port()
         atexit.register(self.remove)
-        password = self._folder / "password"
-        password.write_text(PASSWORD)
-        if os.geteuid() == 0:
-            for path in (self._folder, password):
-                os.chown(path, _user() or -1, _group() or -1)
-            if private:
-                # `nobody` can't look into a private home: give it programs of its own.
-                shutil.copytree(self.engine.folder.parent, self._folder / "install", symlinks=True)
-        made = subprocess.run(
-            [
-                self._program("initdb"),
-                f"--pgdata={self.data_folder}",
-                f"--username={USER}",
-                f"--pwfile={password}",
-                "--auth-local=trust",
-                "--auth-host=scram-sha-256",
-                "--encoding=UTF8",
-                "--no-locale",
-                "--no-sync",
-            ],
+        os.chown(self._folder, _user() or -1, _group() or -1)
+        if private:
+            # `nobody` can't look into a private home: give it programs of its own.
+            shutil.copytree(self.engine.folder.parent, self._folder / "install", symlinks=True)
+
+    def _call(self, program: str, *arguments: str | Path) -> None:
+        done = subprocess.run(
+            [self._program(program), *arguments],
             check=False,
             capture_output=True,
             text=True,
@@ -304,9 +319,8 @@ class Postgres:
             user=_user(),
             group=_group(),
         )
-        password.unlink()
-        if made.returncode:
-            raise RuntimeError(f"initdb failed: {made.stderr}")
+        if done.returncode:
+            raise RuntimeError(f"{program} failed: {done.stderr}")
 
     def _program(self, name: str) -> Path:
         own = self._folder / "install" / "bin" / name
