@@ -19,7 +19,7 @@ from streamer.local_d1.dump import dump
 from streamer.local_d1.errors import ApiError, failed, malformed
 from streamer.local_d1.storage import ObjectStorage
 
-POLL_S = 15.0  # field, 2026: an import dies when it isn't polled for so long
+_STOP_AGAIN_S = 0.02
 _FOREIGN_KEYS_OFF = re.compile(r"\s*PRAGMA\s+foreign_keys\s*=\s*(off|0|false|no)\s*", re.IGNORECASE)
 _IDLE = "Not currently importing anything."
 
@@ -35,15 +35,25 @@ class _Work:
     kind: str
     task: asyncio.Task[Answer]
     polled_at: float
+    abandoned: bool = False
 
 
 class Bulk:
     """The imports and exports of one database, one at a time."""
 
     def __init__(
-        self, database: str, storage: ObjectStorage, on_thread: OnThread, stop: Callable[[], None]
+        self,
+        database: str,
+        storage: ObjectStorage,
+        on_thread: OnThread,
+        stop: Callable[[], None],
+        poll_s: float,
     ) -> None:
-        """`database` is its id; `stop` interrupts what runs on its thread."""
+        """`database` is its id; `stop` interrupts what runs on its thread.
+
+        An import that isn't polled for `poll_s` seconds is rolled back.
+        """
+        self._poll_s = poll_s
         self._database = database
         self._storage = storage
         self._on_thread = on_thread
@@ -57,9 +67,9 @@ class Bulk:
 
     async def close(self) -> None:
         """Stop what is under way; it is rolled back."""
-        if self._work is not None and not self._work.task.done():
+        while self._work is not None and not self._work.task.done():
             self._stop()
-            await asyncio.wait([self._work.task])
+            await asyncio.wait([self._work.task], timeout=_STOP_AGAIN_S)
 
     async def import_(self, body: Mapping[str, object], origin: str) -> Answer:
         """Answer one call of the import endpoint; `origin` is where uploads go."""
@@ -103,18 +113,20 @@ class Bulk:
             self._watch(self._work, loop)
 
     def _watch(self, work: _Work, loop: asyncio.AbstractEventLoop) -> None:
+        """Roll an import back that isn't polled for; it goes on until the engine has stopped."""
         if work.task.done():
+            if work.abandoned:
+                self._work = None
             return
-        left = work.polled_at + POLL_S - loop.time()
+        left = work.polled_at + self._poll_s - loop.time()
         if left <= 0:
-            self._stop()
-            self._work = None
-        else:
-            loop.call_later(left, self._watch, work, loop)
+            work.abandoned = True
+            self._stop()  # of no effect between two statements, so it is repeated
+        loop.call_later(max(left, _STOP_AGAIN_S), self._watch, work, loop)
 
     async def _poll(self, kind: str) -> Answer:
         work = self._work
-        if work is None or work.kind != kind:
+        if work is None or work.kind != kind or work.abandoned:
             return _unsuccessful(_IDLE.replace("import", kind))
         work.polled_at = asyncio.get_running_loop().time()
         await asyncio.wait([work.task], timeout=0.2)

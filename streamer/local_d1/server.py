@@ -23,9 +23,8 @@ from streamer.local_d1.faults import Faults, ScriptedFault, Troublemaker
 from streamer.local_d1.registry import Entry, Registry
 from streamer.local_d1.storage import ObjectStorage
 from streamer.local_d1.values import seen_rows
-from streamer.local_d1.worker import DatabaseWorker
+from streamer.local_d1.worker import DatabaseWorker, Times
 
-QUERY_S = 30.0  # developers.cloudflare.com/d1/platform/limits, 2026-11-22: a whole request
 _BODY_BYTES = 100_000_000  # developers.cloudflare.com/workers/platform/limits: a request's body
 _ACCOUNT = "[A-Za-z0-9_-]{1,64}"
 _DATABASES = f"/client/v4/accounts/{{account:{_ACCOUNT}}}/d1/database"
@@ -49,13 +48,13 @@ class LocalD1:
         port: int = 0,
         token: str = "",
         faults: Faults | None = None,
-        query_s: float = QUERY_S,
+        times: Times | None = None,
     ) -> None:
         self._directory = directory
         self._port = port
         self._token = token
         self._troublemaker = Troublemaker(faults or Faults())
-        self._query_s = query_s
+        self._times = times or Times()
         self._storage = ObjectStorage()
         self._workers: dict[str, DatabaseWorker] = {}
         self._stats = _Stats()
@@ -271,9 +270,7 @@ class LocalD1:
     def _worker(self, entry: Entry) -> DatabaseWorker:
         if entry.uuid not in self._workers:
             file = self._registry.file(entry)
-            self._workers[entry.uuid] = DatabaseWorker(
-                file, entry.uuid, self._storage, self._query_s
-            )
+            self._workers[entry.uuid] = DatabaseWorker(file, entry.uuid, self._storage, self._times)
         return self._workers[entry.uuid]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,15 +18,26 @@ from streamer.local_d1.storage import ObjectStorage
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How long things may take, in seconds, before they are rolled back.
+
+    `query_s`: a whole request (developers.cloudflare.com/d1/platform/limits, 2026-11-22). `poll_s`:
+    an import between two polls (field, 2026).
+    """
+
+    query_s: float = 30.0
+    poll_s: float = 15.0
+
+
 class DatabaseWorker:
     """An open database whose every use happens on one thread of its own, in the order of asking."""
 
-    def __init__(self, path: Path, uuid: str, storage: ObjectStorage, query_s: float) -> None:
-        """`query_s`: seconds that a request may take before it is rolled back."""
+    def __init__(self, path: Path, uuid: str, storage: ObjectStorage, times: Times) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"d1-{uuid[:8]}")
-        self._database = Database(path, query_s)
+        self._database = Database(path, times.query_s)
         self._snapshots = Snapshots(path, self._database)
-        self.bulk = Bulk(uuid, storage, self.call, self._database.interrupt)
+        self.bulk = Bulk(uuid, storage, self.call, self._database.interrupt, times.poll_s)
 
     async def run(self, queries: Sequence[Query]) -> list[Result]:
         """All statements or none; raises ApiError."""

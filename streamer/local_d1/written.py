@@ -6,8 +6,9 @@ read here from EXPLAIN, in groups that write one row together. Where every row t
 costs the same, SQLite's own count of changes is enough and no Python runs for a row; otherwise a hook
 tells inserts, updates and deletes apart.
 
-Estimates: a partial index counts for every row, ALTER TABLE by its instructions, CREATE TABLE AS without its rows, and an update inside a
-trigger by the columns whose values changed.
+Estimates: a partial index counts for every row, an index on an expression for every updated row, ALTER
+TABLE by its instructions, CREATE TABLE AS without its rows, and an update inside a trigger by the
+columns whose values changed.
 """
 
 from __future__ import annotations
