@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from enum import StrEnum
 from typing import TextIO
 
@@ -15,8 +16,8 @@ from streamer.progress.view import View, line, screen
 
 LINE_EVERY_S = 10.0
 DRAW_EVERY_S = 0.5
+FALLBACK_COLUMNS = 80
 ERASE_BELOW = "\x1b[J"
-HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 
 
 class Style(StrEnum):
@@ -66,15 +67,16 @@ class Reporter:
         if self._style is Style.LINES:
             self._write(line(view) + "\n")
         elif self._style is Style.DRAWN:
-            columns = shutil.get_terminal_size().columns - 1
-            lines = screen(view, columns=columns, color=self._color, blocks=self._blocks)
-            self._write(self._up() + HIDE_CURSOR + "".join(f"{text}\n" for text in lines))
+            lines = screen(
+                view, columns=self._columns() - 1, color=self._color, blocks=self._blocks
+            )
+            self._write(self._up() + "".join(f"{text}\n" for text in lines))
             self._drawn = len(lines)
 
     def close(self) -> None:
         """Leave the terminal as it was found, with what was drawn last removed."""
         if self._style is Style.DRAWN:
-            self._write(self._up() + SHOW_CURSOR)
+            self._write(self._up())
             self._drawn = 0
         self._style = Style.NONE
 
@@ -85,6 +87,13 @@ class Reporter:
         while True:
             await sleep(self.every_s)
             self.show(view())
+
+    def _columns(self) -> int:
+        """The width of the terminal that the stream is, which needn't be stdout's."""
+        if "COLUMNS" not in os.environ:
+            with suppress(OSError):
+                return os.get_terminal_size(self._stream.fileno()).columns or FALLBACK_COLUMNS
+        return shutil.get_terminal_size().columns
 
     def _up(self) -> str:
         """What takes the cursor to the first drawn line and erases from there."""

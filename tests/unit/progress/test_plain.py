@@ -1,4 +1,9 @@
+import fcntl
 import io
+import os
+import pty
+import struct
+import termios
 
 import pytest
 
@@ -64,7 +69,7 @@ def test_a_line_that_is_said_stands_above_the_drawing_and_stays() -> None:
     reporter.close()
 
     assert "\x1b[Jwarning: look\n" in terminal.getvalue()
-    assert terminal.getvalue().endswith("\x1b[?25h")
+    assert terminal.getvalue().endswith("warning: look\n")
 
 
 @pytest.mark.parametrize(("environment", "bold"), [({}, True), ({"NO_COLOR": "1"}, False)])
@@ -126,3 +131,18 @@ async def test_showing_goes_on_in_the_style_s_own_pace() -> None:
 
     assert slept == [10.0, 10.0, 10.0]
     assert len(stream.getvalue().splitlines()) == 2
+
+
+def test_the_width_is_that_of_the_terminal_that_is_drawn_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 10, 40, 0, 0))
+
+    with os.fdopen(theirs, "w") as stream:
+        Reporter(stream, Style.DRAWN, {"NO_COLOR": "1"}).show(a_run().view())
+        shown = os.read(ours, 65536).decode()
+    os.close(ours)
+
+    assert max(len(line) for line in shown.splitlines()) == 39
