@@ -11,6 +11,7 @@ from streamer.errors import StreamerError
 from streamer.model import Plan
 from streamer.model.sql import quote_identifier
 from streamer.postgres.checkup import Checkup
+from streamer.progress.view import size
 from streamer.run.survey import OURS, Survey
 
 OLDEST, NEWEST = 12, 18  # majors of PostgreSQL that are supported
@@ -277,7 +278,7 @@ def _size(survey: Survey, plan: Plan | None) -> Line:
     now = survey.size_bytes
     after = now + (plan.estimate.size_bytes if plan is not None else 0)
     limit = limits.DATABASE_BYTES
-    found = f"{now / 1e9:.2f} GB now, about {after / 1e9:.2f} GB afterwards, of {limit / 1e9:.0f}"
+    found = f"{size(now)} now, about {size(after)} afterwards; D1 takes {size(limit)}"
     if after > limit:
         return _target("size", Verdict.PROBLEM, found, "Move fewer tables, or into two databases")
     if after > NEARLY_FULL * limit:
