@@ -64,6 +64,7 @@ class Job:
         self._ownership = Ownership(
             ends.database, run=run.run_id, epoch=run.epoch, holder=uuid.uuid4().hex
         )
+        self._source = RunSource(ends.source, config.run.consistency, journal.see_snapshot)
         self.shortcomings: list[str] = []
 
     async def carry_out(self) -> ExitCode:
@@ -196,11 +197,8 @@ class Job:
     async def _move_wave(self, wave: Wave) -> None:
         if all(load.done.is_set() for load in wave.loads):
             return
-        source = RunSource(
-            self._ends.source, self._config.run.consistency, self._journal.see_snapshot
-        )
         mover = Mover(
-            source=source,
+            source=self._source,
             sink=self._sink(wave),
             recorder=Recorder(self._journal.save_loads),
             observer=self._events,

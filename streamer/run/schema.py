@@ -44,12 +44,15 @@ async def create(database: Database, tables: Iterable[TablePlan]) -> None:
 
 async def empty(database: Database, tables: Sequence[TablePlan]) -> None:
     """Delete all rows of `tables`, which are in load order; children first, in small requests."""
-    await _empty_cycles(database, [t for t in tables if t.loading is Loading.STAGED])
     for table in tables:
         if table.loading is Loading.TWO_PASS:
             await _until_gone(database, *_cut_edges(table))
     for table in reversed(tables):
-        await _until_gone(database, *_delete_some(table))
+        if table.loading is not Loading.STAGED:
+            await _until_gone(database, *_delete_some(table))
+        elif table == next(other for other in tables if other.cycle == table.cycle):
+            # The first of a cycle, so the last one here: whoever refers to any of them is empty.
+            await _empty_cycle(database, [t for t in tables if t.cycle == table.cycle])
 
 
 async def empty_one(database: Database, table: TablePlan) -> None:
@@ -91,9 +94,7 @@ def _cut_edges(table: TablePlan) -> tuple[str, str]:
     )
 
 
-async def _empty_cycles(database: Database, tables: Sequence[TablePlan]) -> None:
+async def _empty_cycle(database: Database, tables: Sequence[TablePlan]) -> None:
     """Rows that refer to each other without NULLs can only go together."""
-    for cycle in sorted({table.cycle for table in tables}):
-        members = [table for table in tables if table.cycle == cycle]
-        deletes = [Statement.of(f"DELETE FROM {quote_identifier(t.target)}") for t in members]
-        await database.execute([Statement.of("PRAGMA defer_foreign_keys=on"), *deletes])
+    deletes = [Statement.of(f"DELETE FROM {quote_identifier(t.target)}") for t in tables]
+    await database.execute([Statement.of("PRAGMA defer_foreign_keys=on"), *deletes])

@@ -131,11 +131,20 @@ def target_rows(server: D1Server, uuid: str, table: str, columns: list[Any]) -> 
 
 
 async def differences(
-    source: Database, server: D1Server, uuid: str, schemas: tuple[str, ...] = ("public",)
+    source: Database,
+    server: D1Server,
+    uuid: str,
+    schemas: tuple[str, ...] = ("public",),
+    *,
+    without: str = "",
 ) -> list[str]:
-    """What differs, a line each: tables, counts and columns, never values. [] where all is equal."""
+    """What differs, a line each: tables, counts and columns, never values. [] where all is equal.
+
+    The table `without` isn't looked at.
+    """
     found: list[str] = []
-    for schema, name, oid in await source.fetch(TABLES, list(schemas)):
+    tables = await source.fetch(TABLES, list(schemas))
+    for schema, name, oid in (table for table in tables if table[1] != without):
         columns = await source.fetch(COLUMNS, oid)
         target = name if schema == "public" else f"{schema}__{name}"
         wanted = await source_rows(source, f"{quoted(schema)}.{quoted(name)}", columns)
