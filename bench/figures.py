@@ -33,11 +33,10 @@ class Figures:
 
 def medians(runs: Sequence[Figures]) -> Figures:
     """Field by field the median of runs of the same kind."""
-    found: dict[str, float] = {}
+    found: dict[str, float | None] = {}
     for field in fields(Figures):
         if field.name in ("name", "rows"):
             continue
         values = [getattr(run, field.name) for run in runs]
-        if None not in values:
-            found[field.name] = median(values)
+        found[field.name] = None if None in values else median(values)
     return replace(runs[0], **found)

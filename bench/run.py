@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.figures import Figures
@@ -18,6 +19,15 @@ from tests.engines.postgres import Postgres
 from tests.engines.workerd import Workerd
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What a process used; `maxrss` in the system's own unit."""
+
+    wall_s: float
+    cpu_s: float
+    maxrss: int
 
 
 def move(
@@ -38,27 +48,17 @@ def move(
             "XDG_STATE_HOME": folder,  # a window of requests that nobody has used yet
         }
         command = [sys.executable, "-m", "streamer", "run", "--table", work.name, *options]
-        log = Path(folder) / "log"
-        with log.open("wb") as output:
-            started = time.perf_counter()
-            process = subprocess.Popen(
-                command, env=environment, cwd=folder, stdout=output, stderr=output
-            )
-            _, status, used = os.wait4(process.pid, 0)
-            wall_s = time.perf_counter() - started
-            process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise RuntimeError(f"exit code {process.returncode}:\n{log.read_text()}")
+        used = _launch(command, Path(folder), environment)
     after = cpu_s(workerd.pid), cpu_s(postmaster, children=True)
     stats = workerd.stats()
     return uuid, Figures(
         name=" ".join(["streamer run", *options]),
         rows=rows,
-        wall_s=wall_s,
-        own_cpu_s=used.ru_utime + used.ru_stime,
+        wall_s=used.wall_s,
+        own_cpu_s=used.cpu_s,
         engine_cpu_s=_difference(before[0], after[0]),
         source_cpu_s=_difference(before[1], after[1]),
-        peak_mb=peak_mb(used.ru_maxrss),
+        peak_mb=peak_mb(used.maxrss),
         requests=int(stats["requests"]),
         sent_bytes=int(stats["request_bytes"]),
     )
@@ -67,17 +67,10 @@ def move(
 def copy_out(work: Work, rows: int, postgres: Postgres) -> Figures:
     """Psql's COPY of the table to nowhere: what reading costs at the least."""
     psql = postgres.engine.folder / "psql"
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        [psql, "-X", "-q", "-c", f"COPY {work.name} TO STDOUT", postgres.dsn()],
-        stdout=subprocess.DEVNULL,
-    )
-    _, status, used = os.wait4(process.pid, 0)
-    wall_s = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError("psql failed")
-    return Figures("psql COPY to /dev/null", rows, wall_s, own_cpu_s=used.ru_utime + used.ru_stime)
+    command = [str(psql), "-X", "-q", "-c", f"COPY {work.name} TO STDOUT", postgres.dsn()]
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        used = _launch(command, Path(folder), dict(os.environ), output=Path(os.devnull))
+    return Figures("psql COPY to /dev/null", rows, used.wall_s, own_cpu_s=used.cpu_s)
 
 
 def differences(work: Work, one: Path, other: Path) -> int:
@@ -94,6 +87,23 @@ def differences(work: Work, one: Path, other: Path) -> int:
             sql = f"SELECT count(*) FROM ({rows % first} EXCEPT {rows % second})"
             found += connection.execute(sql).fetchone()[0]
     return found
+
+
+def _launch(
+    command: list[str], folder: Path, environment: dict[str, str], *, output: Path | None = None
+) -> Used:
+    log, result = folder / "log", folder / "used.json"
+    with (output or log).open("ab") as stdout, log.open("ab") as stderr:
+        code = subprocess.call(
+            [sys.executable, "-S", ROOT / "bench" / "launch.py", result, *command],
+            env=environment,
+            cwd=folder,
+            stdout=stdout,
+            stderr=stderr,
+        )
+    if code:
+        raise RuntimeError(f"{command[0]} ended with exit code {code}:\n{log.read_text()}")
+    return Used(**json.loads(result.read_text()))
 
 
 def _difference(before: float | None, after: float | None) -> float | None:
