@@ -1,5 +1,8 @@
 from dataclasses import dataclass
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from streamer.d1.failures import FailureKind
 from streamer.model import Answer, Rate
 from streamer.progress import Events, Figures, TableState, Tally, Traffic
@@ -164,3 +167,70 @@ def test_a_storm_of_failures_is_counted_in_full_and_told_in_few_lines() -> None:
         "request failed (rate limited), again in 2.0 s, and 99 more since the last such line",
     ]
     assert events.tally.traffic == Traffic(retries=101, rate_limited=101)
+
+
+def test_tables_that_wait_are_part_of_what_is_expected() -> None:
+    events = Events(Watch())
+
+    events.table_expected("public.a", 100)
+    events.table_expected("public.b", 300)
+    events.table_started("public.a", 100)
+    events.table_expected("public.a", 120)
+
+    view = events.view()
+    assert [(table.name, table.state) for table in view.tables] == [
+        ("public.a", TableState.MOVING),
+        ("public.b", TableState.WAITING),
+    ]
+    assert view.expected == 420
+
+
+def test_rows_that_are_left_out_or_rejected_count_as_read_and_are_told() -> None:
+    said: list[str] = []
+    events = Events(Watch(), say=said.append)
+
+    events.table_started("public.a", 6)
+    events.chunk_written("public.a", 3, 30)
+    events.rows_rejected("public.a", 2)
+    events.rows_skipped("public.a", 1)
+    events.table_finished("public.a")
+
+    assert events.tally.of("public.a").rows_read == 6
+    assert said[-1] == "public.a: done, 3 rows in 0.0 s, 2 rejected, 1 left out"
+
+
+def test_a_phase_is_told_once_while_it_lasts() -> None:
+    said: list[str] = []
+    events = Events(Watch(), say=said.append)
+
+    for name in ("moving rows", "building indexes", "building indexes", "checking"):
+        events.phase(name)
+
+    assert said == ["moving rows", "building indexes", "checking"]
+
+
+@given(st.lists(st.tuples(st.integers(1, 50), st.booleans(), st.booleans()), max_size=40))
+def test_figures_over_any_number_of_kills_are_those_of_one_run(
+    chunks: list[tuple[int, bool, bool]],
+) -> None:
+    """Each chunk: its rows, whether the checkpoint is saved behind it, whether a kill follows."""
+    position = rows_saved = 0
+    events = Events(Watch())
+    saved: dict[str, object] = {}
+    while position < len(chunks):
+        rows, save, kill = chunks[position]
+        events.chunk_written("a", rows, rows * 10)
+        position += 1
+        if save:
+            saved = {"a": events.recorded("a")}
+            rows_saved = position
+        if kill:
+            chunks[position - 1] = (rows, True, False)  # the next time it survives
+            position = rows_saved
+            events = Events(Watch(), tally=Tally.from_json({}, saved))
+            durable = sum(count for count, _, _ in chunks[:position])
+            events.tally.settle("a", rows_written=durable, bytes_sent=durable * 10)
+
+    total = sum(count for count, _, _ in chunks)
+    assert events.tally.of("a").rows_read == total
+    assert events.tally.of("a").bytes_sent == total * 10

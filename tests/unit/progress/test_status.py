@@ -121,3 +121,17 @@ def test_a_checkpoint_without_facts_still_has_a_status() -> None:
     bare = Saved(RunRecord("8f2c", "running", 1, {}), ())
 
     assert to_lines(status_of(bare, pid=None, host=None))[0].startswith("Run 8f2c: stopped")
+
+
+def test_a_holder_without_a_name_is_still_a_run_at_work() -> None:
+    status = status_of(a_run("running", *SHOP), pid=None, host="this machine")
+
+    assert to_lines(status)[0] == "Run 8f2c: running"
+
+
+def test_a_table_whose_steps_are_all_done_has_nothing_to_come() -> None:
+    done = a_step(1, "public.a", "rows", "done", rows=40, estimate=50)
+
+    (table,) = status_of(a_run("running", done), pid=None, host=None).tables
+
+    assert (table.state, table.expected, table.percent) == (TableProgress.DONE, 40, 100.0)
