@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from pathlib import Path
 
 from streamer.local_d1.database import Database
 from streamer.local_d1.errors import failed
+
+_BOOKMARK = re.compile(r"[0-9a-f]+(-[0-9a-f]+){3}")
 
 
 class Snapshots:
@@ -31,13 +34,12 @@ class Snapshots:
 
     def restore(self, bookmark: str) -> str:
         """Go back to a moment; the bookmark of the one that was left. Raises ApiError."""
-        wanted = self._file(bookmark)
-        if not all(part.isalnum() for part in bookmark.split("-")) or not wanted.exists():
+        if not _BOOKMARK.fullmatch(bookmark) or not self._file(bookmark).exists():
             raise failed(
                 f"The bookmark {bookmark} is unknown. The local D1 keeps the moments whose bookmark was asked for."
             )
         left = self.bookmark()
-        self._database.restore_from(wanted)
+        self._database.restore_from(self._file(bookmark))
         self._last = (self._database.writes, bookmark)
         return left
 

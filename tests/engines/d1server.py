@@ -110,8 +110,7 @@ class D1Server(abc.ABC):
         """Send one request to `path` (from the root) with the token; `body` is bytes or a JSON value."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         sent = {"Authorization": f"Bearer {self.token}", **(headers or {})}
-        answer = self._send(method, path, data, sent)
-        raw = answer.read()
+        answer, raw = self._send(method, path, data, sent)
         is_json = answer.headers.get_content_type() == "application/json"
         return HttpAnswer(answer.status, dict(answer.headers), json.loads(raw) if is_json else raw)
 
@@ -166,7 +165,7 @@ class D1Server(abc.ABC):
 
     def _send(
         self, method: str, path: str, data: bytes | None, headers: Mapping[str, str]
-    ) -> http.client.HTTPResponse:
+    ) -> tuple[http.client.HTTPResponse, bytes]:
         # Servers close idle connections (workerd after 5 s), so an old one isn't used again. Nothing
         # is sent twice: a test that provokes a lost connection must see it.
         if time.monotonic() - self._used_at > _IDLE_S:
@@ -176,11 +175,12 @@ class D1Server(abc.ABC):
         try:
             self._connection.request(method, path, body=data, headers=dict(headers))
             answer = self._connection.getresponse()
-        except OSError:
+            raw = answer.read()
+        except (OSError, http.client.HTTPException):
             self.disconnect()
             raise
         self._used_at = time.monotonic()
-        return answer
+        return answer, raw
 
 
 def _result(answer: HttpAnswer) -> JSON:

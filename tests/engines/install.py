@@ -74,7 +74,9 @@ def install() -> Path:
     except MissingRuntimeError:
         quiet = ["--no-audit", "--no-fund"]
         _run([*npm_command(), "ci", *quiet])
-    if platform.system() == "Darwin":  # not in the lock: see CONTRIBUTING
+    # The lock names the packages for Linux alone: `npm ci` refuses a lock that lists a platform whose
+    # package the registry in use doesn't hold.
+    if platform.system() == "Darwin":
         package = f"{workerd_package()}@{workerd_version()}"
         _run([*npm_command(), "install", "--no-save", "--no-package-lock", *quiet, package])
     return workerd_binary()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.engines.d1server import TOKEN, D1Server
-from tests.engines.install import MissingRuntimeError, workerd_binary
+from tests.engines.install import MissingRuntimeError, workerd_binary, workerd_version
 
 _CONFIG = Path(__file__).parent / "d1worker" / "config.capnp"
 _UNIQUE_KEY = "miniflare-D1DatabaseObject"
@@ -96,6 +96,14 @@ class Workerd(D1Server):
             self._process.terminate()
         self._process.wait(timeout=30)
         self._process = None
+
+
+def pytest_report_header() -> str:
+    """Say which engine the run uses."""
+    try:
+        return f"workerd: {workerd_version()} ({workerd_binary()})"
+    except MissingRuntimeError as error:
+        return f"workerd: MISSING ({error}); tests that need it will fail"
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.contract.d1.conftest import Pair, fresh
 from tests.engines.d1server import D1Server
+from tests.engines.d1target import Pair, fresh
 
 JSON = Any
 TABLES = count()

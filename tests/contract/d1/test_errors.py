@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.contract.d1.conftest import Target
+from tests.engines.d1target import Target
 
 SCHEMA = """
 CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT UNIQUE, c NOT NULL DEFAULT 1, d CHECK (d > 0));

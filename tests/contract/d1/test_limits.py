@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.contract.d1.conftest import Target
+from tests.engines.d1target import Target
 
 TOO_BIG = (400, 7500, "string or blob too big: SQLITE_TOOBIG")
 VALUE_BYTES = 2_000_000

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.contract.d1.conftest import Pair, Target
+from tests.engines.d1target import Pair, Target
 
 ROWS = json.dumps([["x", 1, 1], ["y", 2, 2], ["z", 3, 3]])
 CHANGED = json.dumps([["x", 1, 1], ["y", 2, 5], ["n", 9, 9]])  # one as it was, one changed, one new

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.contract.d1.conftest import Target
+from tests.engines.d1target import Target
 
 DENIED = (400, 7500, "not authorized: SQLITE_AUTH")
 

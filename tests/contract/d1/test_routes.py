@@ -5,8 +5,8 @@ import uuid
 
 import pytest
 
-from tests.contract.d1.conftest import Target
 from tests.engines.d1server import D1Server
+from tests.engines.d1target import Target
 
 ENVELOPE = {"errors": [], "messages": [], "success": True}
 MALFORMED = (400, 7400)

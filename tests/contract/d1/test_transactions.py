@@ -2,7 +2,7 @@
 
 import json
 
-from tests.contract.d1.conftest import Target
+from tests.engines.d1target import Target
 
 VIOLATED = (
     "Durable Object was reset and rolled back to its last known good state because the application"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.contract.d1.conftest import Target
+from tests.engines.d1target import Target
 
 
 @pytest.mark.parametrize(
