@@ -125,9 +125,8 @@ class Connector:
 
     def place(self, doing: str = "") -> Place:
         """Where we are, for error messages."""
-        return Place(
-            self.address.where, self.address.database or "", self.address.user or "", doing
-        )
+        at = self.address
+        return Place(at.where, at.database or at.user or "", at.user or "", doing)
 
     def explain(self, error: BaseException, doing: str = "") -> StreamerError:
         """The user's version of a foreign error; raise it `from None`."""

@@ -21,13 +21,14 @@ Check = Callable[[Session], Awaitable[None]]
 class Sessions:
     """At most `limit` connections; one fewer each time the server has none left for us.
 
-    `check` looks at every new connection once, in a transaction, and raises where it isn't what it
+    Where there is a `neighbour`, its idle connections are given up first. `check` looks at every new connection once, in a transaction, and raises where it isn't what it
     should be (another server behind the same address).
     """
 
     def __init__(self, connector: Connector, *, limit: int = READERS) -> None:
         self.connector = connector
         self.check: Check | None = None
+        self.neighbour: Sessions | None = None
         self._places = asyncio.Semaphore(limit)
         self._idle: list[Session] = []
         self._lent: set[Session] = set()
@@ -48,8 +49,12 @@ class Sessions:
             try:
                 session = await self._new()
             except BaseException as error:
-                if too_many_connections(error) and self._lent:
-                    continue  # this place stays taken: from now on there is one fewer
+                if too_many_connections(error):
+                    if self.neighbour is not None and await self.neighbour.rest():
+                        self._places.release()
+                        continue
+                    if self._lent:
+                        continue  # this place stays taken: from now on there is one fewer
                 self._places.release()
                 raise
             self._lent.add(session)
@@ -72,9 +77,14 @@ class Sessions:
         """Close every connection; those lent out are cut off."""
         for session in self._lent:
             session.terminate()
+        await self.rest()
+
+    async def rest(self) -> bool:
+        """Close the connections that nobody uses; whether there were any."""
         idle, self._idle = self._idle, []
         for session in idle:
             await goodbye(session)
+        return bool(idle)
 
     @contextlib.asynccontextmanager
     async def transaction(self, snapshot: str | None = None) -> AsyncGenerator[Session]:

@@ -20,13 +20,14 @@ from streamer.model import (
     SourceIdentity,
     StepKind,
     Table,
+    TableKind,
     TablePlan,
 )
 from streamer.postgres import physical
 from streamer.postgres.address import resolve
 from streamer.postgres.catalog import read_catalog, read_identity
 from streamer.postgres.connect import Connector, Session, beginning
-from streamer.postgres.failures import FOREIGN
+from streamer.postgres.failures import FOREIGN, retryable
 from streamer.postgres.patience import Patience, Trouble
 from streamer.postgres.pooler import is_transaction_pooled
 from streamer.postgres.reader import Reading, TableReader
@@ -71,8 +72,10 @@ class PostgresSource:
     def __init__(
         self,
         sessions: Sessions,
+        aside: Sessions,
         identity: SourceIdentity,
         facts: ServerFacts,
+        *,
         consistency: Consistency,
         patience: Patience,
     ) -> None:
@@ -89,6 +92,7 @@ class PostgresSource:
         self._consistency = consistency
         self._patience = patience
         self._sessions = sessions
+        self._aside = aside
         self._snapshots = Snapshots()
         self._holder: Holder | None = None
         self._holders: dict[int, Holder] = {}
@@ -107,7 +111,8 @@ class PostgresSource:
     ) -> AsyncGenerator[PostgresSource]:
         """Connect and look who is there; everything is closed at the end.
 
-        `warn` is told, once, what TLS leaves open. A first connection isn't waited for: whoever
+        At most `readers` connections read; besides them there is one for questions, and one for
+        each snapshot that is held. `warn` is told, once, what TLS leaves open. A first connection isn't waited for: whoever
         starts a run wants to know at once that a name or a password is wrong.
 
         Raises:
@@ -116,17 +121,28 @@ class PostgresSource:
         """
         connector = Connector(resolve(settings), warn)
         sessions = Sessions(connector, limit=readers)
+        # What a table's upload asks for must never wait for its reader to give a connection back.
+        aside = Sessions(connector, limit=1)
+        sessions.neighbour, aside.neighbour = aside, sessions
         try:
-            identity, facts = await _meet(sessions)
-            source = cls(sessions, identity, facts, consistency, patience or Patience())
+            identity, facts = await _meet(aside)
+            source = cls(
+                sessions,
+                aside,
+                identity,
+                facts,
+                consistency=consistency,
+                patience=patience or Patience(),
+            )
             source.json_rows = pushdown is Pushdown.JSON
-            sessions.check = source._still_the_same
+            sessions.check = aside.check = source._still_the_same
             try:
                 yield source
             finally:
                 await source._let_go()
         finally:
             await sessions.close()
+            await aside.close()
 
     @property
     def snapshots(self) -> tuple[SnapshotInfo, ...]:
@@ -195,7 +211,7 @@ class PostgresSource:
                 page = Page(records, query.width, query.key_cells, snapshot=info.number)
                 return page if found else None
 
-            page = await self._sessions.run(f"reading {plan.name}", work, self._patience)
+            page = await self._aside.run(f"reading {plan.name}", work, self._patience)
             pages += [page] if page is not None else []
         return pages
 
@@ -227,7 +243,7 @@ class PostgresSource:
                 rows += found[0]
             return rows == rows_read
 
-        return await self._sessions.run(
+        return await self._aside.run(
             f"comparing {table.name}", work, self._patience, snapshot=holder.id
         )
 
@@ -239,6 +255,8 @@ class PostgresSource:
     async def _read_positions(
         self, plan: TablePlan, kind: StepKind, after: Key | None, page_size: PageSize
     ) -> AsyncGenerator[Page]:
+        if plan.table.kind is TableKind.VIEW:
+            raise ValueError(f"{plan.name} is a view: its rows have no position")
         leaves = physical.in_order(plan.table, self._numbered(plan.table))
         what = Reading(plan, kind, after, page_size, leaves, json_rows=self.json_rows)
         holder = await self._own_holder(plan.table)
@@ -280,7 +298,7 @@ class PostgresSource:
                     connector, self._snapshots, max_age_s=self.max_snapshot_age_s
                 )
             except FOREIGN as error:
-                if not await trouble.another():
+                if not retryable(error) or not await trouble.another():
                     raise connector.explain(error, "taking a snapshot") from None
 
     async def _let_go_of(self, table: Table) -> None:
@@ -323,7 +341,7 @@ class PostgresSource:
 
     async def _run(self, doing: str, work: Callable[[Session], Awaitable[T]]) -> T:
         holder = self._holder
-        return await self._sessions.run(
+        return await self._aside.run(
             doing,
             work,
             self._patience,

@@ -505,3 +505,20 @@ async def test_rows_are_looked_up_by_key_and_missing_ones_left_out(any_database:
     found = [row for page in pages for row in rows_of(page)]
     assert {row.key for row in found} == {whole[3].key, whole[9].key}
     assert all(row.cells[0] == ("now" if row.cells[1] == "1" else "x") for row in found)
+
+
+async def test_questions_are_answered_while_every_reader_is_paused(database: Database):
+    await database.execute(NUMBERS)
+
+    async with opened(database) as source:
+        plan = await plan_for(source, "a")
+        readers = [source.read(plan, StepKind.ROWS, None, PageSize(5)) for _ in range(4)]
+        for reader in readers:
+            await anext(reader)
+        pages = await source.lookup(plan, [("7",)])
+        count = await source.count(plan.table)
+        for reader in readers:
+            await reader.aclose()
+
+    assert [row.key for page in pages for row in rows_of(page)] == [("7",)]
+    assert count == 100
