@@ -275,10 +275,10 @@ def _timeouts(seen: Checkup) -> Line:
 
 
 def _size(survey: Survey, plan: Plan | None) -> Line:
-    now = survey.size_bytes
+    now, limit = survey.size_bytes, limits.DATABASE_BYTES
     after = now + (plan.estimate.size_bytes if plan is not None else 0)
-    limit = limits.DATABASE_BYTES
-    found = f"{size(now)} now, about {size(after)} afterwards; D1 takes {size(limit)}"
+    afterwards = f", about {size(after)} afterwards" if plan is not None else ""
+    found = f"{size(now)} now{afterwards}; D1 takes {size(limit)}"
     if after > limit:
         return _target("size", Verdict.PROBLEM, found, "Move fewer tables, or into two databases")
     if after > NEARLY_FULL * limit:

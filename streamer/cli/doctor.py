@@ -21,7 +21,7 @@ from streamer.progress.view import printable
 from streamer.run.survey import Survey, survey
 
 FORMAT_VERSION = 1
-GIVE_UP_AFTER_S = 15.0  # somebody is waiting for the answer
+GIVE_UP_AFTER_S = 10.0  # somebody is waiting for the answer
 EXAMPLES = """\
 examples:
   streamer doctor
