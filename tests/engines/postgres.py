@@ -370,7 +370,10 @@ def pytest_report_header() -> str:
         older = older_engine()
     except (ImportError, OSError) as error:
         return f"postgres: MISSING ({error}); tests that need it will fail"
-    return f"postgres: {embedded} (embedded), {older.version if older else 'no older major'}"
+    pooler = "pgbouncer" if shutil.which("pgbouncer") else "no pgbouncer"
+    return (
+        f"postgres: {embedded} (embedded), {older.version if older else 'no older major'}, {pooler}"
+    )
 
 
 @pytest.fixture(scope="session")
