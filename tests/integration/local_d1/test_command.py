@@ -57,27 +57,6 @@ def test_what_was_answered_survives_a_kill(tmp_path: Path) -> None:
         assert server.rows(uuid, "SELECT count(*) FROM t") == [[20]]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--port", "x"], "x is no port"),
-        (["--port", "65536"], "65536 is no port"),
-        (["--limit", "5"], "must be N/SECONDS"),
-        (["--limit", "0/5"], "must be N/SECONDS"),
-        (["--fault-rate", "1.5"], "between 0 and 1"),
-        (["--faults", "lost,nope"], "nope: must be of overload"),
-        (["--latency-ms", "-1"], "-1"),
-    ],
-)
-def test_a_wrong_option_is_exit_2(tmp_path: Path, arguments: list[str], said: str) -> None:
-    done = serve("--dir", str(tmp_path / "d1"), *arguments)
-
-    assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not (tmp_path / "d1").exists()
-
-
 def test_a_used_port_and_a_used_directory_are_one_sentence(tmp_path: Path) -> None:
     with LocalD1Process(tmp_path / "d1") as server:
         port = serve("--dir", str(tmp_path / "d2"), "--port", str(server.port))
