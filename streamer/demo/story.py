@@ -24,7 +24,7 @@ from streamer.demo.target import Target
 from streamer.errors import StreamerError
 from streamer.model import Secret
 
-LATENCY_MS = 250  # of each answer of the local D1: a distant one, so that there is a middle
+LATENCY_MS = 200  # of each answer of the local D1: a distant one, so that there is a middle
 KILL_AT = 0.35  # of the rows, as the checkpoint has them
 POLL_S = 0.02
 START_TIMEOUT_S = 30.0
