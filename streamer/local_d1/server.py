@@ -141,7 +141,10 @@ class LocalD1:
     async def _envelope(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path.startswith("/__"):
             return await _enveloped(request, handler)
-        content = await request.read()
+        try:
+            content = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            return _failure(413, 7400, "The request is too large")
         self._stats.arrived(request.method, request.path, len(content))
         try:
             return await self._troubled(request, content, handler)
@@ -310,8 +313,6 @@ async def _enveloped(request: web.Request, handler: Handler) -> web.StreamRespon
         return await handler(request)
     except ApiError as error:
         return _failure(error.status, error.code, error.message)
-    except web.HTTPRequestEntityTooLarge:
-        return _failure(413, 7400, "The request is too large")
     except web.HTTPException as error:  # no such path, or not by this method
         return _failure(error.status, 7003, _NO_ROUTE.format(path=request.path))
     except Exception:  # a fault of ours: the client still gets an answer it can read

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -280,3 +281,30 @@ async def test_an_answer_can_be_lost_after_the_work(
     async with LocalD1(tmp_path) as d1:
         client = Client(d1, await d1.create("shop"), session)
         assert await client.run("SELECT * FROM t") == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "said"),
+    [
+        (FaultKind.OVERLOAD, 429, "D1 DB is overloaded"),
+        (FaultKind.RESET, 500, "Network connection lost"),
+        (FaultKind.CPU, 500, "exceeded its CPU time limit"),
+        (FaultKind.GATEWAY, 502, "<title>502 Bad Gateway</title>"),
+    ],
+)
+async def test_a_random_failure_looks_like_the_hosted_one(
+    tmp_path: Path, session: aiohttp.ClientSession, kind: FaultKind, status: int, said: str
+) -> None:
+    async with LocalD1(tmp_path, faults=Faults(rate=1.0, kinds=(kind,))) as d1:
+        client = Client(d1, await d1.create("shop"), session)
+
+        async with session.post(f"{client.url}/raw", json={"sql": "SELECT 1"}) as answer:
+            assert (answer.status, said in await answer.text()) == (status, True)
+
+
+async def test_a_body_beyond_all_measure_is_413(client: Client) -> None:
+    async with client.session.post(
+        f"{client.url}/raw", data=io.BytesIO(bytes(100_000_001))
+    ) as answer:
+        assert answer.status == 413
+        assert (await answer.json())["success"] is False
