@@ -39,10 +39,10 @@ def check_groups(
 ) -> list[list[tuple[TablePlan, Position]]]:
     """Cut `tables` into groups that are checked in one request each."""
     groups: list[list[tuple[TablePlan, Position]]] = []
-    rows = CHECK_ROWS
+    rows = 0
     for table, position in tables:
         weight = position.rows * (1 + len(table.foreign_keys))
-        if rows + weight > CHECK_ROWS or len(groups[-1]) >= 45:
+        if not groups or rows + weight > CHECK_ROWS or len(groups[-1]) >= 45:
             groups.append([])
             rows = 0
         groups[-1].append((table, position))
