@@ -56,7 +56,7 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
     return_large_buffers()
     events = Events(time.monotonic, rate=config.pacing.rate, say=_say)
     style = _style(config)
-    reporter = Reporter(sys.stderr, style)
+    reporter = Reporter(sys.stderr, style, tell=log.info)
     logs: Logs = args.logs
     shown = logs.shown_by(reporter.say) if style is Style.DRAWN else nullcontext()
     stop = asyncio.Event()
@@ -67,7 +67,8 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
         finally:
             showing.cancel()
             reporter.close()
-    print(_summary(config, events, code))
+    if events.tally.traffic.requests:
+        print(_summary(config, events, code))
     return code
 
 

@@ -37,15 +37,22 @@ def style_for(stream: TextIO, environment: Mapping[str, str]) -> Style:
 class Reporter:
     """Writes what happens to `stream`, in `style`; the one owner of that stream.
 
-    `say` writes a line of the run's story, `show` the present state. A stream that is closed, or
+    `say` writes a line of the run's story, `show` the present state; where that is a line, it goes
+    to `tell` if that is given (a log, say). A stream that is closed, or
     a disk that is full, ends the showing and never the run.
     """
 
     def __init__(
-        self, stream: TextIO, style: Style, environment: Mapping[str, str] | None = None
+        self,
+        stream: TextIO,
+        style: Style,
+        environment: Mapping[str, str] | None = None,
+        *,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
         env = os.environ if environment is None else environment
         self._stream = stream
+        self._tell = tell or self.say
         self._style = style
         self._color = "NO_COLOR" not in env or not env["NO_COLOR"]
         self._blocks = (stream.encoding or "").lower().replace("-", "") == "utf8"
@@ -65,7 +72,7 @@ class Reporter:
     def show(self, view: View) -> None:
         """Write where the run is now."""
         if self._style is Style.LINES:
-            self._write(line(view) + "\n")
+            self._tell(line(view))
         elif self._style is Style.DRAWN:
             lines = screen(
                 view, columns=self._columns() - 1, color=self._color, blocks=self._blocks

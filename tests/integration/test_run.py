@@ -90,7 +90,7 @@ async def test_an_upsert_of_equal_rows_writes_nothing_and_of_changed_ones_mends_
 async def test_replace_empties_what_was_there(streamer: Streamer) -> None:
     assert streamer("run").code == 0
     streamer.target.run(streamer.uuid, "INSERT INTO setting VALUES('stale', 'row')")
-    streamer.target.run(streamer.uuid, "INSERT INTO \"nothing\" VALUES(5)")
+    streamer.target.run(streamer.uuid, 'INSERT INTO "nothing" VALUES(5)')
     streamer.target.run(streamer.uuid, "UPDATE store SET city = 'elsewhere'")
 
     done = streamer("run", "--if-exists", "replace")
