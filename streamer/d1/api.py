@@ -139,11 +139,9 @@ def results(answer: object, count: int) -> tuple[Result, ...] | Complaint | None
         item = _object(entry)
         if item.get("success") is False and isinstance(item.get("error"), str):
             return Complaint(0, str(item["error"]))
-    if len(entries) != count:
-        return None
     found = [_result(_object(entry)) for entry in entries]
     whole = tuple(result for result in found if result is not None)
-    return whole if len(whole) == count else None
+    return whole if len(whole) == len(found) == count else None
 
 
 def database(answer: object) -> DatabaseInfo | None:

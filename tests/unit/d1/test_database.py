@@ -92,6 +92,21 @@ def test_while_the_api_is_down_at_most_one_probe_goes_in_half_a_minute(virtually
     assert all(b - a >= 30 for a, b in pairwise(late))
 
 
+def test_three_failures_in_a_row_are_enough_to_send_one_probe_at_a_time(virtually, connect) -> None:
+    api = ModelApi(outage(10, 20, Reply(503, b"")))
+
+    async def main():
+        database = await connect(api, concurrency=1)
+        for _ in range(400):  # a full budget, which alone would allow 50 retries
+            await database.execute(WRITE)
+        await asyncio.sleep(10)
+        await asyncio.gather(*[database.execute(WRITE) for _ in range(30)])
+
+    virtually(main)
+
+    assert len([at for at in api.arrivals if 10 <= at < 20]) <= 3 + 4
+
+
 def test_an_outage_longer_than_the_patience_ends_the_run_resumable(virtually, connect) -> None:
     api = ModelApi(outage(10, 1e9, Break(Broken.NOT_CONNECTED, "can't connect: refused")))
 
@@ -110,12 +125,14 @@ def test_an_outage_longer_than_the_patience_ends_the_run_resumable(virtually, co
 
 
 def test_time_without_work_does_not_count_as_patience_lost(virtually, connect) -> None:
-    api = ModelApi(outage(100_000, 100_030, Reply(503, b"")))
+    def script(now, method, *_):
+        down = method == "POST" and (now < 30 or 100_000 <= now < 100_030)
+        return Reply(503, b"") if down else None
 
     async def main():
-        database = await connect(api, give_up_after_s=60)
+        database = await connect(ModelApi(script), give_up_after_s=60)
         await database.execute(WRITE)
-        await asyncio.sleep(100_000)
+        await asyncio.sleep(100_000 - asyncio.get_running_loop().time())
         return await database.execute(WRITE)
 
     assert virtually(main).attempts > 1

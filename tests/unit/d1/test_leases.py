@@ -63,6 +63,21 @@ def test_a_client_that_closed_leaves_exact_times_to_the_next(virtually, connect,
     assert end == begin
 
 
+def test_a_slow_job_loses_nothing_of_what_it_leased_and_did_not_use(
+    virtually, connect, tmp_path
+) -> None:
+    async def main():
+        database = await connect(ModelApi(), rate=Rate(60, 600), state=tmp_path)
+        begin = asyncio.get_running_loop().time()
+        for _ in range(50):
+            await asyncio.sleep(11)
+            await database.execute(WRITE)
+        await database.aclose()
+        return asyncio.get_running_loop().time() - begin
+
+    assert virtually(main) == pytest.approx(550)
+
+
 @pytest.mark.parametrize("jump", [86_400.0, -86_400.0])
 def test_a_clock_that_jumps_a_day_neither_bursts_nor_stops_the_work(
     virtually, connect, tmp_path, jump

@@ -133,6 +133,15 @@ def test_a_restart_of_the_machine_counts_what_was_sent_before_it(process) -> Non
     assert drain(process, rebooted.plus(300 + LEASE_S), 300.0) == 10
 
 
+def test_another_machine_that_runs_for_longer_counts_what_was_sent_by_the_first(process) -> None:
+    drain(process, START, 300.0)
+
+    moved = Moment(START.monotonic + 1e6, START.wall + 20)
+    assert drain(process, moved, 300.0) == 0
+
+    assert drain(process, moved.plus(300 + LEASE_S), 300.0) == 10
+
+
 def test_a_dead_process_leaves_its_lease_counted_until_its_end_and_a_window(
     process, tmp_path
 ) -> None:
