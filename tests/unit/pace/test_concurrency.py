@@ -23,7 +23,7 @@ def play(latency_s: float, service_s: float, *, until_s: float):
     while now < until_s:
         while len(flying) < concurrency.limit(now):
             number += 1
-                for other in facts.values():
+            for other in facts.values():
                 other[2] = False
             facts[number] = [now, len(flying) + 1, not flying]
             begin = max(free_at, now + latency_s / 2)
