@@ -20,6 +20,8 @@ from streamer.config import Config, ProgressMode
 from streamer.errors import ExitCode
 from streamer.progress import Events, Reporter, Style, style_for
 
+DRAIN_S = 28.0  # from the first signal to the end, whatever is under way
+
 log = logging.getLogger("streamer.run")
 
 EXAMPLES = """\
@@ -89,10 +91,11 @@ def _style(config: Config) -> Style:
 
 @contextmanager
 def _signals(stop: asyncio.Event) -> Generator[None]:
-    """The first SIGINT or SIGTERM asks the job to end; the second one ends it."""
+    """The first SIGINT or SIGTERM asks the job to end; the second one ends it, or a long wait."""
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     watched = (signal.SIGINT, signal.SIGTERM)
+    deadlines: list[asyncio.TimerHandle] = []
 
     def heard(name: str) -> None:
         if stop.is_set():
@@ -102,12 +105,16 @@ def _signals(stop: asyncio.Event) -> Generator[None]:
             return
         log.warning("%s: finishing the requests in flight; once more stops at once", name)
         stop.set()
+        if task is not None:
+            deadlines.append(loop.call_later(DRAIN_S, task.cancel))
 
     for number in watched:
         loop.add_signal_handler(number, heard, number.name)
     try:
         yield
     finally:
+        for deadline in deadlines:
+            deadline.cancel()
         for number in watched:
             loop.remove_signal_handler(number)
 

@@ -113,7 +113,8 @@ class Loading(StrEnum):
 class TablePlan:
     """Everything there is to do for one table.
 
-    `columns` are those that are written, in order. `deferred` are target names of columns that the second pass sets. `parents` are the
+    `columns` are those that are written, in order. `deferred` are target names of columns that the second pass sets; with `null_edges`, which a
+    run says where the target held rows, also to NULL. `parents` are the
     tables (source names) whose rows must be there first: cycles are already cut, no self. `create_sql` makes the target table, `stage` is the name of the staging table for STAGED (else '') and `stage_sql` makes it.
     `cycle` numbers the group that is published together (STAGED only, else -1).
     `fingerprint` is a digest of all that must not change between a run and its resumption.
@@ -131,6 +132,7 @@ class TablePlan:
     fingerprint: str
     loading: Loading = Loading.DIRECT
     deferred: tuple[str, ...] = ()
+    null_edges: bool = False
     stage: str = ""
     stage_sql: str = ""
     cycle: int = -1

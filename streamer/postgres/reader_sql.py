@@ -49,7 +49,8 @@ def read_query(
     """The rows behind `after`, in key order; of one leaf where the key is the position.
 
     ROWS has all columns in order (behind the position, where that is the key); EDGES has the key's
-    columns and then the deferred ones, of rows where one of these isn't NULL.
+    columns and then the deferred ones, of rows where one of these isn't NULL (with `null_edges`, of
+    all rows).
     """
     cells = [_cell(column) for column in stored_columns(plan, kind)]
     if leaf is not None:
@@ -148,7 +149,7 @@ def _key_cells(
 
 def _tail(plan: TablePlan, kind: StepKind, after: Key | None, leaf: NumberedLeaf | None) -> str:
     conditions: list[str] = []
-    if kind is StepKind.EDGES:
+    if kind is StepKind.EDGES and not plan.null_edges:
         edges = stored_columns(plan, kind)[len(plan.key.targets) :]
         set_ones = [f"t.{quote_identifier(column.source)} IS NOT NULL" for column in edges]
         conditions.append(f"({' OR '.join(set_ones)})")

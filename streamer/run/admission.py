@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 from streamer.errors import RefusedError, UsageError
 from streamer.model import IfExists, KeyKind, TablePlan
 from streamer.run.survey import FoundTable, Survey
+
+MOST_LINES, MOST_NAMES = 20, 12  # in a message; a database may have thousands of tables
+
+CHOOSE = (
+    "Use --if-exists upsert to update and add, --if-exists replace to empty first, "
+    "or another D1 database."
+)
+EMPTY_THEM = "Empty it, or use --if-exists replace."
+MOVE_TOO = "Move that table too, or drop its foreign key in D1."
+MAKE_THEM = "Make the tables (`streamer schema` prints their SQL), or leave out --no-schema."
+CHANGE_THEM = "Drop or change it in D1, exclude it, or use another D1 database."
 
 
 class Found(StrEnum):
@@ -26,6 +38,15 @@ def found(survey: Survey, table: TablePlan) -> Found:
     return Found.ROWS if there.holds_rows else Found.EMPTY
 
 
+@dataclass(frozen=True, slots=True)
+class _Objection:
+    """Why a run must not write to the target table `name`, and what to do about that."""
+
+    name: str
+    what: str
+    advice: str
+
+
 def admit(
     tables: Sequence[TablePlan],
     survey: Survey,
@@ -40,48 +61,53 @@ def admit(
     count as empty.
 
     Raises:
-        UsageError: nothing was touched; the message lists each table and what to do.
+        UsageError: nothing was touched; the message names the tables and what to do.
 
     """
-    problems: list[str] = []
+    objections: list[_Objection] = []
     for table in tables:
         there = survey.find(table.target)
         if there is None:
             if not create_schema:
-                problems.append(
-                    f"{table.target}: no such table in D1, and --no-schema says not to make it"
-                )
+                objections.append(_Objection(table.target, "not in D1", MAKE_THEM))
             continue
-        problems += _mismatch(table, there)
+        objections += _mismatch(table, there)
         if there.holds_rows and table.target not in ours:
-            problems += _occupied(table, there, survey, tables, if_exists)
-    if problems:
-        raise UsageError("\n".join(problems), hint=_hint(if_exists, survey, tables))
+            objections += _occupied(table, there, survey, tables, if_exists)
+    if objections:
+        names: dict[str, list[str]] = {}
+        for objection in objections:
+            names.setdefault(objection.what, []).append(objection.name)
+        lines = [f"{listed(same)}: {what}" for what, same in names.items()]
+        advice = dict.fromkeys(objection.advice for objection in objections)
+        raise UsageError(shortened(lines), hint=" ".join(advice))
 
 
-def _mismatch(table: TablePlan, there: FoundTable) -> list[str]:
+def _mismatch(table: TablePlan, there: FoundTable) -> list[_Objection]:
+    found_wrong = _wrong(table, there)
+    return [_Objection(there.name, found_wrong, CHANGE_THEM)] if found_wrong else []
+
+
+def _wrong(table: TablePlan, there: FoundTable) -> str:
+    """How the table in D1 differs from the planned one; '' where rows can go into it."""
     if there.is_view:
-        return [f"{table.target}: D1 has a view of this name; drop it or exclude the table"]
+        return "a view in D1"
     wanted = {c.target.lower(): c.storage.value for c in table.columns}
     missing = [name for name in wanted if name not in there.columns]
     if missing:
-        return [f"{table.target}: the table in D1 lacks the columns {', '.join(missing)}"]
+        return f"in D1 without the columns {', '.join(missing)}"
     other = [
         f"{name} is {there.columns[name] or 'untyped'}, planned {declared}"
         for name, declared in wanted.items()
         if there.columns[name] != declared
     ]
     if other:
-        return [f"{table.target}: columns of another type in D1: {'; '.join(other)}"]
+        return f"in D1 with columns of another type: {'; '.join(other)}"
     key = tuple(name.lower() for name in table.key.targets)
     if table.key.kind is KeyKind.PRIMARY and there.key != key:
-        return [
-            (
-                f"{table.target}: the primary key in D1 is ({', '.join(there.key)}), planned "
-                f"({', '.join(key)})"
-            )
-        ]
-    return []
+        was = f"the primary key ({', '.join(there.key)})" if there.key else "no primary key"
+        return f"in D1 with {was}, planned ({', '.join(key)})"
+    return ""
 
 
 def _occupied(
@@ -90,47 +116,43 @@ def _occupied(
     survey: Survey,
     tables: Sequence[TablePlan],
     if_exists: IfExists,
-) -> list[str]:
+) -> list[_Objection]:
     match if_exists:
         case IfExists.FAIL:
-            return [f"{there.name}: the table in D1 already holds rows"]
+            return [_Objection(there.name, "already in D1, with rows", CHOOSE)]
+        case IfExists.UPSERT if table.key.kind is KeyKind.PHYSICAL:
+            what = "already in D1, with rows that can't be matched: PostgreSQL has no key for them"
+            return [_Objection(there.name, what, EMPTY_THEM)]
         case IfExists.UPSERT:
-            if table.key.kind is KeyKind.PHYSICAL:
-                return [
-                    (
-                        f"{there.name}: already holds rows, and without a key in PostgreSQL they "
-                        "can't be matched; empty it or use --if-exists replace"
-                    )
-                ]
             return []
         case IfExists.REPLACE:
             planned = {other.target.lower() for other in tables}
             outside = sorted(c for c in survey.children_of(there.name) if c.lower() not in planned)
-            return [
-                f"{there.name}: can't be emptied, {child} refers to it and isn't part of this run"
-                for child in outside
-            ]
+            what = f"can't be emptied, {listed(outside)} outside this run refers to it"
+            return [_Objection(there.name, what, MOVE_TOO)] if outside else []
 
 
-def _hint(if_exists: IfExists, survey: Survey, tables: Sequence[TablePlan]) -> str:
-    occupied = any(found(survey, table) is Found.ROWS for table in tables)
-    if if_exists is IfExists.FAIL and occupied:
-        return (
-            "Use --if-exists upsert to update and add, --if-exists replace to empty first, "
-            "or another D1 database."
-        )
-    return "Nothing was written."
+def listed(names: Sequence[str]) -> str:
+    """The names, or the first of many and how many more there are."""
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def shortened(lines: Sequence[str]) -> str:
+    """The lines, or the first of many and how many more there are."""
+    more = len(lines) - MOST_LINES
+    return "\n".join([*lines[:MOST_LINES], *([f"... and {more:,} more"] if more > 0 else [])])
 
 
 def refuse_what_cannot_move(refusals: Sequence[str], *, skip_refused: bool) -> None:
     """Stop a run that would leave something out, unless the user said so.
 
     Raises:
-        RefusedError: with every refusal, one line each.
+        RefusedError: with the refusals, one line each; `streamer plan` lists all of many.
 
     """
     if refusals and not skip_refused:
         raise RefusedError(
-            "\n".join(refusals),
+            shortened(refusals),
             hint="Exclude them, or let the rest move with --skip-refused (the run then exits 3).",
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamer import limits
 from streamer.config import Config
@@ -180,6 +180,8 @@ class Job:
 
     def _load(self, table: TablePlan, kind: StepKind) -> Load:
         name = steps.rows_step(table) if kind is StepKind.ROWS else steps.edges_step(table)
+        if kind is StepKind.EDGES and self._journal.held_rows(steps.rows_step(table)):
+            table = replace(table, null_edges=True)
         return Load(
             step=StepId(self._journal.steps[name].step_id),
             kind=kind,

@@ -21,10 +21,13 @@ def repeatable(ddl: str) -> str:
 
 
 def schema_statements(table: TablePlan) -> list[Statement]:
-    """What makes `table`, its staging table and the indexes that must be there before rows."""
+    """What makes `table`, its staging table and the indexes that must be there before rows.
+
+    An abandoned run may have left a staging table with rows in it: it goes first.
+    """
     ddl = [table.create_sql]
     if table.stage_sql:
-        ddl.append(table.stage_sql)
+        ddl += [f"DROP TABLE IF EXISTS {quote_identifier(table.stage)}", table.stage_sql]
     ddl += [index.sql for index in table.indexes if index.early]
     return [Statement.of(repeatable(sql)) for sql in ddl]
 

@@ -107,7 +107,7 @@ async def _look(
             indexes=config.run.indexes, rate=config.pacing.rate, existing_parents=seen.names
         ),
     )
-    refusals = [_sentence(finding) for finding in plan.refusals]
+    refusals = [f"{finding.object}: {finding.what}." for finding in plan.refusals]
     refuse_what_cannot_move(refusals, skip_refused=config.run.skip_refused)
     for finding in plan.findings:
         events.warning(_sentence(finding))
@@ -117,8 +117,10 @@ async def _look(
 
 
 def _sentence(finding: Finding) -> str:
-    hint = f" {finding.hint}" if finding.hint else ""
-    return f"{finding.object}: {finding.what}{hint}"
+    sentence = f"{finding.object}: {finding.what}"
+    if not finding.hint:
+        return sentence
+    return f"{sentence}. {finding.hint}" + ("" if finding.hint.endswith(("?", ".")) else ".")
 
 
 async def _begin(config: Config, journal: Journal, ends: Ends, events: Events) -> None:

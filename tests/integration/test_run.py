@@ -194,3 +194,15 @@ async def test_a_snapshot_is_one_moment_and_later_rows_are_not_in_it(streamer: S
     assert done.code == 0
     assert len(streamer.report["consistency"]["snapshots"]) == 1
     assert streamer.report["consistency"]["tables_in_several_snapshots"] == []
+
+
+async def test_an_upsert_takes_back_references_that_the_source_has_no_more(
+    streamer: Streamer,
+) -> None:
+    assert streamer("run").code == 0
+    streamer.target.run(streamer.uuid, "UPDATE employee SET boss = 7 WHERE id = 0")
+
+    done = streamer("run", "--exclude", "log", "--if-exists", "upsert")
+
+    assert done.code == 0, done.said
+    assert await differs(streamer) == []
