@@ -171,7 +171,8 @@ class Table:
     summed over leaves; `toast_bytes` the TOAST part of it. `leaves` are in oid order and have at least one element for TABLE, and all
     bottom partitions for PARTITIONED. `inherits` names parents by plain inheritance,
     `has_children` is true where others inherit from it (then it is read with ONLY). `readable` is
-    false where the role may not select from it.
+    false where the role may not select from it, `rows_hidden` is true where row-level security
+    applies to the role.
     """
 
     oid: int
@@ -193,6 +194,7 @@ class Table:
     triggers: tuple[str, ...] = ()
     comment: str = ""
     readable: bool = True
+    rows_hidden: bool = False
 
     def column(self, name: str) -> Column:
         """The column called `name`; KeyError where there is none."""

@@ -98,6 +98,8 @@ def _problems(table: Table, same_name: Sequence[QualifiedName]) -> list[str]:
         )
     if not table.readable:
         problems.append("can't be read: the role has no SELECT privilege on it")
+    if table.rows_hidden:
+        problems.append("can't be read whole: row-level security applies to the role that reads")
     return problems
 
 

@@ -134,6 +134,7 @@ def _table(
         triggers=tuple(row["triggers"]),
         comment=row["comment"],
         readable=row["readable"],
+        rows_hidden=row["rows_hidden"],
     )
 
 

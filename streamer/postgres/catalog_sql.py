@@ -35,7 +35,7 @@ parts AS (
 TABLES = f"""
 WITH {_OURS}
 SELECT o.oid, o.nspname::text AS schema, o.relname::text AS name, o.relkind::text AS kind,
-       o.relrowsecurity AS row_security,
+       o.relrowsecurity AS row_security, row_security_active(o.oid) AS rows_hidden,
        coalesce(pg_relation_filenode(o.oid), 0)::bigint AS relfilenode,
        EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhparent = o.oid AND o.relkind <> 'p')
            AS has_children,

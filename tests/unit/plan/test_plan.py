@@ -325,6 +325,10 @@ def test_a_table_that_the_role_may_not_read_is_refused():
     assert "SELECT" in said(plan_of(identified("t", readable=False)).refusals)
 
 
+def test_a_table_whose_rows_a_policy_may_hide_is_refused():
+    assert "row-level security" in said(plan_of(identified("t", rows_hidden=True)).refusals)
+
+
 def test_colliding_tables_are_refused_and_name_each_other():
     text = said(plan_of(identified("s.orders"), identified("S.orders"), identified("t")).refusals)
 
