@@ -21,7 +21,8 @@ def select(catalog: Catalog, selection: Selection) -> tuple[tuple[Table, ...], l
     when it includes, and reaches every schema when it excludes.
 
     Raises:
-        UsageError: a pattern of `tables` or `schemas` matches nothing.
+        UsageError: a pattern of `tables` or `schemas` matches nothing, or nothing is left of
+            what there is.
 
     """
     tables = [table for table in catalog.tables if table.name.schema not in _SYSTEM]
@@ -43,10 +44,15 @@ def select(catalog: Catalog, selection: Selection) -> tuple[tuple[Table, ...], l
         for pattern in selection.exclude
         if not any(_matches(name, pattern) for name in names)
     ]
+    if names and not chosen:
+        schemas = ", ".join(sorted({name.schema for name in names}))
+        raise UsageError(
+            f"No table is selected; schemas that hold tables: {schemas}.",
+            hint="Choose with --schema, --table and --exclude.",
+        )
     if not chosen:
-        schemas = ", ".join(sorted({name.schema for name in names})) or "none"
-        what = f"no table is selected; schemas that hold tables: {schemas}"
-        findings.append(Finding(Severity.WARNING, "selection", what, "Use --schema or --table"))
+        what = "the database holds no table"
+        findings.append(Finding(Severity.WARNING, catalog.source.database, what))
     return chosen, findings
 
 
@@ -92,5 +98,5 @@ def _nearest(pattern: str, names: Sequence[QualifiedName]) -> str:
     spellings = {str(name).lower(): str(name) for name in names}
     if "." not in pattern:
         spellings |= {name.name.lower(): str(name) for name in names}
-    near = get_close_matches(pattern.strip("*").lower(), spellings, n=3)
+    near = get_close_matches(pattern.strip("*").lower(), spellings, n=3, cutoff=0.75)
     return f"Did you mean {' or '.join(dict.fromkeys(spellings[n] for n in near))}?" if near else ""

@@ -47,7 +47,7 @@ def test_patterns_that_match_nothing_are_refused_with_the_nearest_names():
         select(CATALOG, Selection(tables=("ordres", "audit.lgo"), schemas=("publik",)))
 
     assert "--table ordres: no such table. Did you mean public.orders" in caught.value.what
-    assert "--table audit.lgo: no such table. Did you mean audit.log" in caught.value.what
+    assert "--table audit.lgo: no such table. Did you mean audit.log?" in caught.value.what
     assert "--schema publik" in caught.value.what
 
 
@@ -58,8 +58,18 @@ def test_an_exclusion_that_matches_nothing_is_warned_about():
     assert "Did you mean public.orders?" in said(findings)
 
 
-def test_an_empty_selection_says_which_schemas_hold_tables():
-    tables, findings = select(catalog(identified("shop.t")), Selection())
+@pytest.mark.parametrize("selection", [Selection(), Selection(schemas=("*",), exclude=("*",))])
+def test_a_selection_that_leaves_nothing_is_refused_and_told_which_schemas_hold_tables(
+    selection: Selection,
+):
+    with pytest.raises(UsageError) as caught:
+        select(catalog(identified("shop.t")), selection)
+
+    assert "schemas that hold tables: shop" in caught.value.what
+
+
+def test_a_database_without_tables_is_no_mistake():
+    tables, findings = select(catalog(), Selection())
 
     assert tables == ()
-    assert "schemas that hold tables: shop" in said(findings)
+    assert "holds no table" in said(findings)
