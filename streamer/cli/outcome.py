@@ -42,7 +42,10 @@ def explain(error: BaseException, *, interrupted: int) -> Outcome:
         return Outcome(PIPE_CLOSED)
     if len(known) == len(leaves):
         # What needs the user outweighs what another try may mend.
-        return _told(min(known, key=lambda leaf: leaf.exit_code))
+        return _told(
+            min(known, key=lambda leaf: leaf.exit_code),
+            resumable=interrupted == ExitCode.RESUMABLE,
+        )
     return _internal(error, next((leaf for leaf in leaves if leaf not in known), error))
 
 
@@ -70,11 +73,15 @@ def _code(leaf: SystemExit) -> int:
     return leaf.code if isinstance(leaf.code, int) else ExitCode.FAILED
 
 
-def _told(error: StreamerError) -> Outcome:
+def _told(error: StreamerError, *, resumable: bool) -> Outcome:
     if isinstance(error, SettingsError):
         return Outcome(error.exit_code, tuple(f"streamer: {line}" for line in error.problems))
-    advice = (f"  what to do: {error.hint}",) if error.hint else ()
-    return Outcome(error.exit_code, (f"streamer: {error.what}", *advice))
+    code, hint = error.exit_code, error.hint
+    if not resumable:  # a command that leaves no checkpoint has nothing to go on with
+        code = ExitCode.FAILED if code is ExitCode.RESUMABLE else code
+        hint = hint.replace(" with --resume", "")
+    advice = (f"  what to do: {hint}",) if hint else ()
+    return Outcome(code, (f"streamer: {error.what}", *advice))
 
 
 def _internal(error: BaseException, leaf: BaseException) -> Outcome:

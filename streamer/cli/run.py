@@ -13,8 +13,8 @@ from collections.abc import Generator
 from contextlib import contextmanager, nullcontext
 
 from streamer import run as job
-from streamer.cli.allocator import return_large_buffers
 from streamer.cli.logs import Logs
+from streamer.cli.memory import settle_memory
 from streamer.cli.parser import Commands
 from streamer.config import Config, ProgressMode
 from streamer.errors import ExitCode
@@ -55,7 +55,7 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
         from streamer.cli import plan  # noqa: PLC0415 (only a dry run needs it)
 
         return await plan.run(args, config)
-    return_large_buffers()
+    settle_memory()
     events = Events(time.monotonic, rate=config.pacing.rate, say=_say)
     style = _style(config)
     reporter = Reporter(sys.stderr, style, tell=log.info)
@@ -121,6 +121,8 @@ def _signals(stop: asyncio.Event) -> Generator[None]:
 
 def _summary(config: Config, events: Events, code: ExitCode) -> str:
     """What was done, in two or three lines."""
+    if not events.tally.tables:
+        return "Nothing was to be moved."
     rows, traffic = events.tally.sum.rows_written, events.tally.traffic
     a_request = rows / traffic.requests if traffic.requests else 0.0
     pace = rows / traffic.seconds if traffic.seconds else 0.0
@@ -132,5 +134,6 @@ def _summary(config: Config, events: Events, code: ExitCode) -> str:
     ]
     if code is ExitCode.INCOMPLETE:
         lines.append(f"Not everything is as planned: see the errors in {config.run.report}.")
-    lines.append(f"Report: {config.run.report}")
+    if not events.report_lost:
+        lines.append(f"Report: {config.run.report}")
     return "\n".join(lines)

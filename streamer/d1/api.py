@@ -55,6 +55,23 @@ class Complaint:
 
 
 @dataclass(frozen=True, slots=True)
+class Body:
+    """A request body in pieces, as large as they come: joining them would copy megabytes."""
+
+    pieces: tuple[bytes, ...] = ()
+    _bytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_bytes", sum(map(len, self.pieces)))
+
+    def __len__(self) -> int:
+        return self._bytes
+
+
+EMPTY = Body()
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseInfo:
     """What the API says of a database; `file_bytes` is 0 where it doesn't say."""
 
@@ -104,9 +121,14 @@ def restore_path(base: str, bookmark: str) -> str:
     return f"{base}/time_travel/restore?bookmark={quote(bookmark, safe='')}"
 
 
-def body(statements: Sequence[Statement]) -> bytes:
+def body(statements: Sequence[Statement]) -> Body:
     """The request body that runs `statements` in one transaction."""
-    return b'{"batch":[' + b",".join([s.encoded() for s in statements]) + b"]}"
+    pieces: list[bytes] = []
+    before = b'{"batch":['
+    for statement in statements:
+        pieces += [before + statement.head, statement.params]
+        before = b"},"
+    return Body((*pieces, b"}]}" if statements else b'{"batch":[]}'))
 
 
 def unreadable(reply: Reply) -> str:

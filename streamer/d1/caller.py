@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from streamer.d1 import failures
-from streamer.d1.api import Break, Reply
+from streamer.d1.api import EMPTY, Body, Break, Reply
 from streamer.d1.clock import Clock
 from streamer.d1.failures import Failure, FailureKind
 from streamer.d1.http import Transport
@@ -29,7 +29,7 @@ class Call:
 
     method: str
     path: str
-    body: bytes = b""
+    body: Body = EMPTY
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp.http_exceptions import ContentEncodingError
 
-from streamer.d1.api import Break, Broken, Reply
+from streamer.d1.api import EMPTY, Body, Break, Broken, Reply
 from streamer.errors import UsageError
 from streamer.limits import ANSWER_BYTES, REQUEST_TIMEOUT_S
 from streamer.model import Secret
@@ -32,7 +32,7 @@ PIECE_BYTES = 256 * 1024
 class Transport(Protocol):
     """Sends one request once; never raises for what the network does."""
 
-    async def send(self, method: str, path: str, body: bytes = b"") -> Reply | Break:
+    async def send(self, method: str, path: str, body: Body = EMPTY) -> Reply | Break:
         """The whole answer, or how it failed to come; `path` is below the base URL."""
         ...
 
@@ -75,7 +75,7 @@ class HttpTransport:
         self._answer_bytes = answer_bytes
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(self, method: str, path: str, body: bytes = b"") -> Reply | Break:
+    async def send(self, method: str, path: str, body: Body = EMPTY) -> Reply | Break:
         """Send once and read the whole answer."""
         trip = _Trip()
         try:
@@ -89,7 +89,7 @@ class HttpTransport:
             await self._session.close()
             self._session = None
 
-    async def _exchange(self, method: str, path: str, body: bytes, trip: _Trip) -> Reply | Break:
+    async def _exchange(self, method: str, path: str, body: Body, trip: _Trip) -> Reply | Break:
         headers = dict(self._headers)
         if body:
             headers["Content-Length"] = str(len(body))
@@ -174,11 +174,12 @@ def checked_token(token: Secret) -> str:
     return text
 
 
-async def _pieces(body: bytes) -> AsyncIterator[memoryview]:
-    """The body in pieces: given whole, aiohttp warns that it would hold up the event loop."""
-    whole = memoryview(body)
-    for start in range(0, len(body), PIECE_BYTES):
-        yield whole[start : start + PIECE_BYTES]
+async def _pieces(body: Body) -> AsyncIterator[memoryview]:
+    """The body in small pieces: given whole, aiohttp warns that it would hold up the event loop."""
+    for piece in body.pieces:
+        whole = memoryview(piece)
+        for start in range(0, len(piece), PIECE_BYTES):
+            yield whole[start : start + PIECE_BYTES]
 
 
 async def _send_once(

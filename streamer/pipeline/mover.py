@@ -22,7 +22,7 @@ from streamer.pipeline.load import Load
 from streamer.pipeline.recorder import Recorder
 
 READERS = 4  # tables read side by side; small tables overlap, one big one is enough by itself
-LINGER_S = 0.25  # how long a batch that isn't full waits for rows of other tables
+LINGER_S = 1.0  # how long a batch that is not full waits for more rows; requests are what is scarce
 CHUNK_MARGIN_BYTES = 2_048  # a chunk's share of the request's frame and of the ledger statement
 DRAIN_S = 25.0  # how long requests in flight may take to end after a signal
 

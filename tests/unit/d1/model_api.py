@@ -13,7 +13,7 @@ import orjson
 
 from streamer.config import TargetSettings
 from streamer.d1 import FailureKind
-from streamer.d1.api import Break, Reply
+from streamer.d1.api import EMPTY, Body, Break, Reply
 from streamer.model import Secret
 
 DATABASE = "11111111-2222-3333-4444-555555555555"
@@ -144,12 +144,12 @@ class ModelApi:
     _free_at: float = 0.0
     _blocked_until: float = 0.0
 
-    async def send(self, method: str, path: str, body: bytes = b"") -> Reply | Break:
+    async def send(self, method: str, path: str, body: Body = EMPTY) -> Reply | Break:
         self.in_flight += 1
         self.in_flight_max = max(self.in_flight, self.in_flight_max)
         try:
             await asyncio.sleep(self.latency_s / 2 + self.dice.random() * self.jitter_s)
-            reply = await self._arrived(method, path, body)
+            reply = await self._arrived(method, path, b"".join(body.pieces))
             await asyncio.sleep(self.latency_s / 2)
             return reply
         finally:

@@ -20,7 +20,7 @@ WHOLE = {
 def test_a_body_is_a_batch_of_the_statements_in_their_order() -> None:
     body = api.body([Statement.of("SELECT ?", "ö\n"), Statement("SELECT 2")])
 
-    assert orjson.loads(body) == {
+    assert orjson.loads(b"".join(body.pieces)) == {
         "batch": [{"sql": "SELECT ?", "params": ["ö\n"]}, {"sql": "SELECT 2", "params": []}]
     }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from streamer.d1.api import Break, Broken, Reply
+from streamer.d1.api import Body, Break, Broken, Reply
 from streamer.d1.http import HttpTransport, checked_base_url, checked_token
 from streamer.errors import UsageError
 from streamer.model import Secret
@@ -90,14 +90,14 @@ async def client(url: str, **options) -> AsyncIterator[HttpTransport]:
 async def exchange(*script: bytes | None, body: bytes = b"{}", **options) -> Reply | Break:
     """What comes of one POST to a server with this script."""
     async with serving(Server(*script)) as server, client(server.url, **options) as http:
-        return await http.send("POST", "/raw", body)
+        return await http.send("POST", "/raw", Body((body,)))
 
 
 async def test_a_request_carries_the_token_and_the_whole_body_once() -> None:
     body = bytes(range(256)) * 16_384  # 4 MB
 
     async with serving(Server()) as server, client(server.url + "/client/v4/") as http:
-        await http.send("POST", "/x?y=1", body)
+        await http.send("POST", "/x?y=1", Body((body[:5], body[5:])))
 
     (request,) = server.requests
     head, _, sent = request.partition(b"\r\n\r\n")
@@ -126,7 +126,7 @@ async def test_a_compressed_answer_is_read_and_garbage_in_its_place_is_not() -> 
 async def test_a_connection_is_kept_and_used_again() -> None:
     async with serving(Server()) as server, client(server.url) as http:
         for _ in range(5):
-            await http.send("POST", "/raw", b"{}")
+            await http.send("POST", "/raw", Body((b"{}",)))
 
     assert server.connections == 1
 
@@ -135,7 +135,7 @@ async def test_a_connection_is_kept_and_used_again() -> None:
 async def test_a_kept_connection_that_was_closed_is_told_apart_and_nothing_is_sent_twice(
     method,
 ) -> None:
-    body = b"" if method == "GET" else b"{}"
+    body = Body() if method == "GET" else Body((b"{}",))
     script = (answer(b"1"), None, answer(b"3"))
     async with serving(Server(*script)) as server, client(server.url) as http:
         first = await http.send(method, "/raw", body)
@@ -204,7 +204,7 @@ async def test_nobody_listening_means_that_nothing_was_sent() -> None:
         url = server.url
 
     async with client(url) as http:
-        outcome = await http.send("POST", "/raw", b"{}")
+        outcome = await http.send("POST", "/raw", Body((b"{}",)))
 
     assert isinstance(outcome, Break)
     assert outcome.how is Broken.NOT_CONNECTED
@@ -226,7 +226,7 @@ async def test_a_certificate_of_ones_own_making_is_refused_before_the_token_is_s
     tls.load_cert_chain(Path(__file__).with_name("self_signed.pem"))
 
     async with serving(Server(), tls) as server, client(server.url) as http:
-        outcome = await http.send("POST", "/raw", b"{}")
+        outcome = await http.send("POST", "/raw", Body((b"{}",)))
 
     assert isinstance(outcome, Break)
     assert outcome.how is Broken.CERTIFICATE
@@ -238,7 +238,7 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch) -> None:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("http_proxy", proxy.url)
         async with client(server.url) as http:
-            await http.send("POST", "/raw", b"{}")
+            await http.send("POST", "/raw", Body((b"{}",)))
 
     assert proxy.connections == 0
     assert len(server.requests) == 1

@@ -1,23 +1,31 @@
-"""Keeps the process as small as what it holds: large buffers go back to the system when freed."""
+"""Keeps a long run small and quick: buffers go back to the system, garbage is looked for rarely."""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # malloc.h of glibc
 LARGE_BYTES = 256 * 1024
+YOUNG_OBJECTS = 100_000  # rows are plain tuples that reference counting frees
 
 
-def return_large_buffers() -> None:
-    """Tell glibc to map large blocks one by one; elsewhere, do nothing.
+def settle_memory() -> None:
+    """Prepare this process for moving many rows; call it once what is needed is loaded."""
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 20, 50)
+    if sys.platform == "linux":
+        _return_large_buffers()
+
+
+def _return_large_buffers() -> None:
+    """Tell glibc to map large blocks one by one.
 
     By default its threshold for that grows with the first large block that is freed, to 32 MB.
     After that, bodies of some megabytes leave holes in the heap: a million rows then took 240 MB
     of memory instead of 130 (measured with glibc 2.36).
     """
-    if sys.platform != "linux":
-        return
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except AttributeError:  # another libc
