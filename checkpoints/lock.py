@@ -154,6 +154,8 @@ def _open(path: Path, lock_path: Path) -> int:
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EISDIR):
             raise Foreign(path, f"{lock_path} is a symbolic link or a folder") from None
+        if error.errno == errno.ENOENT:
+            raise Unwritable(path, f"there is no folder {path.parent}") from None
         raise Unwritable(path, f"{lock_path.name} can't be opened: {error.strerror}") from None
 
 

@@ -31,7 +31,7 @@ class Events:
 
     `tally` holds the figures recorded so far (of a resumed run: those of its checkpoint). `rate`
     is the limit in force (None: none). Table names are those of the source. Also an observer of the target's client: it counts every
-    request that is sent, whoever it serves.
+    request that is sent, whoever it serves. `report_lost` says that the report couldn't be written.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class Events:
     ) -> None:
         self.tally = tally or Tally()
         self.warnings: list[str] = []
+        self.report_lost = False
         self._clock = clock
         self._rate = rate
         self._say = say

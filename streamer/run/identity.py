@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from streamer.config import TargetSettings
 from streamer.errors import SourceChangedError, UsageError
 from streamer.model import KeyKind, SourceIdentity, Storage, TablePlan
 
@@ -39,9 +40,9 @@ def source_facts(source: SourceIdentity) -> dict[str, JSON]:
     }
 
 
-def target_facts(account: str, database: str) -> dict[str, JSON]:
-    """What a checkpoint remembers of the target."""
-    return {"account": account, "database": database}
+def target_facts(account: str, database: str, name: str) -> dict[str, JSON]:
+    """What a checkpoint remembers of the target: `database` is its id, which `name` may leave."""
+    return {"account": account, "database": database, "database_name": name}
 
 
 def table_facts(plan: TablePlan) -> dict[str, JSON]:
@@ -103,6 +104,37 @@ def check_target(account: str, database: str, then: Mapping[str, JSON]) -> None:
             f"{known[0]}, not {database} of {account}",
             hint="Set D1_DATABASE_ID to that one, name another --checkpoint, or use --restart.",
         )
+
+
+def check_settings(
+    source_database: str | None, target: TargetSettings, run: Mapping[str, JSON]
+) -> None:
+    """Refuse settings that evidently mean another job than the finished `run`; asks nobody.
+
+    Raises:
+        UsageError: another source database, account or D1 database is configured.
+
+    """
+    then, source = run.get("target"), run.get("source")
+    if isinstance(then, Mapping) and target.database != then.get("database_name"):
+        check_target(target.account_id, target.database, then)
+    elif isinstance(then, Mapping):
+        check_target(target.account_id, str(then.get("database")), then)
+    known = source.get("database") if isinstance(source, Mapping) else None
+    if source_database and known != source_database:
+        raise UsageError(
+            f"the checkpoint belongs to another source: database {known}, not {source_database}",
+            hint="Connect to that source, name another --checkpoint, or use --restart.",
+        )
+
+
+def same_target(account: str, database: str, then: JSON) -> bool:
+    """Whether `then`, the target of a checkpoint, is this one."""
+    return (
+        isinstance(then, Mapping)
+        and then.get("account") == account
+        and then.get("database") == database
+    )
 
 
 def check_table(plan: TablePlan, then: Mapping[str, JSON]) -> Verdict:

@@ -63,6 +63,26 @@ class StepName:
     which: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What is known of new steps: facts about some, and those that there is nothing to do for.
+
+    It goes into the commit that makes the steps. A run that was killed right after that would
+    otherwise take tables for its to empty, of which only the next commit says that they are not.
+    """
+
+    facts: Mapping[StepName, Mapping[str, JSON]]
+    done: frozenset[StepName]
+
+    def of(self, step: StepRecord, name: StepName) -> StepRecord:
+        """`step`, which is called `name`, with what is known of it."""
+        return replace(
+            step,
+            state=State.DONE if name in self.done else step.state,
+            document={**step.document, **self.facts.get(name, {})},
+        )
+
+
 @contextmanager
 def translated(
     unwritable: type[CheckpointFullError | CheckpointProblemError] = CheckpointFullError,
@@ -77,6 +97,10 @@ def translated(
     except checkpoints.Locked as error:
         raise CheckpointProblemError(
             str(error), hint="Wait for that run to end, or give this one another --checkpoint."
+        ) from None
+    except checkpoints.Foreign as error:
+        raise CheckpointProblemError(
+            str(error), hint="Name another file with --checkpoint."
         ) from None
     except checkpoints.CheckpointError as error:
         raise CheckpointProblemError(
@@ -179,20 +203,22 @@ class Journal:
         facts = self.steps[name].document
         return facts.get("found") == "rows" and not facts.get("emptied")
 
-    async def begin(self, run: RunRecord, names: Sequence[StepName]) -> None:
-        """Forget any earlier run and write down the new one with all its steps."""
-        steps = [self._new(StepId(number), name) for number, name in enumerate(names, 1)]
+    async def begin(self, run: RunRecord, names: Sequence[StepName], start: Start) -> None:
+        """Forget any earlier run and write down the new one with all its steps, in one commit."""
+        steps = [start.of(self._new(StepId(n), name), name) for n, name in enumerate(names, 1)]
         with translated():
             await self._store.begin(run, steps)
         self.run = run
         self.snapshots = []
         self.steps = {self._name(step): step for step in steps}
 
-    async def add(self, names: Iterable[StepName]) -> None:
-        """Add steps that the run didn't have when it began."""
+    async def add(self, names: Iterable[StepName], start: Start) -> None:
+        """Add steps that the run didn't have when it began, in one commit."""
         top = max((step.step_id for step in self.steps.values()), default=0)
         fresh = [name for name in names if name not in self.steps]
-        steps = [self._new(StepId(top + n), name) for n, name in enumerate(fresh, 1)]
+        steps = [
+            start.of(self._new(StepId(top + n), name), name) for n, name in enumerate(fresh, 1)
+        ]
         await self._save(steps=steps)
 
     @staticmethod

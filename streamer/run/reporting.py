@@ -36,6 +36,7 @@ def save_report(
         write_report(config.run.report, document)
     except StreamerError as error:
         events.warning(str(error))
+        events.report_lost = True
 
 
 def report(

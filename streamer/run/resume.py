@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from streamer.errors import SourceChangedError, UsageError
 from streamer.model import IfExists, TablePlan
-from streamer.run.admission import admit, found
+from streamer.run.admission import admit, found, listed
 from streamer.run.identity import GoOn, check_source, check_table, check_target, table_facts
-from streamer.run.journal import Journal, State, Work
+from streamer.run.journal import Journal, Start, State, Work
 from streamer.run.steps import empty_step, named, rows_step
 from streamer.run.survey import Survey
 
@@ -23,16 +23,17 @@ def begun(journal: Journal) -> set[str]:
 
 
 def check_tables_are_there(journal: Journal, tables: Sequence[TablePlan]) -> None:
-    """Refuse to go on without a table that was begun.
+    """Refuse to go on without a table of the run: it stands in D1 already, and others need it.
 
     Raises:
         UsageError: the selection leaves it out, or it is gone from the source.
 
     """
-    missing = sorted(begun(journal) - {str(table.name) for table in tables})
+    recorded = {name.table for name in journal.steps if name.work is Work.ROWS}
+    missing = sorted(recorded - {str(table.name) for table in tables})
     if missing:
         raise UsageError(
-            f"the run had begun {', '.join(missing)}, which isn't selected, or isn't there, now",
+            f"the run was begun with {listed(missing)}: not selected, or not there, now",
             hint="Select the same tables, or start over with --restart.",
         )
 
@@ -76,11 +77,11 @@ async def adopt_new_tables(journal: Journal, tables: Sequence[TablePlan], seen: 
     """
     fresh = [table for table in tables if rows_step(table) not in journal.steps]
     admit(fresh, seen, if_exists=IfExists.FAIL, create_schema=True)
-    await journal.add(named(tables))
-    await journal.describe(
-        {rows_step(t): {**table_facts(t), "found": found(seen, t).value} for t in fresh}
+    start = Start(
+        facts={rows_step(t): {**table_facts(t), "found": found(seen, t).value} for t in fresh},
+        done=frozenset(map(empty_step, fresh)),
     )
-    await journal.mark_all(map(empty_step, fresh), State.DONE)
+    await journal.add(named(tables), start)
 
 
 __all__ = [

@@ -20,12 +20,19 @@ from streamer.errors import ExitCode, SettingsError, StreamerError, UsageError
 from streamer.model import Finding, IfExists, TablePlan
 from streamer.plan import PlanOptions, make_plan
 from streamer.postgres import PostgresSource
+from streamer.postgres.address import resolve
 from streamer.progress import Events, Figures, Tally, Traffic
 from streamer.run import resume, steps
 from streamer.run.admission import Found, admit, found, refuse_what_cannot_move
-from streamer.run.identity import source_facts, table_facts, target_facts
+from streamer.run.identity import (
+    check_settings,
+    same_target,
+    source_facts,
+    table_facts,
+    target_facts,
+)
 from streamer.run.job import Ends, Job
-from streamer.run.journal import Journal, RunState, State
+from streamer.run.journal import Journal, RunState, Start
 from streamer.run.reporting import save_report
 from streamer.run.survey import Survey, survey
 
@@ -47,7 +54,7 @@ async def run(config: Config, events: Events, stop: asyncio.Event) -> ExitCode:
         stack.push_async_callback(journal.close)
         going_on = _going_on(config, journal, events)
         if going_on and journal.running.state == RunState.DONE:
-            return _repeat(journal, events)
+            return _repeat(config, target, journal, events)
         source = await stack.enter_async_context(
             PostgresSource.open(
                 config.source,
@@ -59,6 +66,9 @@ async def run(config: Config, events: Events, stop: asyncio.Event) -> ExitCode:
         database = await open_database(target, config.pacing, events)
         stack.push_async_callback(database.aclose)
         ends = await _look(config, source, database, events)
+        if not (ends.plan.tables or going_on):
+            events.phase("nothing to do: there is no table to move")
+            return ExitCode.INCOMPLETE if ends.plan.refusals else ExitCode.DONE
         if going_on:
             await _continue(journal, ends, events)
         else:
@@ -88,7 +98,9 @@ def _going_on(config: Config, journal: Journal, events: Events) -> bool:
     return False
 
 
-def _repeat(journal: Journal, events: Events) -> ExitCode:
+def _repeat(config: Config, target: TargetSettings, journal: Journal, events: Events) -> ExitCode:
+    """The exit code of the run that is finished; nobody is asked, so that it can't fail now."""
+    check_settings(resolve(config.source).database, target, journal.running.document)
     events.phase("nothing to do: the run in the checkpoint is finished")
     return ExitCode(int(str(journal.running.document.get("exit_code", 0))))
 
@@ -138,34 +150,35 @@ async def _begin(config: Config, journal: Journal, ends: Ends, events: Events) -
         "tool_version": version("d1-streamer"),
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "source": source_facts(ends.source.identity),
-        "target": target_facts(ends.database.account_id, ends.database.database_id),
+        "target": target_facts(
+            ends.database.account_id, ends.database.database_id, ends.database.info.name
+        ),
         "settings": {"if_exists": config.run.if_exists.value},
         "bookmark": await ends.database.bookmark(),
         "snapshots": [],
     }
-    run_id = uuid.uuid4().hex
-    await journal.begin(RunRecord(run_id, RunState.RUNNING, 1, facts), steps.named(tables))
     emptied = _to_empty(config, tables, ends.survey, abandoned)
-    await journal.describe(
-        {
+    start = Start(
+        facts={
             steps.rows_step(table): {
                 **table_facts(table),
                 "found": _found_before(table, ends.survey, abandoned).value,
                 "emptied": table.target in emptied,
             }
             for table in tables
-        }
+        },
+        done=frozenset(steps.empty_step(t) for t in tables if t.target not in emptied),
     )
-    kept = [table for table in tables if table.target not in emptied]
-    await journal.mark_all(map(steps.empty_step, kept), State.DONE)
+    run = RunRecord(uuid.uuid4().hex, RunState.RUNNING, 1, facts)
+    await journal.begin(run, steps.named(tables), start)
 
 
 def _abandoned(config: Config, journal: Journal, ends: Ends, events: Events) -> frozenset[str]:
     """Target tables that hold only what the checkpoint's earlier, unfinished run wrote."""
     if not (config.run.restart and journal.unfinished):
         return frozenset()
-    here = target_facts(ends.database.account_id, ends.database.database_id)
-    if journal.running.document.get("target") != here:
+    then = journal.running.document.get("target")
+    if not same_target(ends.database.account_id, ends.database.database_id, then):
         return frozenset()
     ours = {
         str(step.document.get("target"))

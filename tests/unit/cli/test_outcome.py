@@ -22,10 +22,17 @@ from streamer.errors import (
 def test_an_error_of_ours_has_its_own_exit_code_and_says_what_to_do(
     kind: type[StreamerError],
 ) -> None:
-    outcome = explain(kind("it broke", hint="mend it"), interrupted=130)
+    outcome = explain(kind("it broke", hint="mend it"), interrupted=75)
 
     assert outcome.code == kind.exit_code
     assert outcome.lines == ("streamer: it broke", "  what to do: mend it")
+
+
+def test_a_command_without_a_checkpoint_fails_where_a_run_could_be_resumed() -> None:
+    outcome = explain(SourceLostError("lost", hint="Run again with --resume."), interrupted=130)
+
+    assert outcome.code == ExitCode.FAILED
+    assert outcome.lines == ("streamer: lost", "  what to do: Run again.")
 
 
 def test_every_problem_of_the_settings_has_its_line() -> None:
