@@ -26,7 +26,7 @@ from streamer.run.journal import Journal, RunState, State, Work
 from streamer.run.proof import Begun, prove
 from streamer.run.publish import drop_stages, publish
 from streamer.run.reading import RunSource
-from streamer.run.schema import create, empty, empty_one
+from streamer.run.schema import create, create_stages, empty, empty_one
 from streamer.run.survey import Survey
 from streamer.run.waves import Wave, waves
 from streamer.sinks import D1Sink, Ownership
@@ -126,6 +126,8 @@ class Job:
         to_make = [t for t in self._tables if self._is_open(steps.schema_step(t))]
         if self._config.run.create_schema:
             await create(self._database, to_make)
+        else:
+            await create_stages(self._database, to_make)
         await self._journal.mark_all(map(steps.schema_step, to_make), State.DONE)
 
     def _is_open(self, step: steps.StepName) -> bool:

@@ -21,22 +21,33 @@ def repeatable(ddl: str) -> str:
 
 
 def schema_statements(table: TablePlan) -> list[Statement]:
-    """What makes `table`, its staging table and the indexes that must be there before rows.
+    """What makes `table`, its staging table and the indexes that must be there before rows."""
+    ddl = [table.create_sql, *(index.sql for index in table.indexes if index.early)]
+    return [*(Statement.of(repeatable(sql)) for sql in ddl), *_stage_statements(table)]
 
-    An abandoned run may have left a staging table with rows in it: it goes first.
-    """
-    ddl = [table.create_sql]
-    if table.stage_sql:
-        ddl += [f"DROP TABLE IF EXISTS {quote_identifier(table.stage)}", table.stage_sql]
-    ddl += [index.sql for index in table.indexes if index.early]
-    return [Statement.of(repeatable(sql)) for sql in ddl]
+
+def _stage_statements(table: TablePlan) -> list[Statement]:
+    """What makes the staging table; an abandoned run may have left one with rows: it goes first."""
+    if not table.stage_sql:
+        return []
+    dropped = Statement.of(f"DROP TABLE IF EXISTS {quote_identifier(table.stage)}")
+    return [dropped, Statement.of(repeatable(table.stage_sql))]
 
 
 async def create(database: Database, tables: Iterable[TablePlan]) -> None:
     """Make all tables, many in one request; those that are there already stay as they are."""
+    await _send_together(database, map(schema_statements, tables))
+
+
+async def create_stages(database: Database, tables: Iterable[TablePlan]) -> None:
+    """Make the staging tables alone: they are the run's own, whoever makes the tables."""
+    await _send_together(database, map(_stage_statements, tables))
+
+
+async def _send_together(database: Database, groups: Iterable[Sequence[Statement]]) -> None:
+    """Send statements, many in one request; a group stays together."""
     pending: list[Statement] = []
-    for table in tables:
-        statements = schema_statements(table)
+    for statements in groups:
         if len(pending) + len(statements) > limits.BATCH_STATEMENTS:
             await database.execute(pending)
             pending = []

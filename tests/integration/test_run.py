@@ -132,6 +132,22 @@ async def test_without_schema_existing_tables_are_filled_and_missing_ones_refuse
     assert streamer.target.rows(streamer.uuid, "SELECT count(*) FROM setting") == [[300]]
 
 
+async def test_without_schema_tables_that_refer_to_each_other_are_filled_too(
+    streamer: Streamer,
+) -> None:
+    for table, other in (("chicken", "egg"), ("egg", "chicken")):
+        streamer.target.run(
+            streamer.uuid,
+            f"CREATE TABLE {table}(id INTEGER PRIMARY KEY, {other} INTEGER NOT NULL"
+            f" REFERENCES {other}(id))",
+        )
+
+    done = streamer("run", "--no-schema", "--table", "chicken", "--table", "egg")
+
+    assert done.code == 0, done.said
+    assert tables_of(streamer) == {"chicken", "egg"}
+
+
 async def test_a_dry_run_writes_nothing_anywhere(streamer: Streamer) -> None:
     planned = streamer("run", "--dry-run")
 

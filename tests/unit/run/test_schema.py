@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from streamer import limits
 from streamer.model import Plan
 from streamer.run import schema
-from streamer.run.schema import create, empty, empty_one, repeatable
+from streamer.run.schema import create, create_stages, empty, empty_one, repeatable
 from tests.engines.catalogs import (
     INT4,
     TEXT,
@@ -83,6 +83,15 @@ async def test_a_table_that_is_there_keeps_its_rows_and_a_stage_of_an_abandoned_
 
     assert set(counts(database, plan).values()) == {1}
     assert database.rows(f'SELECT * FROM "{staged.stage}"') == []
+
+
+async def test_stages_are_made_alone_where_the_tables_are_there() -> None:
+    plan = planned([(0, 1, True), (1, 0, True)])
+    database = SqliteDatabase(lose_answers=True)
+
+    await create_stages(database, plan.tables)
+
+    assert names(database) == {t.stage for t in plan.tables if t.stage}
 
 
 async def test_many_tables_are_made_in_few_requests_and_none_is_too_long() -> None:
