@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
 from streamer import limits
 from streamer.model import Answer, Batch, Chunk, Key, Page, PageSize, StepKind, TablePlan
-from streamer.pack import BatchBuilder, next_page_rows, pack_page
+from streamer.pack import next_page_rows, pack_page
 from streamer.pipeline.budget import ByteBudget
 from streamer.pipeline.load import Load
+from streamer.pipeline.outbox import Outbox
 from streamer.pipeline.recorder import Recorder
 
 READERS = 4  # tables read side by side; small tables overlap, one big one is enough by itself
-LINGER_S = 1.0  # how long a batch that is not full waits for more rows; requests are what is scarce
 CHUNK_MARGIN_BYTES = 2_048  # a chunk's share of the request's frame and of the ledger statement
 DRAIN_S = 25.0  # how long requests in flight may take to end after a signal
 
@@ -32,7 +33,7 @@ class Source(Protocol):
 
     def read(
         self, plan: TablePlan, kind: StepKind, after: Key | None, page_size: PageSize
-    ) -> AsyncIterator[Page]:
+    ) -> AsyncGenerator[Page]:
         """Yield every row behind `after`, each once, in key order, as non-empty pages."""
         ...
 
@@ -108,12 +109,10 @@ class Mover:
         self._observer = observer
         self._sizes = sizes
         self._budget = ByteBudget(sizes.memory_bytes)
-        self._builder = BatchBuilder(lambda: sink.batch_bytes, sizes.batch_statements)
-        self._queue: asyncio.Queue[Batch | None] = asyncio.Queue()
+        self._outbox = Outbox(lambda: sink.batch_bytes, sizes.batch_statements)
         self._reading = 0
         self._places = asyncio.Semaphore(READERS)
         self._loads: dict[int, Load] = {}
-        self._linger: asyncio.TimerHandle | None = None
         self._stop = stop
         self._closing = False
 
@@ -139,8 +138,7 @@ class Mover:
                 await self._end(uploaders)
                 self._recorder.end()
         finally:
-            if self._linger is not None:
-                self._linger.cancel()
+            self._outbox.stop_lingering()
             await self._recorder.flush()
         return all(load.done.is_set() for load in loads)
 
@@ -160,8 +158,7 @@ class Mover:
     async def _end(self, uploaders: Sequence[asyncio.Task[None]]) -> None:
         """Let requests in flight end, but not for longer than a drain may take."""
         self._closing = True
-        for _ in uploaders:
-            self._queue.put_nowait(None)
+        self._outbox.close(len(uploaders))
         _, late = await asyncio.wait(uploaders, timeout=DRAIN_S)
         for uploader in late:
             uploader.cancel()
@@ -178,30 +175,34 @@ class Mover:
             finally:
                 self._reading -= 1
                 if self._reading == 0:
-                    self._flush()
+                    self._outbox.flush()
 
     async def _read_pages(self, load: Load) -> None:
         if load.kind is StepKind.ROWS:
             self._observer.table_started(load.name, load.plan.table.rows)
         pages = self._source.read(load.plan, load.kind, load.read_after, load.page_size)
-        async for page in pages:
-            if load.kind is StepKind.ROWS:
-                self._observer.page_read(load.name, len(page.records))
-            chunks = pack_page(
-                load.layout,
-                page,
-                step=load.step,
-                number=load.produced,
-                after=load.read_after,
-                max_statements=self._sizes.batch_statements,
-                chunk_bytes=self._chunk_bytes(),
-            )
-            self._adjust(load, page, chunks)
-            for chunk in chunks:
-                await self._submit(load, chunk)
+        async with aclosing(pages):
+            async for page in pages:
+                await self._take(load, page)
         load.end_of_rows()
         if load.done.is_set():
             self._finished(load)
+
+    async def _take(self, load: Load, page: Page) -> None:
+        if load.kind is StepKind.ROWS:
+            self._observer.page_read(load.name, len(page.records))
+        chunks = pack_page(
+            load.layout,
+            page,
+            step=load.step,
+            number=load.produced,
+            after=load.read_after,
+            max_statements=self._sizes.batch_statements,
+            chunk_bytes=self._chunk_bytes(),
+        )
+        self._adjust(load, page, chunks)
+        for chunk in chunks:
+            await self._submit(load, chunk)
 
     def _adjust(self, load: Load, page: Page, chunks: Sequence[Chunk]) -> None:
         load.page_size.rows = next_page_rows(
@@ -213,19 +214,15 @@ class Mover:
 
     async def _submit(self, load: Load, chunk: Chunk) -> None:
         window = self._window()
-        if load.unacknowledged >= window:
-            self._flush()
-            await load.room(window)
-        if not self._budget.fits(chunk.bytes):
-            self._flush()
-        await self._budget.take(chunk.bytes)
+        if load.unacknowledged >= window or not self._budget.fits(chunk.bytes):
+            with self._outbox.holding_up():
+                await load.room(window)
+                await self._budget.take(chunk.bytes)
+        else:
+            await self._budget.take(chunk.bytes)
         load.produced = chunk.number + 1
         load.read_after = chunk.last
-        for batch in self._builder.add(chunk):
-            self._queue.put_nowait(batch)
-        if self._builder.bytes and self._linger is None:
-            loop = asyncio.get_running_loop()
-            self._linger = loop.call_later(LINGER_S, self._flush)
+        self._outbox.put(chunk)
 
     def _chunks_in_batch(self) -> int:
         return math.ceil(self._sink.batch_bytes / self._sizes.chunk_bytes)
@@ -239,16 +236,8 @@ class Mover:
         """Chunks of one table that may be unacknowledged: 4 batches a useful request."""
         return 4 * self._sink.concurrency * self._chunks_in_batch()
 
-    def _flush(self) -> None:
-        """Send what waits for company."""
-        if self._linger is not None:
-            self._linger.cancel()
-            self._linger = None
-        if (batch := self._builder.flush()) is not None:
-            self._queue.put_nowait(batch)
-
     async def _upload(self) -> None:
-        while (batch := await self._queue.get()) is not None and not self._closing:
+        while (batch := await self._outbox.take()) is not None and not self._closing:
             answer = await self._sink.write(batch)
             self._acknowledge(batch, answer)
 
@@ -264,6 +253,7 @@ class Mover:
                 self._recorder.moved(load)
             if load.done.is_set():
                 self._finished(load)
+        self._outbox.sent()
 
     def _finished(self, load: Load) -> None:
         self._recorder.moved(load)

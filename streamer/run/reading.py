@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -43,12 +44,13 @@ class RunSource:
 
     async def read(
         self, plan: TablePlan, kind: StepKind, after: Key | None, page_size: PageSize
-    ) -> AsyncIterator[Page]:
+    ) -> AsyncGenerator[Page]:
         """Yield every row behind `after` in key order."""
         windowed = self._rolling and plan.key.kind is not KeyKind.PHYSICAL
-        async for page in self._source.read(plan, kind, after, page_size):
-            number = self._of_windows(page) if windowed else self._number(page)
-            yield page if number == page.snapshot else replace(page, snapshot=number)
+        async with aclosing(self._source.read(plan, kind, after, page_size)) as pages:
+            async for page in pages:
+                number = self._of_windows(page) if windowed else self._number(page)
+                yield page if number == page.snapshot else replace(page, snapshot=number)
 
     def _number(self, page: Page) -> int:
         if page.snapshot not in self._numbers:

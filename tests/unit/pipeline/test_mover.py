@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -40,7 +40,7 @@ class Rows:
 
     async def read(
         self, plan: TablePlan, _kind: StepKind, after: Key | None, page_size: PageSize
-    ) -> AsyncIterator[Page]:
+    ) -> AsyncGenerator[Page]:
         at = int(after[0]) + 1 if after else 0
         while at < self.counts[plan.target]:
             end = min(at + page_size.rows, self.counts[plan.target])
