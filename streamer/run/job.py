@@ -26,7 +26,7 @@ from streamer.run.journal import Journal, RunState, State, Work
 from streamer.run.proof import Begun, prove
 from streamer.run.publish import drop_stages, publish
 from streamer.run.reading import RunSource
-from streamer.run.schema import create, create_stages, empty, empty_one
+from streamer.run.schema import create, create_stages, empty, empty_behind, empty_one
 from streamer.run.survey import Survey
 from streamer.run.waves import Wave, waves
 from streamer.sinks import D1Sink, Ownership
@@ -157,7 +157,11 @@ class Job:
             await self._number_leaves(table)
             name = steps.rows_step(table)
             position = self._journal.position(name)
-            if position.done or position.last is None:
+            if position.done:
+                continue
+            if self._journal.running.epoch > 1:
+                await empty_behind(self._database, table, position.last)
+            if position.last is None:
                 continue
             unchanged = await self._ends.source.physical_unchanged(
                 table.table,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from streamer import limits
-from streamer.model import KeyKind, Loading, Statement, TablePlan
+from streamer.model import Key, KeyKind, Loading, Statement, TablePlan
 from streamer.model.sql import quote_identifier
 from streamer.run.survey import Database
 
 EMPTY_ROWS = 50_000  # rows deleted in one request, far below D1's 30 s
+STATEMENTS = limits.BATCH_STATEMENTS - 1  # of one request; one more says whether it comes too late
 
 
 def repeatable(ddl: str) -> str:
@@ -48,7 +49,7 @@ async def _send_together(database: Database, groups: Iterable[Sequence[Statement
     """Send statements, many in one request; a group stays together."""
     pending: list[Statement] = []
     for statements in groups:
-        if len(pending) + len(statements) > limits.BATCH_STATEMENTS:
+        if len(pending) + len(statements) > STATEMENTS:
             await database.execute(pending)
             pending = []
         pending += statements
@@ -72,6 +73,21 @@ async def empty(database: Database, tables: Sequence[TablePlan]) -> None:
 async def empty_one(database: Database, table: TablePlan) -> None:
     """Delete all rows of a table that nothing refers to yet."""
     await _until_gone(database, *_delete_some(table))
+
+
+async def empty_behind(database: Database, table: TablePlan, last: Key | None) -> None:
+    """Delete the rows of a table without a key that lie behind the position `last` (None: all).
+
+    A run that was killed leaves rows there that it had no time to write down. Those that changed
+    since have moved to another place in the source, and nothing would ever overwrite them.
+    """
+    name, row = quote_identifier(table.target), quote_identifier(table.key.rowid)
+    some = f"FROM {name} WHERE {row} > {int(last[0]) if last else 0}"
+    await _until_gone(
+        database,
+        f"DELETE FROM {name} WHERE {row} IN (SELECT {row} {some} LIMIT {EMPTY_ROWS})",
+        f"SELECT EXISTS (SELECT 1 {some})",
+    )
 
 
 async def _until_gone(database: Database, act: str, left: str) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from streamer import limits
 from streamer.model import Plan
 from streamer.run import schema
-from streamer.run.schema import create, create_stages, empty, empty_one, repeatable
+from streamer.run.schema import create, create_stages, empty, empty_behind, empty_one, repeatable
 from tests.engines.catalogs import (
     INT4,
     TEXT,
@@ -158,3 +158,22 @@ def test_the_samples_hold_each_sort_of_table() -> None:
         "primary key",
         "physical position",
     ]
+
+
+@pytest.mark.parametrize(
+    ("last", "left"), [(None, []), (("3",), [1, 2, 3]), (("9",), [1, 2, 3, 4, 5])]
+)
+async def test_rows_that_a_killed_run_had_not_written_down_are_taken_back(
+    monkeypatch: pytest.MonkeyPatch, last: tuple[str] | None, left: list[int]
+) -> None:
+    monkeypatch.setattr(schema, "EMPTY_ROWS", 2)
+    (keyless,) = (one for one in KEYS.tables if one.target == "keyless")
+    database = await made(KEYS)
+    for number in range(1, 6):
+        database.rows(
+            f'INSERT INTO keyless (_rowid_, "rowid", a) VALUES ({number}, {-number}, NULL)'
+        )
+
+    await empty_behind(database, keyless, last)
+
+    assert database.rows("SELECT _rowid_ FROM keyless ORDER BY 1") == [(n,) for n in left]
