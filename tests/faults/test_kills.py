@@ -137,7 +137,7 @@ async def test_rows_changed_between_kill_and_resume_do_not_lose_others(streamer:
     rows = streamer.target.rows(streamer.uuid, "SELECT count(*) FROM log WHERE line = 'changed'")
     assert rows == [[2]]
     left = await differences(streamer.source, streamer.target, streamer.uuid)
-    assert all(line.startswith("public.feather:") for line in left)
+    assert all(line.startswith("public.feather:") for line in left), left
 
 
 async def test_two_runs_at_once_the_second_names_the_first(streamer: Streamer) -> None:
