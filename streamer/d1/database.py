@@ -55,6 +55,10 @@ class D1Database:
         """How many bytes a request body should have at most, now."""
         return self._batch_bytes.current
 
+    def start_batches_at(self, body_bytes: int) -> None:
+        """Begin with a size of request bodies that worked in an earlier process."""
+        self._batch_bytes.start_at(body_bytes)
+
     @property
     def concurrency(self) -> int:
         """How many requests are useful at once, now."""

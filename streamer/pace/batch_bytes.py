@@ -28,6 +28,10 @@ class BatchBytes:
         """Bytes that the next body may have."""
         return self._now
 
+    def start_at(self, body_bytes: int) -> None:
+        """Begin with a size that worked before, within today's bounds."""
+        self._now = max(self._floor, min(self._cap, body_bytes))
+
     def succeeded(self, body_bytes: int, seconds: float) -> None:
         """A body was taken in `seconds`: grow when it was both full and fast."""
         if seconds > SLOW_S:

@@ -122,7 +122,8 @@ def _mapping(value: JSON) -> Mapping[str, JSON]:
 class Journal:
     """The checkpoint of one run, in the run's own terms.
 
-    `tally` is asked, at each save, for a table's figures ('' for those of the whole run).
+    At each save, `tally` is asked for a table's figures ('' for those of the whole run), and
+    `pace` for what was learned of the target.
     """
 
     def __init__(self, store: CheckpointStore, saved: Saved | None) -> None:
@@ -136,6 +137,7 @@ class Journal:
             taken = self.run.document.get("snapshots")
             self.snapshots = [s for s in _list(taken) if isinstance(s, Mapping)]
         self.tally: Callable[[str], Mapping[str, JSON]] = lambda _: {}
+        self.pace: Callable[[], Mapping[str, JSON]] = dict
 
     @classmethod
     async def open(cls, path: Path) -> Self:
@@ -291,7 +293,12 @@ class Journal:
         await self._save(
             run=replace(
                 run,
-                document={**run.document, "tally": figures, "snapshots": list(self.snapshots)},
+                document={
+                    **run.document,
+                    **self.pace(),
+                    "tally": figures,
+                    "snapshots": list(self.snapshots),
+                },
             ),
             steps=[self._moved(load) for load in loads],
         )

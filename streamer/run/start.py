@@ -73,6 +73,7 @@ async def run(config: Config, events: Events, stop: asyncio.Event) -> ExitCode:
             await _continue(journal, ends, events)
         else:
             await _begin(config, journal, ends, events)
+        journal.pace = lambda: {"batch_bytes": database.batch_bytes}
         journal.tally = lambda table: _figures(events, table)
         return await _carry_out(config, events, journal, ends, stop)
 
@@ -224,6 +225,8 @@ async def _continue(journal: Journal, ends: Ends, events: Events) -> None:
         await journal.reset(steps.rows_step(table))
     await journal.note(epoch=journal.running.epoch + 1)
     _take_over_figures(journal, tables, events)
+    if isinstance(learned := facts.get("batch_bytes"), int):
+        ends.database.start_batches_at(learned)
 
 
 def _take_over_figures(journal: Journal, tables: Sequence[TablePlan], events: Events) -> None:

@@ -71,3 +71,12 @@ def test_a_size_that_the_user_fixed_is_never_exceeded(fixed, turns) -> None:
             batch.succeeded(batch.current, 0.1)
 
         assert 1 <= batch.current <= fixed
+
+
+def test_a_size_that_worked_before_is_where_it_begins_within_its_bounds() -> None:
+    size, fixed = BatchBytes(), BatchBytes(100_000)
+
+    size.start_at(3_000_000)
+    fixed.start_at(3_000_000)
+
+    assert (size.current, fixed.current) == (3_000_000, 100_000)
