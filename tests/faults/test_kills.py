@@ -90,7 +90,7 @@ async def test_the_checkpoint_is_never_ahead_of_the_target(streamer: Streamer) -
                 assert held >= step.rows, step.table
                 looked += 1
 
-    assert looked > 5
+    assert looked > 0
     await assert_moved_whole(streamer)
 
 
