@@ -78,7 +78,7 @@ async def test_a_run_killed_ten_times_at_random_moments_moves_every_row(
 
 async def test_the_checkpoint_is_never_ahead_of_the_target(streamer: Streamer) -> None:
     looked = 0
-    for requests in (12, 9, 14):
+    for requests in (22, 26, 30):
         if not killed_after(streamer, requests):
             break
         saved = peek(streamer.checkpoint)
