@@ -54,6 +54,12 @@ _REFUSE_IF_USED = (
     'INSERT INTO _streamer_owner("table", run, epoch, holder) '
     "SELECT '', '', NULL, '' FROM _streamer_owner LIMIT 1"
 )
+_REFUSE_UNLESS_BEFORE_ROWS = (
+    "INSERT INTO _streamer_owner(\"table\", run, epoch, holder) SELECT '', '', NULL, '' "
+    "WHERE EXISTS (SELECT 1 FROM _streamer_ledger WHERE run = ?2 AND epoch = ?3) "
+    "OR EXISTS (SELECT 1 FROM json_each(?1) AS t WHERE NOT EXISTS (SELECT 1 FROM _streamer_owner AS o "
+    'WHERE o."table" = t.value AND o.run = ?2 AND o.epoch = ?3))'
+)
 _BEGINNING = ""
 _NAME_BYTES = 640  # a table's name of 63 bytes, escaped three times over, and the numbers
 
@@ -174,6 +180,17 @@ def record_batch(
         for entry in entries_for(batch, steps)
     ]
     return Statement.of(_RECORD, orjson.dumps(rows).decode(), run, str(epoch))
+
+
+def before_rows(tables: Sequence[str], *, run: str, epoch: int) -> Statement:
+    """The statement that belongs into requests that empty, drop or make tables for the rows to come.
+
+    It fails the whole request where one of `tables` has another owner or a newer epoch, and once the
+    first batch of this epoch has come: a request whose answer was lost may be executed late, and
+    must not take away what came meanwhile.
+    """
+    names = orjson.dumps(tables).decode()
+    return Statement.of(_REFUSE_UNLESS_BEFORE_ROWS, names, run, str(epoch))
 
 
 def entries_for(batch: Batch, steps: Mapping[StepId, LedgerStep]) -> list[Entry]:

@@ -15,7 +15,7 @@ from streamer import limits
 from streamer.config import Config
 from streamer.d1 import D1Database
 from streamer.errors import ExitCode, InterruptedRunError
-from streamer.model import KeyKind, Loading, Pack, Plan, StepId, StepKind, TablePlan
+from streamer.model import Key, KeyKind, Loading, Pack, Plan, StepId, StepKind, TablePlan
 from streamer.pack import Layout, LedgerStep
 from streamer.pipeline import Limits, Load, Mover, Recorder
 from streamer.postgres import PostgresSource
@@ -26,7 +26,7 @@ from streamer.run.journal import Journal, RunState, State, Work
 from streamer.run.proof import Begun, prove
 from streamer.run.publish import drop_stages, publish
 from streamer.run.reading import RunSource
-from streamer.run.schema import create, create_stages, empty, empty_behind, empty_one
+from streamer.run.schema import create, create_stages, empty, empty_behind
 from streamer.run.survey import Survey
 from streamer.run.waves import Wave, waves
 from streamer.sinks import D1Sink, Ownership
@@ -120,14 +120,16 @@ class Job:
         self._events.phase("preparing tables")
         to_empty = [t for t in self._tables if self._is_open(steps.empty_step(t))]
         there = [table for table in to_empty if self._ends.survey.find(table.target)]
+        # As late as after the first rows, these requests would take them away: then they fail.
+        preparing = self._ownership.preparing([table.target for table in self._tables])
         if there:
-            await empty(self._database, there)
+            await empty(preparing, there)
         await self._journal.mark_all(map(steps.empty_step, to_empty), State.DONE)
         to_make = [t for t in self._tables if self._is_open(steps.schema_step(t))]
         if self._config.run.create_schema:
-            await create(self._database, to_make)
+            await create(preparing, to_make)
         else:
-            await create_stages(self._database, to_make)
+            await create_stages(preparing, to_make)
         await self._journal.mark_all(map(steps.schema_step, to_make), State.DONE)
 
     def _is_open(self, step: steps.StepName) -> bool:
@@ -159,24 +161,26 @@ class Job:
             position = self._journal.position(name)
             if position.done:
                 continue
-            if self._journal.running.epoch > 1:
-                await empty_behind(self._database, table, position.last)
-            if position.last is None:
-                continue
-            unchanged = await self._ends.source.physical_unchanged(
-                table.table,
-                position.last,
-                position.rows,
-                self._journal.recorded_snapshot(name),
-            )
-            if not unchanged:
+            if position.last is not None and not await self._is_unchanged(table, position.last):
                 self._events.warning(
                     f"{table.name} has no key and changed since the run began; it is emptied in "
                     "D1 and moved again from the start"
                 )
-                await empty_one(self._database, table)
+                # The checkpoint first: a kill in between must not leave it ahead of the target.
                 await self._journal.reset(name)
                 self._events.tally.settle(str(table.name), rows_written=0, bytes_sent=0)
+            if self._journal.running.epoch > 1:
+                preparing = self._ownership.preparing([table.target])
+                await empty_behind(preparing, table, self._journal.position(name).last)
+
+    async def _is_unchanged(self, table: TablePlan, last: Key) -> bool:
+        name = steps.rows_step(table)
+        return await self._ends.source.physical_unchanged(
+            table.table,
+            last,
+            self._journal.position(name).rows,
+            self._journal.recorded_snapshot(name),
+        )
 
     async def _number_leaves(self, table: TablePlan) -> None:
         """Give every leaf of a table without a key a number that it keeps for the whole run."""
@@ -242,7 +246,7 @@ class Job:
         if self._journal.steps[name].state == State.TODO:
             await publish(self._database, self._ownership, cycle)
             await self._journal.mark(name, State.DOING)
-        await drop_stages(self._database, cycle)
+        await drop_stages(self._database, self._ownership, cycle)
         await self._journal.mark(name, State.DONE)
 
     async def _build_indexes(self) -> None:

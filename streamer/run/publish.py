@@ -23,12 +23,18 @@ async def publish(database: Database, ownership: Ownership, cycle: Sequence[Tabl
         )
         for table in cycle
     ]
-    guards = [ownership.guard(LedgerStep(table.target, StepKind.ROWS)) for table in cycle]
-    await database.execute([Statement.of("PRAGMA defer_foreign_keys=on"), *copies, *guards])
+    deferred = Statement.of("PRAGMA defer_foreign_keys=on")
+    await database.execute([deferred, *copies, *_guards(ownership, cycle)])
 
 
-async def drop_stages(database: Database, cycle: Sequence[TablePlan]) -> None:
+async def drop_stages(database: Database, ownership: Ownership, cycle: Sequence[TablePlan]) -> None:
     """Drop the staging tables of a cycle that is published."""
-    await database.execute(
-        [Statement.of(f"DROP TABLE IF EXISTS {quote_identifier(table.stage)}") for table in cycle]
-    )
+    drops = [
+        Statement.of(f"DROP TABLE IF EXISTS {quote_identifier(table.stage)}") for table in cycle
+    ]
+    await database.execute([*drops, *_guards(ownership, cycle)])
+
+
+def _guards(ownership: Ownership, cycle: Sequence[TablePlan]) -> list[Statement]:
+    """What fails a request of ours that is executed late, when a later run has stages there."""
+    return [ownership.guard(LedgerStep(table.target, StepKind.ROWS)) for table in cycle]

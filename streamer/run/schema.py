@@ -70,11 +70,6 @@ async def empty(database: Database, tables: Sequence[TablePlan]) -> None:
             await _empty_cycle(database, [t for t in tables if t.cycle == table.cycle])
 
 
-async def empty_one(database: Database, table: TablePlan) -> None:
-    """Delete all rows of a table that nothing refers to yet."""
-    await _until_gone(database, *_delete_some(table))
-
-
 async def empty_behind(database: Database, table: TablePlan, last: Key | None) -> None:
     """Delete the rows of a table without a key that lie behind the position `last` (None: all).
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from streamer.errors import BadRowsError, FencedError
@@ -11,6 +12,7 @@ from streamer.pack import (
     Entry,
     LedgerStep,
     Owner,
+    before_rows,
     create_ledger,
     drop_unused,
     entries_of,
@@ -29,6 +31,24 @@ class Database(Protocol):
     async def execute(self, statements: Sequence[Statement]) -> Answer:
         """Return the results; every request given here may be sent more than once."""
         ...
+
+
+class Preparing:
+    """A database whose every request also holds `guard`; executed too late, it changes nothing."""
+
+    def __init__(self, database: Database, guard: Statement) -> None:
+        self._database = database
+        self._guard = guard
+
+    async def execute(self, statements: Sequence[Statement]) -> Answer:
+        """Run at most `limits.BATCH_STATEMENTS - 1` statements in one request; their results.
+
+        Raises:
+            FencedError: the tables are another's, or their rows have begun to come.
+
+        """
+        answer = await self._database.execute([*statements, self._guard])
+        return replace(answer, results=answer.results[:-1])
 
 
 class Ownership:
@@ -79,6 +99,11 @@ class Ownership:
         """A statement that fails its request unless the table is still ours; it claims no keys."""
         nothing = Chunk(StepId(0), 0, 0, after=None, last=(), statements=(), bytes=0, claims=False)
         return self.record(Batch((nothing,)), {StepId(0): step})
+
+    def preparing(self, tables: Sequence[str]) -> Preparing:
+        """The database for what must be done to our `tables` before their first rows of this start."""
+        guard = before_rows(tables, run=self._run, epoch=self._epoch)
+        return Preparing(self._database, guard)
 
     def read(self, step: LedgerStep) -> Statement:
         """What asks for the ledger of one step of this run; `entries_of` reads the answer."""

@@ -11,6 +11,7 @@ from streamer.pack import (
     Entry,
     LedgerStep,
     Owner,
+    before_rows,
     create_ledger,
     drop_unused,
     entries_of,
@@ -97,6 +98,22 @@ def test_one_fenced_table_rolls_back_the_batch_of_all() -> None:
         target.send("run", epoch, chunk(0), chunk(0, step=2))
 
     assert target.send("run", epoch, chunk(0)) == 1
+
+
+def test_tables_are_prepared_by_their_owner_and_only_before_the_first_rows_of_its_epoch() -> None:
+    target = Target()
+    old = target.take("run", (), "one")
+    target.send("run", old, chunk(0))
+    new = target.take("run", target.owners(), "two")
+    emptying = Statement.of("DELETE FROM sent")
+
+    assert target.request([emptying, before_rows(TABLES, run="run", epoch=new)]) == 1
+    target.send("run", new, chunk(1))
+
+    for tables, run, epoch in [(TABLES, "run", new), (["a"], "run", old), (["c"], "other", new)]:
+        with pytest.raises(Exception, match=REFUSED + "owner"):
+            target.request([emptying, before_rows(tables, run=run, epoch=epoch)])
+        assert target.rows("SELECT count(*) FROM sent") == [(1,)]
 
 
 def test_of_two_that_resume_at_the_same_moment_one_wins() -> None:

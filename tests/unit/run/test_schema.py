@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from streamer import limits
 from streamer.model import Plan
 from streamer.run import schema
-from streamer.run.schema import create, create_stages, empty, empty_behind, empty_one, repeatable
+from streamer.run.schema import create, create_stages, empty, empty_behind, repeatable
 from tests.engines.catalogs import (
     INT4,
     TEXT,
@@ -99,7 +99,7 @@ async def test_many_tables_are_made_in_few_requests_and_none_is_too_long() -> No
 
     database = await made(plan, lose_answers=False)
 
-    assert [len(sql) for sql in database.requests] == [limits.BATCH_STATEMENTS] * 2 + [50]
+    assert [len(sql) for sql in database.requests] == [limits.BATCH_STATEMENTS - 1] * 2 + [52]
     assert len(names(database)) == 250
 
 
@@ -145,7 +145,7 @@ async def test_tables_of_every_sort_of_key_are_emptied_a_few_rows_a_request(
         )
     database.requests.clear()
 
-    await empty_one(database, one)
+    await empty(database, [one])
 
     assert counts(database, KEYS)[one.target] == 0
     assert len(database.requests) == 3
