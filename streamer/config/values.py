@@ -11,7 +11,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from streamer.limits import BATCH_STATEMENTS
 from streamer.model import Rate, Secret
@@ -191,11 +191,13 @@ def dsn(text: str) -> Secret:
     )
     try:
         parts = urlsplit(text)
-        _ = parts.hostname
+        hosts = unquote(parts.hostname or "")
     except ValueError:
         raise ValueError(f"it is not a connection URI; {advice}") from None
     if parts.scheme not in {"postgres", "postgresql"} or not text.partition("://")[1]:
         raise ValueError(f"it is not a connection URI; {advice}")
+    if not all(map(is_hostname, hosts.split(","))):
+        raise ValueError(f"its host can't be one; {advice}")
     if re.search(r"[\x00-\x20]", text):
         raise ValueError(f"it holds a space or a control character; {advice}, and %20 for a space")
     return Secret(text)
@@ -208,6 +210,8 @@ def host(text: str) -> str:
             f"{shown(text)} is not a host; write its name or address alone"
             " (a whole URI goes into POSTGRES_DSN)"
         )
+    if not all(map(is_hostname, text.split(","))):
+        raise ValueError(f"{shown(text)} is not a host; write its name, its address or a folder")
     return text
 
 
@@ -234,6 +238,8 @@ def api_base_url(text: str) -> str:
         port_is_fine, parts = False, urlsplit("")
     if not port_is_fine or parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("it is not an address; write for example http://127.0.0.1:8787/client/v4")
+    if not is_hostname(parts.hostname):
+        raise ValueError(f"{shown(parts.hostname)} can't be a host; write its name or address")
     if "@" in parts.netloc or parts.query or parts.fragment or re.search(r"[\x00-\x20]", text):
         raise ValueError("it holds more than an address; write scheme, host, port and path alone")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
@@ -241,6 +247,20 @@ def api_base_url(text: str) -> str:
             f"http to {parts.hostname} would send the token unencrypted; write https://"
         )
     return text.rstrip("/")
+
+
+def is_hostname(text: str) -> bool:
+    """Whether `text` may be looked up: a name of labels of 1 to 63 characters, an address, a folder.
+
+    Others make the resolver fail in a way that isn't an OSError.
+    """
+    if not text or text.startswith("/"):
+        return True
+    try:
+        text.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def is_loopback(hostname: str) -> bool:

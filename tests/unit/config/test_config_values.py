@@ -172,3 +172,21 @@ def test_a_shown_value_is_short_and_on_one_line(text: str) -> None:
 
     assert len(shown) <= 700
     assert shown.isprintable()
+
+
+@pytest.mark.parametrize("host", ["a..b", ".", "x" * 64 + ".example", "db.example,a..b"])
+def test_a_host_that_no_resolver_takes_is_refused(host: str) -> None:
+    for parse, text in (
+        (values.host, host),
+        (values.dsn, f"postgresql://me:secret@{host}/shop"),
+        (values.api_base_url, f"https://{host}/client/v4"),
+    ):
+        with pytest.raises(ValueError, match="host"):
+            parse(text)
+
+
+@pytest.mark.parametrize(
+    "host", ["db", "db.example.com.", "10.0.0.1", "::1", "/tmp", "a,b", "ü.ch"]
+)
+def test_a_name_an_address_a_folder_and_several_are_hosts(host: str) -> None:
+    assert values.host(host) == host
