@@ -167,7 +167,7 @@ class Job:
                     "D1 and moved again from the start"
                 )
                 # The checkpoint first: a kill in between must not leave it ahead of the target.
-                await self._journal.reset(name)
+                await self._journal.start_over([name])
                 self._events.tally.settle(str(table.name), rows_written=0, bytes_sent=0)
             if self._journal.running.epoch > 1:
                 preparing = self._ownership.preparing([table.target])
@@ -190,7 +190,7 @@ class Job:
 
     def _load(self, table: TablePlan, kind: StepKind) -> Load:
         name = steps.rows_step(table) if kind is StepKind.ROWS else steps.edges_step(table)
-        if kind is StepKind.EDGES and self._journal.held_rows(steps.rows_step(table)):
+        if kind is StepKind.EDGES and self._journal.may_hold_older(steps.rows_step(table)):
             table = replace(table, null_edges=True)
         return Load(
             step=StepId(self._journal.steps[name].step_id),

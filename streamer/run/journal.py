@@ -205,6 +205,10 @@ class Journal:
         facts = self.steps[name].document
         return facts.get("found") == "rows" and not facts.get("emptied")
 
+    def may_hold_older(self, name: StepName) -> bool:
+        """Whether rows that are written may stand in the target already, with other values."""
+        return self.held_rows(name) or bool(self.steps[name].document.get("again"))
+
     async def begin(self, run: RunRecord, names: Sequence[StepName], start: Start) -> None:
         """Forget any earlier run and write down the new one with all its steps, in one commit."""
         steps = [start.of(self._new(StepId(n), name), name) for n, name in enumerate(names, 1)]
@@ -303,23 +307,31 @@ class Journal:
             steps=[self._moved(load) for load in loads],
         )
 
-    async def reset(self, name: StepName) -> None:
-        """Forget how far a step that carries rows came."""
-        step = self.steps[name]
-        document = {k: v for k, v in step.document.items() if k not in {"first", "snapshots"}}
-        await self._save(
-            steps=[
-                replace(
-                    step,
-                    state=State.TODO,
-                    last_key=None,
-                    next_number=0,
-                    rows=0,
-                    bytes=0,
-                    document=document,
-                )
-            ]
-        )
+    async def start_over(
+        self, names: Iterable[StepName], facts: Mapping[StepName, Mapping[str, JSON]] | None = None
+    ) -> None:
+        """Forget that steps were done, and how far they came; write down new `facts` about some.
+
+        All in one commit: a step that was forgotten without those that need it would be too late.
+        """
+        forgotten = {"first", "snapshots", "problem"}
+        known = facts or {}
+        steps = [
+            replace(
+                step,
+                state=State.TODO,
+                last_key=None,
+                next_number=0,
+                rows=0,
+                bytes=0,
+                document={
+                    **{k: v for k, v in step.document.items() if k not in forgotten},
+                    **known.get(name, {}),
+                },
+            )
+            for name, step in ((name, self.steps[name]) for name in names)
+        ]
+        await self._save(steps=steps)
 
     def _moved(self, load: Load) -> StepRecord:
         work = Work(load.kind.value)

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from streamer.errors import SourceChangedError, UsageError
-from streamer.model import IfExists, TablePlan
+from streamer.model import IfExists, Loading, TablePlan
 from streamer.run.admission import admit, found, listed
 from streamer.run.identity import GoOn, check_source, check_table, check_target, table_facts
-from streamer.run.journal import Journal, Start, State, Work
-from streamer.run.steps import empty_step, named, rows_step
+from streamer.run.journal import Journal, Start, State, StepName, Work
+from streamer.run.steps import (
+    check_step,
+    edges_step,
+    empty_step,
+    named,
+    publish_step,
+    rows_step,
+    schema_step,
+)
 from streamer.run.survey import Survey
+
+if TYPE_CHECKING:
+    from checkpoints import JSON
 
 
 def begun(journal: Journal) -> set[str]:
@@ -84,11 +96,51 @@ async def adopt_new_tables(journal: Journal, tables: Sequence[TablePlan], seen: 
     await journal.add(named(tables), start)
 
 
+async def start_over(
+    journal: Journal, tables: Sequence[TablePlan], again: Sequence[TablePlan]
+) -> None:
+    """Have the rows of `again` moved from their start, with all that follows from rows.
+
+    A cycle goes as a whole: its staging tables may hold old rows, or be gone.
+    """
+    names: dict[StepName, None] = {}
+    facts: dict[StepName, Mapping[str, JSON]] = {}
+    for table in again:
+        members = [t for t in tables if t.cycle >= 0 and t.cycle == table.cycle] or [table]
+        for member in members:
+            names[rows_step(member)] = names[check_step(member)] = None
+            facts[rows_step(member)] = {"again": True}
+            if member.loading is Loading.TWO_PASS:
+                names[edges_step(member)] = None
+            if member.loading is Loading.STAGED:
+                names[schema_step(member)] = names[publish_step(members)] = None
+    for table in again:
+        facts[rows_step(table)] = {**table_facts(table), "again": True}
+    await journal.start_over(names, facts)
+
+
+def check_nothing_new(journal: Journal, tables: Sequence[TablePlan]) -> None:
+    """Refuse more tables in a run that has moved all of its own and only has to finish.
+
+    Raises:
+        UsageError: with their names.
+
+    """
+    fresh = [str(table.name) for table in tables if rows_step(table) not in journal.steps]
+    if fresh:
+        raise UsageError(
+            f"the run in the checkpoint is about to finish, without {listed(fresh)}",
+            hint="Exclude them to let it finish, and move them by a run of their own afterwards.",
+        )
+
+
 __all__ = [
     "adopt_new_tables",
     "begun",
+    "check_nothing_new",
     "check_source",
     "check_tables_are_there",
     "check_target",
+    "start_over",
     "verdicts",
 ]

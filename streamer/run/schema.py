@@ -76,7 +76,8 @@ async def empty_behind(database: Database, table: TablePlan, last: Key | None) -
     A run that was killed leaves rows there that it had no time to write down. Those that changed
     since have moved to another place in the source, and nothing would ever overwrite them.
     """
-    name, row = quote_identifier(table.target), quote_identifier(table.key.rowid)
+    # What is staged isn't published yet.
+    name, row = quote_identifier(table.stage or table.target), quote_identifier(table.key.rowid)
     some = f"FROM {name} WHERE {row} > {int(last[0]) if last else 0}"
     await _until_gone(
         database,

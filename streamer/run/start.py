@@ -217,12 +217,14 @@ async def _continue(journal: Journal, ends: Ends, events: Events) -> None:
     if warning := resume.check_source(ends.source.identity, then_source):
         events.warning(warning)
     resume.check_tables_are_there(journal, tables)
-    again, warnings = resume.verdicts(journal, tables)
-    for warning in warnings:
-        events.warning(warning)
-    await resume.adopt_new_tables(journal, tables, ends.survey)
-    for table in again:
-        await journal.reset(steps.rows_step(table))
+    if journal.running.state == RunState.RUNNING:
+        again, warnings = resume.verdicts(journal, tables)
+        for warning in warnings:
+            events.warning(warning)
+        await resume.adopt_new_tables(journal, tables, ends.survey)
+        await resume.start_over(journal, tables, again)
+    else:
+        resume.check_nothing_new(journal, tables)
     await journal.note(epoch=journal.running.epoch + 1)
     _take_over_figures(journal, tables, events)
     if isinstance(learned := facts.get("batch_bytes"), int):

@@ -232,12 +232,14 @@ async def test_a_table_that_starts_over_keeps_what_is_known_of_it(kind: Kind) ->
     await journal.save_loads([load])
     await journal.number_leaves(ROWS, {30: 0, 31: 1})
 
-    await journal.reset(ROWS)
+    await journal.start_over([ROWS], {ROWS: {"oid": 8, "again": True}})
     again = await reopened(journal, kind)
 
     assert again.position(ROWS) == Position()
     assert again.steps[ROWS].state == State.TODO
-    assert again.steps[ROWS].document["oid"] == 7
+    assert again.steps[ROWS].document["oid"] == 8
+    assert again.may_hold_older(ROWS)
+    assert not again.held_rows(ROWS)
     assert again.leaves(ROWS) == {30: 0, 31: 1}
     await again.close()
 
