@@ -256,7 +256,7 @@ def clean(message: str) -> str:
     in quotes is cut, and all of it is cut to 300 characters.
     """
     constraint = re.search(
-        r"(NOT NULL|UNIQUE|CHECK|FOREIGN KEY|PRIMARY KEY) constraint failed(: [^:\n]*)?", message
+        r"(NOT NULL|UNIQUE|CHECK|FOREIGN KEY|PRIMARY KEY) constraint failed(: (?!SQLITE_)[^:\n]*)?", message
     )
     if constraint is not None:
         kept = constraint.group()

@@ -189,3 +189,9 @@ def test_an_apostrophe_opens_no_quotation_but_a_quote_that_never_ends_is_cut() -
         "D1 DB's isolate exceeded its memory limit"
     )
     assert clean("unrecognized token: 'secret") == "unrecognized token: …"
+
+
+def test_a_constraint_without_a_name_is_told_without_the_engines_code() -> None:
+    said = "FOREIGN KEY constraint failed: SQLITE_CONSTRAINT (extended: SQLITE_CONSTRAINT_FOREIGNKEY)"
+
+    assert clean(said) == "FOREIGN KEY constraint failed"
