@@ -17,7 +17,7 @@ from checkpoints import RunRecord
 from streamer.config import Config, TargetSettings
 from streamer.d1 import D1Database, open_database
 from streamer.errors import ExitCode, SettingsError, StreamerError, UsageError
-from streamer.model import Finding, IfExists, TablePlan
+from streamer.model import Finding, IfExists, Severity, TablePlan
 from streamer.plan import PlanOptions, make_plan
 from streamer.postgres import PostgresSource
 from streamer.postgres.address import resolve
@@ -120,7 +120,7 @@ async def _look(
             indexes=config.run.indexes, rate=config.pacing.rate, existing_parents=seen.names
         ),
     )
-    refusals = [f"{finding.object}: {finding.what}." for finding in plan.refusals]
+    refusals = [_sentence(finding) for finding in plan.refusals]
     refuse_what_cannot_move(refusals, skip_refused=config.run.skip_refused)
     for finding in plan.findings:
         events.warning(_sentence(finding))
@@ -131,8 +131,8 @@ async def _look(
 
 def _sentence(finding: Finding) -> str:
     sentence = f"{finding.object}: {finding.what}"
-    if not finding.hint:
-        return sentence
+    if not finding.hint or finding.severity is Severity.REFUSAL:
+        return sentence  # what to do about refusals is said once for all of them
     return f"{sentence}. {finding.hint}" + ("" if finding.hint.endswith(("?", ".")) else ".")
 
 
