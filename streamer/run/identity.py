@@ -137,8 +137,8 @@ def same_target(account: str, database: str, then: JSON) -> bool:
     )
 
 
-def check_table(plan: TablePlan, then: Mapping[str, JSON]) -> Verdict:
-    """How a table that was begun goes on.
+def check_table(plan: TablePlan, then: Mapping[str, JSON], *, done: bool = False) -> Verdict:
+    """How a table that was begun goes on; `done`: all its rows were moved, in whatever order.
 
     Raises:
         SourceChangedError: its definition isn't what the rows so far were moved by.
@@ -156,14 +156,14 @@ def check_table(plan: TablePlan, then: Mapping[str, JSON]) -> Verdict:
             f"{plan.name} was dropped and made anew since the run began; it is moved again from "
             "the start, and rows that are gone from it stay in D1 until `validate --repair`",
         )
-    if now["collations"] != then.get("collations"):
+    if now["collations"] != then.get("collations") and not done:
         return Verdict(
             GoOn.FROM_THE_START,
             f"{plan.name}: the collation of its key has a new version, so its order can't be "
             "trusted; it is moved again from the start",
         )
     if now["relfilenode"] != then.get("relfilenode"):
-        if plan.key.kind is KeyKind.PHYSICAL:
+        if plan.key.kind is KeyKind.PHYSICAL and not done:
             return Verdict(
                 GoOn.FROM_THE_START,
                 f"{plan.name} was rewritten (VACUUM FULL, TRUNCATE) and has no key; it is moved "

@@ -159,7 +159,7 @@ class Job:
             await self._number_leaves(table)
             name = steps.rows_step(table)
             position = self._journal.position(name)
-            if position.done:
+            if steps.rows_are_there(table, self._journal):
                 continue
             if position.last is not None and not await self._is_unchanged(table, position.last):
                 self._events.warning(
@@ -167,10 +167,13 @@ class Job:
                     "D1 and moved again from the start"
                 )
                 # The checkpoint first: a kill in between must not leave it ahead of the target.
-                await self._journal.start_over([name])
+                second = [steps.edges_step(table)] if table.loading is Loading.TWO_PASS else []
+                await self._journal.start_over([name, *second])
                 self._events.tally.settle(str(table.name), rows_written=0, bytes_sent=0)
             if self._journal.running.epoch > 1:
                 preparing = self._ownership.preparing([table.target])
+                if table.loading is Loading.TWO_PASS and self._journal.position(name).last is None:
+                    await empty(preparing, [table])  # its rows may refer to each other by now
                 await empty_behind(preparing, table, self._journal.position(name).last)
 
     async def _is_unchanged(self, table: TablePlan, last: Key) -> bool:

@@ -16,6 +16,7 @@ from streamer.run.steps import (
     empty_step,
     named,
     publish_step,
+    rows_are_there,
     rows_step,
     schema_step,
 )
@@ -65,7 +66,9 @@ def verdicts(journal: Journal, tables: Sequence[TablePlan]) -> tuple[list[TableP
         if name not in journal.steps or str(table.name) not in begun(journal):
             continue
         try:
-            verdict = check_table(table, journal.steps[name].document)
+            verdict = check_table(
+                table, journal.steps[name].document, done=rows_are_there(table, journal)
+            )
         except SourceChangedError as error:
             changed.append(error.what)
             continue

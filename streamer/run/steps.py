@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from streamer.model import Loading, TablePlan
-from streamer.run.journal import StepName, Work
+from streamer.run.journal import Journal, StepName, Work
 
 
 def rows_step(table: TablePlan) -> StepName:
@@ -42,6 +42,12 @@ def index_steps(table: TablePlan) -> list[StepName]:
 def check_step(table: TablePlan) -> StepName:
     """The step that counts a table's rows and looks for missing parents."""
     return StepName(str(table.name), Work.CHECK)
+
+
+def rows_are_there(table: TablePlan, journal: Journal) -> bool:
+    """Whether the table isn't read any more, so that where its rows lie doesn't matter."""
+    second = table.loading is Loading.TWO_PASS
+    return journal.is_done(rows_step(table)) and (not second or journal.is_done(edges_step(table)))
 
 
 def cycles(tables: Sequence[TablePlan]) -> list[tuple[TablePlan, ...]]:

@@ -102,6 +102,7 @@ async def test_every_table_that_changed_is_named_at_once() -> None:
 async def test_a_table_that_starts_over_is_told_with_the_reason() -> None:
     journal = await journal_of(PLAN)
     await finished(journal, *PLAN.tables)
+    await journal.mark(steps.rows_step(called(PLAN, "log")), State.DOING)
     anew = plan_of(SHOP, LOOP, HEN, EGG, replace(LOG, relfilenode=99))
 
     again, warnings = resume.verdicts(journal, anew.tables)
