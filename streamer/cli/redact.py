@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
@@ -86,6 +87,16 @@ def guarded_stderr(redact: Redactor) -> Generator[None]:
     try:
         yield
     finally:
-        with suppress(OSError, ValueError):
+        try:
             sys.stderr.flush()
+        except (OSError, ValueError):
+            _let_go(before)
         sys.stderr = before
+
+
+def _let_go(stream: TextIO) -> None:
+    """Lead what is left in `stream` nowhere: the interpreter would exit with 120 over it."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
