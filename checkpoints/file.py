@@ -230,7 +230,9 @@ def _problem_of(header: bytes, path: Path) -> CheckpointError | None:
         cut_short = _MAGIC.startswith(header)
         damaged = ours or cut_short
         return Damaged(path, "its header is damaged") if damaged else Foreign(path, "no database")
-    if len(header) == _HEADER_BYTES and not ours:
+    if len(header) < _HEADER_BYTES:
+        return Damaged(path, "cut short")
+    if not ours:
         return Foreign(path, "another program's database")
     version = int.from_bytes(header[_USER_VERSION], "big", signed=True)
     if version > FORMAT:

@@ -10,6 +10,9 @@ from streamer.demo.story import tell_story
 from streamer.errors import ExitCode
 
 EPILOG = """\
+example:
+  streamer demo
+
 It needs the extra `demo`: pip install 'd1-streamer[demo]'
 Nothing outside a temporary folder is touched, and nothing is left behind. It takes a minute or so.
 Exit codes: 0 every row arrived; 1 anything else

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from checkpoints import (
@@ -123,6 +123,7 @@ def test_a_flipped_bit_is_noticed_or_changes_nothing(
 
 @settings(max_examples=40)
 @given(share=st.floats(0, 1, exclude_max=True))
+@example(share=1 / 256)  # within the header
 def test_a_file_cut_short_is_noticed_or_its_log_makes_up_for_it(
     sample: Sample, tmp_path_factory: pytest.TempPathFactory, share: float
 ) -> None:
