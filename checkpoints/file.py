@@ -227,13 +227,11 @@ def _problem_of(header: bytes, path: Path) -> CheckpointError | None:
         return Damaged(path, "overwritten with zeros" if header else "empty")
     ours = header[_APPLICATION_ID] == APPLICATION_ID.to_bytes(4, "big")
     if not header.startswith(_MAGIC):
-        cut_short = _MAGIC.startswith(header)
-        damaged = ours or cut_short
+        damaged = ours or _MAGIC.startswith(header)
         return Damaged(path, "its header is damaged") if damaged else Foreign(path, "no database")
-    if len(header) < _HEADER_BYTES:
-        return Damaged(path, "cut short")
-    if not ours:
-        return Foreign(path, "another program's database")
+    if len(header) < _HEADER_BYTES or not ours:
+        short = len(header) < _HEADER_BYTES
+        return Damaged(path, "cut short") if short else Foreign(path, "another program's database")
     version = int.from_bytes(header[_USER_VERSION], "big", signed=True)
     if version > FORMAT:
         return Newer(path, found=version, known=FORMAT)
