@@ -10,6 +10,7 @@ from streamer import limits
 from streamer.errors import StreamerError
 from streamer.model import Plan
 from streamer.model.sql import quote_identifier
+from streamer.plan import estimated_rows
 from streamer.postgres.checkup import Checkup
 from streamer.progress.view import size
 from streamer.run.survey import OURS, Survey
@@ -85,7 +86,7 @@ def of_source(seen: Checkup, chosen: Sequence[str]) -> list[Line]:
 
 def of_plan(plan: Plan) -> list[Line]:
     """What is to be said of moving these tables at all."""
-    rows = sum(max(table.table.rows, 0) for table in plan.tables)
+    rows = sum(estimated_rows(table.table, table.columns) for table in plan.tables)
     if not plan.tables and not plan.refusals:
         return [
             _source(

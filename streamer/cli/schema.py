@@ -55,7 +55,7 @@ def render_schema(plan: Plan) -> str:
         parts.append("\n".join(indexes))
     for title, findings in (
         ("Tables that can't be moved:", plan.refusals),
-        ("What D1 won't have:", plan.warnings),
+        ("Not as in PostgreSQL:", plan.warnings),
     ):
         if findings:
             comments = [line for finding in findings for line in _comment(finding)]

@@ -8,6 +8,7 @@ from streamer.progress.report import (
     Status,
     TableReport,
     cost_usd,
+    utc,
     write_report,
 )
 from streamer.progress.tally import Figures, Tally, Traffic
@@ -30,5 +31,6 @@ __all__ = [
     "Volume",
     "cost_usd",
     "style_for",
+    "utc",
     "write_report",
 ]

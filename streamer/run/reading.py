@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from streamer.model import Consistency, Key, KeyKind, Page, PageSize, StepKind, TablePlan
 from streamer.postgres import PostgresSource, SnapshotInfo
+from streamer.progress import utc
 
 if TYPE_CHECKING:
     from checkpoints import JSON
@@ -18,7 +19,7 @@ def snapshot_facts(taken: SnapshotInfo) -> dict[str, JSON]:
     """What a checkpoint remembers of a snapshot."""
     return {
         "lsn": taken.lsn,
-        "taken_at": taken.taken_at.isoformat(timespec="seconds"),
+        "taken_at": utc(taken.taken_at),
         "visible": taken.visible,
     }
 

@@ -21,7 +21,7 @@ from streamer.model import Finding, IfExists, Severity, TablePlan
 from streamer.plan import PlanOptions, make_plan
 from streamer.postgres import PostgresSource
 from streamer.postgres.address import resolve
-from streamer.progress import Events, Figures, Tally, Traffic
+from streamer.progress import Events, Figures, Tally, Traffic, utc
 from streamer.run import resume, steps
 from streamer.run.admission import Found, admit, found, refuse_what_cannot_move
 from streamer.run.identity import (
@@ -149,7 +149,7 @@ async def _begin(config: Config, journal: Journal, ends: Ends, events: Events) -
     )
     facts: dict[str, JSON] = {
         "tool_version": version("d1-streamer"),
-        "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "started_at": utc(datetime.now(UTC)),
         "source": source_facts(ends.source.identity),
         "target": target_facts(
             ends.database.account_id, ends.database.database_id, ends.database.info.name
@@ -266,7 +266,7 @@ async def _carry_out(
         if isinstance(cause, StreamerError):
             raise cause from None
         raise
-    ended = datetime.now(UTC).isoformat(timespec="seconds")
+    ended = utc(datetime.now(UTC))
     await journal.note(
         RunState.DONE, exit_code=int(code), ended_at=ended, tally=_figures(events, "")
     )
