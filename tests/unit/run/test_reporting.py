@@ -1,0 +1,107 @@
+"""The report of a run, from its checkpoint and figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+
+from checkpoints import RunRecord
+from streamer.config import Config, RunSettings
+from streamer.errors import ExitCode
+from streamer.model import Answer, Consistency
+from streamer.progress import Events
+from streamer.run import steps
+from streamer.run.journal import Journal, RunState, Start
+from streamer.run.reporting import report, save_report
+from tests.engines.catalogs import identified, plan_of
+from tests.fakes.memory_checkpoint import MemoryCheckpoint, Place
+
+FACTS = {
+    "started_at": "2026-11-22T10:00:00+00:00",
+    "source": {"database": "shop", "timeline": 1, "password": "canary"},
+    "target": {"account": "acc", "database": "id-1"},
+}
+PLAN = plan_of(identified("one"), identified("two"))
+
+
+async def journal_read_in(snapshots: list[int]) -> Journal:
+    """A journal of a run whose table `one` was read in these snapshots of three."""
+    journal = Journal(await MemoryCheckpoint.open(Place()), None)
+    one = steps.rows_step(PLAN.tables[0])
+    start = Start({one: {"snapshots": snapshots}}, frozenset())
+    await journal.begin(
+        RunRecord("run-1", RunState.RUNNING, 1, FACTS), steps.named(PLAN.tables), start
+    )
+    for number in range(3):
+        journal.see_snapshot({"lsn": f"0/{number}", "taken_at": "then", "visible": "not told"})
+    return journal
+
+
+def config(path: Path) -> Config:
+    return Config(run=RunSettings(report=path, consistency=Consistency.ROLLING))
+
+
+def moved() -> Events:
+    """What a run tells of: six rows of `one` in two requests, one of them sent twice."""
+    events = Events(lambda: 0.0)
+    for attempts in (1, 2):
+        for _ in range(attempts):
+            events.sent(100)
+        events.request_answered(["public.one"], Answer((), attempts=attempts))
+        events.chunk_written("public.one", 3, 90)
+    events.retried("rate limited", 1.0)
+    events.warning("mind the gap")
+    return events
+
+
+async def test_a_report_tells_figures_snapshots_warnings_and_errors(tmp_path: Path) -> None:
+    journal = await journal_read_in([0, 2])
+
+    made = report(
+        config(tmp_path), moved(), journal, PLAN, code=ExitCode.INCOMPLETE, errors=["an index"]
+    ).to_json()
+
+    assert (made["run_id"], made["status"]) == ("run-1", "incomplete")
+    assert made["started_at"] == "2026-11-22T10:00:00Z"
+    assert (made["warnings"], made["errors"]) == (["mind the gap"], ["an index"])
+    one, two = made["tables"]
+    assert (one["name"], one["rows_written"], one["requests"], one["retries"]) == (
+        "public.one",
+        6,
+        3,
+        1,
+    )
+    assert two["rows_written"] == 0
+    assert (made["totals"]["requests"], made["totals"]["rate_limited"]) == (3, 1)
+    assert made["consistency"]["mode"] == "rolling"
+    assert [s["lsn"] for s in made["consistency"]["snapshots"]] == ["0/0", "0/1", "0/2"]
+    assert made["consistency"]["tables_in_several_snapshots"] == ["public.one"]
+
+
+async def test_a_report_holds_only_facts_that_may_be_known(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+
+    save_report(
+        config(path), moved(), await journal_read_in([]), PLAN, code=ExitCode.DONE, errors=[]
+    )
+
+    written = path.read_bytes()
+    assert b"canary" not in written
+    assert orjson.loads(written)["source"] == {"database": "shop", "timeline": 1}
+
+
+async def test_a_report_that_can_not_be_written_is_a_warning_and_no_failure(tmp_path: Path) -> None:
+    events = moved()
+
+    save_report(
+        config(tmp_path / "nowhere" / "report.json"),
+        events,
+        await journal_read_in([]),
+        PLAN,
+        code=ExitCode.DONE,
+        errors=[],
+    )
+
+    assert "--report" in events.warnings[-1]
+    assert events.report_lost
