@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
@@ -80,7 +80,9 @@ class Chunk:
     `number` counts a step's chunks in key order. `after` is the key they start behind (None: the
     table's beginning), `last` the key of the last row. The statements travel in one request, in this
     order. `bytes` is their size in the request body, a comma after each included. `claims` is false
-    for a part whose rest follows in a later request: only the last part may claim the keys.
+    for a part whose rest follows in a later request: only the last part may claim the keys. `gone`
+    counts rows that were read and that the source had no more when they were sent; `rows` doesn't
+    count them, and the one with the key `last` may be among them.
     """
 
     step: StepId
@@ -92,6 +94,7 @@ class Chunk:
     bytes: int
     snapshot: int = 0
     claims: bool = True
+    gone: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,8 @@ class Answer:
     """The answer to one request, a result for each statement, and what it took.
 
     `attempts` counts every request sent for it, the successful one included; `seconds` is the
-    last attempt's; `rate_limited` counts the 429 answers among them.
+    last attempt's; `rate_limited` counts the 429 answers among them. `gone` says of chunks, by step
+    and number, how many of their rows weren't written because the source had them no more.
     """
 
     results: tuple[Result, ...]
@@ -141,6 +145,7 @@ class Answer:
     seconds: float = 0.0
     rate_limited: int = 0
     sent_bytes: int = 0
+    gone: Mapping[tuple[StepId, int], int] = field(default_factory=dict["tuple[StepId, int]", int])
 
     @property
     def rows_written(self) -> int:

@@ -27,6 +27,7 @@ from streamer.pack.ledger import (
 )
 from streamer.pack.packer import next_page_rows, pack_page
 from streamer.pack.split import halve, halve_chunk
+from streamer.pack.unpack import chunk_rows, without_rows
 
 __all__ = [
     "LEDGER_TABLE",
@@ -39,6 +40,7 @@ __all__ = [
     "Owner",
     "Reach",
     "before_rows",
+    "chunk_rows",
     "create_ledger",
     "drop_unused",
     "entries_of",
@@ -59,4 +61,5 @@ __all__ = [
     "release",
     "step_columns",
     "take_over",
+    "without_rows",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import itemgetter
 
 from streamer.model import Page
@@ -31,6 +31,11 @@ def page_cells(layout: Layout, page: Page, start: int, end: int) -> list[Row]:
 def row_cells(text: str) -> Row:
     """The cells of a row that the server printed as a JSON array; numbers keep their digits."""
     cells: list[object] = json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+    return parsed_cells(cells)
+
+
+def parsed_cells(cells: Iterable[object]) -> Row:
+    """The cells of a row that was parsed with its numbers left as text."""
     return [str(int(cell)) if isinstance(cell, bool) else _text(cell) for cell in cells]
 
 

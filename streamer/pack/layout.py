@@ -32,6 +32,9 @@ PARAMETER_BYTES = limits.VALUE_BYTES - 1_024
 text, and must stay within the limit of a value too."""
 
 _ROWS = "_streamer_rows"
+JSON_HEAD = f"WITH {_ROWS} AS MATERIALIZED ("
+"""How every statement begins whose rows are in a JSON parameter, and no other."""
+
 _NULL = "NULL"
 
 
@@ -134,7 +137,7 @@ class Layout:
     def json_statement(self, bound: Mapping[int, str]) -> str:
         """SQL whose rows are the JSON arrays in ?1, save that the cells of `bound` have their own SQL."""
         cells = [bound.get(n) or self._stored(n, f"(s.v->>{n})") for n in range(len(self.columns))]
-        rows = f"WITH {_ROWS} AS MATERIALIZED (SELECT jsonb(value) AS v FROM json_each(?1))"
+        rows = f"{JSON_HEAD}SELECT jsonb(value) AS v FROM json_each(?1))"
         if self.kind is StepKind.EDGES:
             return f"{rows} {self._update(cells)}"
         return (

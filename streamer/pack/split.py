@@ -11,6 +11,7 @@ import orjson
 from streamer.model import Batch, Chunk, Statement
 from streamer.pack.layout import Layout
 from streamer.pack.packer import statement_bytes
+from streamer.pack.unpack import bound_rows
 
 
 def halve(batch: Batch) -> tuple[Batch, Batch] | None:
@@ -40,7 +41,7 @@ def halve_chunk(layout: Layout, chunk: Chunk) -> tuple[Chunk, Chunk] | None:
     else:
         middle = len(chunk.statements) // 2
         first, second = chunk.statements[:middle], chunk.statements[middle:]
-        first_rows = sum(len(_bound_rows(layout, statement)) for statement in first)
+        first_rows = sum(len(bound_rows(layout, statement)) for statement in first)
     return (
         _part(chunk, first, rows=first_rows, claims=False),
         _part(chunk, second, rows=chunk.rows - first_rows, claims=chunk.claims),
@@ -64,7 +65,7 @@ def _halve_statement(layout: Layout, statement: Statement) -> tuple[Statement, S
             for half in (rows[:middle], rows[middle:])
         ]
         return halves[0], halves[1], middle
-    bound = _bound_rows(layout, statement)
+    bound = bound_rows(layout, statement)
     middle = len(bound) // 2
     one, two = (
         Statement(
@@ -73,10 +74,3 @@ def _halve_statement(layout: Layout, statement: Statement) -> tuple[Statement, S
         for half in (bound[:middle], bound[middle:])
     )
     return one, two, middle
-
-
-def _bound_rows(layout: Layout, statement: Statement) -> list[list[str | None]]:
-    """The rows of a VALUES statement."""
-    cells: list[str | None] = orjson.loads(statement.params)
-    width = len(layout.sent)
-    return [cells[at : at + width] for at in range(0, len(cells), width)]

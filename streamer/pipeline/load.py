@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from checkpoints import Watermark
 from streamer.model import Chunk, Key, PageSize, StepId, StepKind, TablePlan
@@ -15,7 +15,8 @@ class Position:
     """How far a step has come, durably in the target: everything up to `last`.
 
     `first` is the first chunk's last key, kept so that a resume can look whether the beginning is
-    still there. `snapshots` numbers the snapshots that rows were read in.
+    still there. `snapshots` numbers the snapshots that rows were read in. `last_gone`: the row with
+    the key `last` may not have been written, since the source had it no more.
     """
 
     last: Key | None = None
@@ -25,16 +26,18 @@ class Position:
     bytes: int = 0
     done: bool = False
     snapshots: frozenset[int] = frozenset()
+    last_gone: bool = False
 
     def moved_over(self, chunk: Chunk) -> Position:
         """The position once `chunk`, the next in key order, was acknowledged."""
         return Position(
             last=chunk.last,
-            first=self.first or chunk.last,
+            first=self.first or (None if chunk.gone else chunk.last),
             next_number=chunk.number + 1,
             rows=self.rows + chunk.rows,
             bytes=self.bytes + chunk.bytes,
             snapshots=self.snapshots | {chunk.snapshot},
+            last_gone=chunk.gone > 0,
         )
 
 
@@ -100,14 +103,5 @@ class Load:
 
     def _settle(self) -> None:
         if self.read_to_end and self.unacknowledged == 0 and not self.done.is_set():
-            position = self.position
-            self.position = Position(
-                last=position.last,
-                first=position.first,
-                next_number=position.next_number,
-                rows=position.rows,
-                bytes=position.bytes,
-                done=True,
-                snapshots=position.snapshots,
-            )
+            self.position = replace(self.position, done=True)
             self.done.set()

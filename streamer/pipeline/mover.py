@@ -12,7 +12,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from streamer import limits
@@ -69,6 +69,10 @@ class Observer(Protocol):
 
     def chunk_written(self, table: str, rows: int, sent_bytes: int) -> None:
         """Rows are durable in the target."""
+        ...
+
+    def rows_skipped(self, table: str, rows: int) -> None:
+        """Rows that were read were gone from the source when they were to be written."""
         ...
 
     def request_answered(self, tables: Sequence[str], answer: Answer) -> None:
@@ -244,11 +248,14 @@ class Mover:
     def _acknowledge(self, batch: Batch, answer: Answer) -> None:
         names = dict.fromkeys(self._loads[chunk.step].name for chunk in batch.chunks)
         self._observer.request_answered(tuple(names), answer)
-        for chunk in batch.chunks:
-            load = self._loads[chunk.step]
-            self._budget.give(chunk.bytes)
+        for sent in batch.chunks:
+            load = self._loads[sent.step]
+            self._budget.give(sent.bytes)
+            chunk = _written(sent, answer)
             if load.kind is StepKind.ROWS:
                 self._observer.chunk_written(load.name, chunk.rows, chunk.bytes)
+                if chunk.gone:
+                    self._observer.rows_skipped(load.name, chunk.gone)
             if load.acknowledge(chunk):
                 self._recorder.moved(load)
             if load.done.is_set():
@@ -259,3 +266,9 @@ class Mover:
         self._recorder.moved(load)
         if load.kind is StepKind.ROWS:
             self._observer.table_finished(load.name)
+
+
+def _written(chunk: Chunk, answer: Answer) -> Chunk:
+    """What of `chunk` is in the target."""
+    gone = answer.gone.get((chunk.step, chunk.number), 0)
+    return replace(chunk, rows=chunk.rows - gone, gone=gone) if gone else chunk

@@ -190,7 +190,9 @@ class PostgresSource:
         return await self._run(f"counting {table.name}", work)
 
     async def lookup(self, plan: TablePlan, keys: Sequence[Key]) -> list[Page]:
-        """The rows that have these keys now, in new snapshots; keys that are gone are left out.
+        """The rows that have these keys, in the run's snapshot, or now where it has none.
+
+        Keys that nothing has are left out.
 
         Raises:
             ValueError: the table's key is the position, which means nothing later.
@@ -206,12 +208,14 @@ class PostgresSource:
 
             async def work(session: Session, columns: list[list[str]] = columns) -> Page | None:
                 found = await session.fetch(query.sql, *columns)
-                info = await self._snapshots.look(session)
+                if not found:
+                    return None
+                held = self._holder
+                info = held.info if held is not None else await self._snapshots.look(session)
                 records = cast("Sequence[Sequence[str | None]]", found)
-                page = Page(records, query.width, query.key_cells, snapshot=info.number)
-                return page if found else None
+                return Page(records, query.width, query.key_cells, snapshot=info.number)
 
-            page = await self._aside.run(f"reading {plan.name}", work, self._patience)
+            page = await self._run(f"reading {plan.name}", work)
             pages += [page] if page is not None else []
         return pages
 

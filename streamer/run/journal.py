@@ -7,6 +7,7 @@ state of its own, so that a resume skips nothing that was still to come.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -136,6 +137,7 @@ class Journal:
         if self.run is not None:
             taken = self.run.document.get("snapshots")
             self.snapshots = [s for s in _list(taken) if isinstance(s, Mapping)]
+        self._saving = asyncio.Lock()  # held by what is saved while rows move
         self.tally: Callable[[str], Mapping[str, JSON]] = lambda _: {}
         self.pace: Callable[[], Mapping[str, JSON]] = dict
 
@@ -288,24 +290,50 @@ class Journal:
             bytes=step.bytes,
             done=step.state == State.DONE,
             snapshots=frozenset(int(str(n)) for n in _list(step.document.get("snapshots"))),
+            last_gone=bool(step.document.get("last_gone")),
         )
 
     async def save_loads(self, loads: Sequence[Load]) -> None:
         """Write down how far loads are, with the run's figures, in one commit."""
-        run = self.running
-        figures = dict(self.tally(""))
-        await self._save(
-            run=replace(
-                run,
-                document={
-                    **run.document,
-                    **self.pace(),
-                    "tally": figures,
-                    "snapshots": list(self.snapshots),
-                },
-            ),
-            steps=[self._moved(load) for load in loads],
-        )
+        async with self._saving:
+            known = self.running.document
+            figures = {"tally": dict(self.tally("")), "snapshots": list(self.snapshots)}
+            await self._save(
+                run=replace(self.running, document={**known, **self.pace(), **figures}),
+                steps=[self._moved(load) for load in loads],
+            )
+
+    async def expect_parents(self, rows: Mapping[StepName, int], snapshots: frozenset[int]) -> None:
+        """Write down that so many more rows of tables may come than their steps move.
+
+        They were read in `snapshots`, and are sent ahead of rows that refer to them.
+        """
+        async with self._saving:
+            known = {**self.running.document, "snapshots": list(self.snapshots)}
+            await self._save(
+                run=replace(self.running, document=known),
+                steps=[self._expecting(self.steps[name], n, snapshots) for name, n in rows.items()],
+            )
+
+    @staticmethod
+    def _expecting(step: StepRecord, rows: int, snapshots: frozenset[int]) -> StepRecord:
+        known = _mapping(step.document.get("parents"))
+        numbers = {int(str(n)) for n in _list(known.get("snapshots"))} | snapshots
+        parents: dict[str, JSON] = {
+            "rows": int(str(known.get("rows", 0))) + rows,
+            "snapshots": sorted(numbers),
+        }
+        return replace(step, document={**step.document, "parents": parents})
+
+    def parents_sent(self, name: StepName) -> int:
+        """At most so many rows of a table came ahead of rows that refer to them."""
+        return int(str(_mapping(self.steps[name].document.get("parents")).get("rows", 0)))
+
+    def snapshots_of(self, name: StepName) -> frozenset[int]:
+        """The snapshots that a table's rows were read in, those sent ahead of others included."""
+        parents = _mapping(self.steps[name].document.get("parents"))
+        sent_ahead = {int(str(n)) for n in _list(parents.get("snapshots"))}
+        return self.position(name).snapshots | sent_ahead
 
     async def start_over(
         self, names: Iterable[StepName], facts: Mapping[StepName, Mapping[str, JSON]] | None = None
@@ -314,7 +342,7 @@ class Journal:
 
         All in one commit: a step that was forgotten without those that need it would be too late.
         """
-        forgotten = {"first", "snapshots", "problem"}
+        forgotten = {"first", "snapshots", "last_gone", "problem"}
         known = facts or {}
         steps = [
             replace(
@@ -349,6 +377,7 @@ class Journal:
                 **step.document,
                 "first": list(at.first) if at.first else None,
                 "snapshots": sorted(at.snapshots),
+                "last_gone": at.last_gone,
                 "tally": figures,
             },
         )

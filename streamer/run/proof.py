@@ -61,7 +61,8 @@ def _keys(step: Begun) -> list[Key]:
     hidden = table.loading is Loading.STAGED or step.kind is not StepKind.ROWS
     if hidden or not comparable_key(table):
         return []
-    return [key for key in (step.position.first, step.position.last) if key is not None]
+    last = None if step.position.last_gone else step.position.last
+    return [key for key in (step.position.first, last) if key is not None]
 
 
 def _look_for(table: TablePlan, key: Key) -> Statement:

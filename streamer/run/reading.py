@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -52,6 +52,12 @@ class RunSource:
             async for page in pages:
                 number = self._of_windows(page) if windowed else self._number(page)
                 yield page if number == page.snapshot else replace(page, snapshot=number)
+
+    async def lookup(self, plan: TablePlan, keys: Sequence[Key]) -> list[Page]:
+        """The rows that have these keys, as `PostgresSource.lookup` finds them."""
+        pages = await self._source.lookup(plan, keys)
+        number = self._of_windows if self._rolling else self._number
+        return [replace(page, snapshot=number(page)) for page in pages]
 
     def _number(self, page: Page) -> int:
         if page.snapshot not in self._numbers:

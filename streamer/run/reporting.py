@@ -65,7 +65,7 @@ def report(
                 name=str(table.name),
                 target_name=table.target,
                 figures=events.tally.of(str(table.name)),
-                snapshots=tuple(sorted(journal.position(steps.rows_step(table)).snapshots)),
+                snapshots=tuple(sorted(journal.snapshots_of(steps.rows_step(table)))),
             )
             for table in plan.tables
         ],

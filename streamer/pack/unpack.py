@@ -1,0 +1,72 @@
+"""The rows of a chunk that is packed already, and the chunk without some of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import orjson
+
+from streamer.model import Chunk, Statement
+from streamer.pack.cells import Row, parsed_cells
+from streamer.pack.layout import JSON_HEAD, Layout
+
+
+def chunk_rows(layout: Layout, chunk: Chunk) -> list[Row]:
+    """A chunk's rows, a cell for each of the layout's columns.
+
+    A cell that wasn't sent, or that was too big to travel with the others, is NULL.
+    """
+    rows: list[Row] = []
+    for statement in chunk.statements:
+        if _is_json(statement):
+            rows += [parsed_cells(row) for row in _json_rows(statement)]
+        else:
+            rows += [_spread(layout, row) for row in bound_rows(layout, statement)]
+    return rows
+
+
+def without_rows(
+    layout: Layout, chunk: Chunk, gone: Callable[[Row], bool]
+) -> tuple[Statement, ...]:
+    """The statements of a chunk without the rows that are `gone`."""
+    kept: list[Statement] = []
+    for statement in chunk.statements:
+        if _is_json(statement):
+            rows = _json_rows(statement)
+            staying = [row for row in rows if not gone(parsed_cells(row))]
+            if len(staying) == len(rows):
+                kept.append(statement)
+            elif staying:
+                kept.append(Statement.of(layout.json_sql, orjson.dumps(staying).decode()))
+        else:
+            bound = [r for r in bound_rows(layout, statement) if not gone(_spread(layout, r))]
+            if bound:
+                cells = orjson.dumps([cell for row in bound for cell in row])
+                kept.append(Statement(layout.values_statement(len(bound)), cells))
+    return tuple(kept)
+
+
+def bound_rows(layout: Layout, statement: Statement) -> list[list[str | None]]:
+    """The sent cells of each row of a VALUES statement."""
+    cells: list[str | None] = orjson.loads(statement.params)
+    width = len(layout.sent)
+    return [cells[at : at + width] for at in range(0, len(cells), width)]
+
+
+def _is_json(statement: Statement) -> bool:
+    return statement.sql.startswith(JSON_HEAD)
+
+
+def _json_rows(statement: Statement) -> list[list[object]]:
+    """The rows in a JSON statement's first parameter; numbers as the text they were sent as."""
+    text: str = orjson.loads(statement.params)[0]
+    rows: list[list[object]] = json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+    return rows
+
+
+def _spread(layout: Layout, row: list[str | None]) -> Row:
+    cells: list[str | None] = [None] * len(layout.columns)
+    for place, cell in zip(layout.sent, row, strict=True):
+        cells[place] = cell
+    return cells
