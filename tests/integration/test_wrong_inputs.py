@@ -324,15 +324,17 @@ async def test_a_finished_run_has_nothing_to_resume_and_only_in_its_own_place(
 # Outputs
 
 
-def with_stdout(trial: Trial, stdout: int, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command that writes its results to a descriptor, which is closed at the end."""
+def with_streams(
+    trial: Trial, *arguments: str, stdout: int, stderr: int = subprocess.PIPE
+) -> subprocess.CompletedProcess[str]:
+    """Run a command that writes its results to the descriptor `stdout`, closed at the end."""
     try:
         return subprocess.run(
             [sys.executable, "-m", "streamer", *arguments],
             cwd=trial.streamer.folder,
             env=trial.streamer.environment,
             stdout=stdout,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
             timeout=60,
             check=False,
@@ -357,10 +359,21 @@ def test_a_reader_that_goes_away_does_no_harm(trial: Trial, command: str) -> Non
     reading, writing = os.pipe()
     os.close(reading)
 
-    done = with_stdout(trial, writing, command)
+    done = with_streams(trial, command, stdout=writing)
 
     assert done.returncode == 141
     assert [line for line in done.stderr.splitlines() if "Z info" not in line] == []
     if command == "run":
         assert trial.run("run", "--resume").code == 0
         assert trial.d1("SELECT count(*) FROM customer") == [[30]]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a disk that is always full")
+def test_a_log_that_can_not_be_written_leaves_the_exit_code_as_it_is(trial: Trial) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+
+    done = with_streams(trial, "run", stdout=os.open(os.devnull, os.O_WRONLY), stderr=full)
+    os.close(full)
+
+    assert done.returncode == 0
+    assert trial.d1("SELECT count(*) FROM customer") == [[30]]
