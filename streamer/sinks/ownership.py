@@ -24,6 +24,8 @@ from streamer.pack import (
     take_over,
 )
 
+CLAIMS = 3  # until nobody came between looking and claiming
+
 
 class Database(Protocol):
     """Runs statements in one request, which is one transaction; retries by itself."""
@@ -70,12 +72,28 @@ class Ownership:
                 was faster.
 
         """
+        for left in reversed(range(CLAIMS)):
+            seen = await self._owners()
+            for table in resumed:
+                self._check(table, seen)
+            claim = take_over(tables, seen, run=self._run, epoch=self._epoch, holder=self._holder)
+            try:
+                await self._database.execute([claim])
+            except FencedError:
+                # A claim of an older start of this run may have been executed late, just now.
+                if not left or not self._are_older(tables, await self._owners()):
+                    raise
+            else:
+                return
+
+    async def _owners(self) -> Sequence[Owner]:
         answer = await self._database.execute([*create_ledger(), read_owners()])
-        seen = owners_of(answer.results[-1])
-        for table in resumed:
-            self._check(table, seen)
-        claim = take_over(tables, seen, run=self._run, epoch=self._epoch, holder=self._holder)
-        await self._database.execute([claim])
+        return owners_of(answer.results[-1])
+
+    def _are_older(self, tables: Sequence[str], owners: Sequence[Owner]) -> bool:
+        names = {name.lower() for name in tables}
+        ours = [owner for owner in owners if owner.table.lower() in names]
+        return all(owner.run == self._run and owner.epoch < self._epoch for owner in ours)
 
     def _check(self, table: str, seen: Sequence[Owner]) -> None:
         owner = next((o for o in seen if o.table.lower() == table.lower()), None)
