@@ -258,6 +258,14 @@ async def _carry_out(
     job.shortcomings += [f"not moved: {_sentence(f)}" for f in ends.plan.refusals]
     try:
         code = await job.carry_out()
+        # The report first: a run that is done isn't resumed, and so never written about again.
+        save_report(config, events, journal, ends.plan, code=code, errors=job.shortcomings)
+        await journal.note(
+            RunState.DONE,
+            exit_code=int(code),
+            ended_at=utc(datetime.now(UTC)),
+            tally=_figures(events, ""),
+        )
     except BaseException as error:
         cause = first_cause(error)
         stopped = cause.exit_code if isinstance(cause, StreamerError) else ExitCode.RESUMABLE
@@ -266,11 +274,6 @@ async def _carry_out(
         if isinstance(cause, StreamerError):
             raise cause from None
         raise
-    ended = utc(datetime.now(UTC))
-    await journal.note(
-        RunState.DONE, exit_code=int(code), ended_at=ended, tally=_figures(events, "")
-    )
-    save_report(config, events, journal, ends.plan, code=code, errors=job.shortcomings)
     return code
 
 
