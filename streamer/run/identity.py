@@ -55,6 +55,7 @@ def table_facts(plan: TablePlan) -> dict[str, JSON]:
         "columns": {column.source: column.type_name for column in plan.columns},
         "key": [plan.key.kind.value, *plan.key.columns],
         "collations": _collations(plan),
+        "loading": [plan.loading.value, *plan.deferred],
         "rows_estimate": plan.table.rows,
     }
 
@@ -135,6 +136,29 @@ def same_target(account: str, database: str, then: JSON) -> bool:
         and then.get("account") == account
         and then.get("database") == database
     )
+
+
+def check_loading(plan: TablePlan, then: Mapping[str, JSON]) -> None:
+    """Refuse to go on where foreign keys changed so that the table would be loaded otherwise.
+
+    Rows that came in one way would miss what the other still has to do: the second pass, the
+    publishing. And the target's table has the foreign keys that it was made with.
+
+    Raises:
+        SourceChangedError: it would.
+
+    """
+    known, now = then.get("loading"), table_facts(plan)["loading"]
+    if known is not None and known != now:
+        raise SourceChangedError(
+            f"{plan.name}: foreign keys changed since the run began, and its rows can't go on in "
+            f"the way that they came so far ({_way(known)}, now {_way(now)})",
+            hint="Change it back, or start over with --restart.",
+        )
+
+
+def _way(loading: JSON) -> str:
+    return ", ".join(map(str, loading)) if isinstance(loading, list) else str(loading)
 
 
 def check_table(plan: TablePlan, then: Mapping[str, JSON], *, done: bool = False) -> Verdict:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 from streamer.errors import SourceChangedError, UsageError
 from streamer.model import IfExists, Loading, TablePlan
 from streamer.run.admission import admit, found, listed
-from streamer.run.identity import GoOn, check_source, check_table, check_target, table_facts
+from streamer.run.identity import (
+    GoOn,
+    check_loading,
+    check_source,
+    check_table,
+    check_target,
+    table_facts,
+)
 from streamer.run.journal import Journal, Start, State, StepName, Work
 from streamer.run.steps import (
     check_step,
@@ -63,9 +70,12 @@ def verdicts(journal: Journal, tables: Sequence[TablePlan]) -> tuple[list[TableP
     changed: list[str] = []
     for table in tables:
         name = rows_step(table)
-        if name not in journal.steps or str(table.name) not in begun(journal):
+        if name not in journal.steps:
             continue
         try:
+            check_loading(table, journal.steps[name].document)
+            if str(table.name) not in begun(journal):
+                continue
             verdict = check_table(
                 table, journal.steps[name].document, done=rows_are_there(table, journal)
             )

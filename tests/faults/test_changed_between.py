@@ -159,3 +159,30 @@ async def test_a_keyless_table_whose_rows_moved_before_its_second_pass_starts_ov
     await streamer.source.execute("UPDATE node SET v = 'w' WHERE code % 3 = 0")
 
     await assert_resumes(streamer)
+
+
+@pytest.mark.parametrize(
+    ("words", "table", "reference"),
+    [
+        ('UPDATE "employee"', "employee", "employee_boss_fkey"),
+        ('INTO "chicken"', "chicken", "chicken_egg_fkey"),
+    ],
+    ids=["before the second pass", "before the publishing"],
+)
+async def test_a_reference_dropped_before_its_rows_were_whole_stops_the_resume_until_it_is_back(
+    streamer: Streamer, words: str, table: str, reference: str
+) -> None:
+    stopped_at(streamer, words)
+    (definition,) = await streamer.source.fetch(
+        "SELECT pg_get_constraintdef(oid) AS sql FROM pg_constraint WHERE conname = $1", reference
+    )
+    await streamer.source.execute(f"ALTER TABLE {table} DROP CONSTRAINT {reference}")
+
+    refused = streamer("run", "--resume", *OPTIONS)
+
+    assert refused.code == 1, refused.said
+    assert f"public.{table}: foreign keys changed" in refused.stderr
+    await streamer.source.execute(
+        f"ALTER TABLE {table} ADD CONSTRAINT {reference} {definition['sql']}"
+    )
+    await assert_resumes(streamer)
