@@ -32,8 +32,8 @@ def table_plan(
     )
     indexes, said = plan_indexes(table, target, draft.key, needed, timing=timing, taken=taken)
     shape = table_shape(draft)
-    # A temporary name that stays the same when other tables join the run.
-    stage = f"_streamer_stage_{table.oid}" if staged else ""
+    # Of the target, so that nobody but the owner of the table can mean the same one: oids repeat.
+    stage = f"_streamer_stage_{target}" if staged else ""
     plan = TablePlan(
         table=table,
         target=target,
