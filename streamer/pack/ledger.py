@@ -60,6 +60,10 @@ _REFUSE_UNLESS_BEFORE_ROWS = (
     "OR EXISTS (SELECT 1 FROM json_each(?1) AS t WHERE NOT EXISTS (SELECT 1 FROM _streamer_owner AS o "
     'WHERE o."table" = t.value AND o.run = ?2 AND o.epoch = ?3))'
 )
+_FORGET = (
+    "DELETE FROM _streamer_ledger WHERE run = ?2 AND epoch < ?3 "
+    'AND ("table", step) IN (SELECT value->>0, value->>1 FROM json_each(?1))'
+)
 _BEGINNING = ""
 _NAME_BYTES = 640  # a table's name of 63 bytes, escaped three times over, and the numbers
 
@@ -217,6 +221,12 @@ def entry_bytes(chunk: Chunk) -> int:
 def read_ledger(run: str, table: str, kind: StepKind) -> Statement:
     """A run's entries of one step of a table; `entries_of` reads the answer."""
     return Statement.of(_READ_LEDGER, run, table, kind.value)
+
+
+def forget(steps: Iterable[LedgerStep], *, run: str, epoch: int) -> Statement:
+    """Take back what older epochs of a run claim to have written of `steps`, which start over."""
+    names = [[step.table, step.kind.value] for step in steps]
+    return Statement.of(_FORGET, orjson.dumps(names).decode(), run, str(epoch))
 
 
 def entries_of(result: Result) -> tuple[Entry, ...]:

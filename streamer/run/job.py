@@ -105,14 +105,10 @@ class Job:
     def _begun(self) -> list[Begun]:
         found: list[Begun] = []
         for table in self._tables:
-            for name, kind in (
-                (steps.rows_step(table), StepKind.ROWS),
-                (steps.edges_step(table), StepKind.EDGES),
-            ):
-                if name in self._journal.steps:
-                    position = self._journal.position(name)
-                    if position.last is not None:
-                        found.append(Begun(table, kind, position))
+            for name, kind in steps.of_rows(table):
+                position = self._journal.position(name)
+                if position.last is not None:
+                    found.append(Begun(table, kind, position))
         return found
 
     async def _prepare_tables(self) -> None:
@@ -141,6 +137,7 @@ class Job:
         self._heed_stop()
         await self._ends.source.begin()
         await self._restart_moved_tables()
+        await self._forget_what_starts_over()
         self._events.phase("moving rows")
         for wave in waves(self._tables, self._load):
             await self._move_wave(wave)
@@ -175,6 +172,17 @@ class Job:
                 if table.loading is Loading.TWO_PASS and self._journal.position(name).last is None:
                     await empty(preparing, [table])  # its rows may refer to each other by now
                 await empty_behind(preparing, table, self._journal.position(name).last)
+
+    async def _forget_what_starts_over(self) -> None:
+        """Let the ledger claim no rows, of earlier starts, that may be others now."""
+        afresh = [
+            LedgerStep(table.target, kind)
+            for table in self._tables
+            for name, kind in steps.of_rows(table)
+            if self._journal.position(name).last is None and self._is_open(name)
+        ]
+        if afresh and self._journal.running.epoch > 1:
+            await self._ownership.forget(afresh)
 
     async def _is_unchanged(self, table: TablePlan, last: Key) -> bool:
         name = steps.rows_step(table)

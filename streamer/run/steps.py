@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from streamer.model import Loading, TablePlan
+from streamer.model import Loading, StepKind, TablePlan
 from streamer.run.journal import Journal, StepName, Work
 
 
@@ -44,10 +44,15 @@ def check_step(table: TablePlan) -> StepName:
     return StepName(str(table.name), Work.CHECK)
 
 
+def of_rows(table: TablePlan) -> list[tuple[StepName, StepKind]]:
+    """The steps that read the table."""
+    second = [(edges_step(table), StepKind.EDGES)] if table.loading is Loading.TWO_PASS else []
+    return [(rows_step(table), StepKind.ROWS), *second]
+
+
 def rows_are_there(table: TablePlan, journal: Journal) -> bool:
     """Whether the table isn't read any more, so that where its rows lie doesn't matter."""
-    second = table.loading is Loading.TWO_PASS
-    return journal.is_done(rows_step(table)) and (not second or journal.is_done(edges_step(table)))
+    return all(journal.is_done(name) for name, _ in of_rows(table))
 
 
 def cycles(tables: Sequence[TablePlan]) -> list[tuple[TablePlan, ...]]:

@@ -16,6 +16,7 @@ from streamer.pack import (
     create_ledger,
     drop_unused,
     entries_of,
+    forget,
     owners_of,
     read_ledger,
     read_owners,
@@ -126,6 +127,10 @@ class Ownership:
     def read(self, step: LedgerStep) -> Statement:
         """What asks for the ledger of one step of this run; `entries_of` reads the answer."""
         return read_ledger(self._run, step.table, step.kind)
+
+    async def forget(self, steps: Sequence[LedgerStep]) -> None:
+        """Take back what earlier starts of this run claim to have written of `steps`."""
+        await self._database.execute([forget(steps, run=self._run, epoch=self._epoch)])
 
     @staticmethod
     def entries_of(result: Result) -> list[Entry]:

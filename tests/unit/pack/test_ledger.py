@@ -15,6 +15,7 @@ from streamer.pack import (
     create_ledger,
     drop_unused,
     entries_of,
+    forget,
     next_epoch,
     owners_of,
     reach,
@@ -114,6 +115,20 @@ def test_tables_are_prepared_by_their_owner_and_only_before_the_first_rows_of_it
         with pytest.raises(Exception, match=REFUSED + "owner"):
             target.request([emptying, before_rows(tables, run=run, epoch=epoch)])
         assert target.rows("SELECT count(*) FROM sent") == [(1,)]
+
+
+def test_steps_that_start_over_lose_their_older_claims_and_no_others() -> None:
+    target = Target()
+    old = target.take("run", (), "one")
+    target.send("run", old, chunk(0), chunk(0, step=2))
+    new = target.take("run", target.owners(), "two")
+    target.send("run", new, chunk(1))
+
+    forgetting = forget([LedgerStep("a", StepKind.ROWS)], run="run", epoch=new)
+    assert target.request([forgetting]) == 1
+
+    assert [entry.first for entry in target.entries("a")] == [1]
+    assert len(target.entries("b", StepKind.EDGES)) == 1
 
 
 def test_of_two_that_resume_at_the_same_moment_one_wins() -> None:
