@@ -80,8 +80,8 @@ class TooLargeError(StreamerError):
 class RefusedRowsError(BadRowsError):
     """D1 refuses a statement for good; `failure` tells a constraint from a missing object."""
 
-    def __init__(self, what: str, failure: Failure) -> None:
-        super().__init__(what)
+    def __init__(self, what: str, failure: Failure, *, hint: str = "") -> None:
+        super().__init__(what, hint=hint)
         self.failure = failure
 
 
@@ -256,7 +256,8 @@ def clean(message: str) -> str:
     in quotes is cut, and all of it is cut to 300 characters.
     """
     constraint = re.search(
-        r"(NOT NULL|UNIQUE|CHECK|FOREIGN KEY|PRIMARY KEY) constraint failed(: (?!SQLITE_)[^:\n]*)?", message
+        r"(NOT NULL|UNIQUE|CHECK|FOREIGN KEY|PRIMARY KEY) constraint failed(: (?!SQLITE_)[^:\n]*)?",
+        message,
     )
     if constraint is not None:
         kept = constraint.group()

@@ -11,7 +11,7 @@ import orjson
 from streamer.model import Batch, Chunk, Statement
 from streamer.pack.layout import Layout
 from streamer.pack.packer import statement_bytes
-from streamer.pack.unpack import bound_rows
+from streamer.pack.unpack import bound_rows, statement_rows
 
 
 def halve(batch: Batch) -> tuple[Batch, Batch] | None:
@@ -41,9 +41,9 @@ def halve_chunk(layout: Layout, chunk: Chunk) -> tuple[Chunk, Chunk] | None:
     else:
         middle = len(chunk.statements) // 2
         first, second = chunk.statements[:middle], chunk.statements[middle:]
-        first_rows = sum(len(bound_rows(layout, statement)) for statement in first)
+        first_rows = sum(len(statement_rows(layout, statement)) for statement in first)
     return (
-        _part(chunk, first, rows=first_rows, claims=False),
+        _part(replace(chunk, gone=0), first, rows=first_rows, claims=False),
         _part(chunk, second, rows=chunk.rows - first_rows, claims=chunk.claims),
     )
 

@@ -17,13 +17,14 @@ def chunk_rows(layout: Layout, chunk: Chunk) -> list[Row]:
 
     A cell that wasn't sent, or that was too big to travel with the others, is NULL.
     """
-    rows: list[Row] = []
-    for statement in chunk.statements:
-        if _is_json(statement):
-            rows += [parsed_cells(row) for row in _json_rows(statement)]
-        else:
-            rows += [_spread(layout, row) for row in bound_rows(layout, statement)]
-    return rows
+    return [row for statement in chunk.statements for row in statement_rows(layout, statement)]
+
+
+def statement_rows(layout: Layout, statement: Statement) -> list[Row]:
+    """The rows of one statement of a chunk."""
+    if _is_json(statement):
+        return [parsed_cells(row) for row in _json_rows(statement)]
+    return [_spread(layout, row) for row in bound_rows(layout, statement)]
 
 
 def without_rows(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from streamer import limits
@@ -29,7 +29,7 @@ from streamer.run.reading import RunSource
 from streamer.run.schema import create, create_stages, empty, empty_behind
 from streamer.run.survey import Survey
 from streamer.run.waves import Wave, waves
-from streamer.sinks import D1Sink, Ownership
+from streamer.sinks import Ahead, Carried, D1Sink, Ownership, ParentsFirst
 
 FIXED_UPLOADERS = 16  # with automatic concurrency: as many as the adaptive limit may ever allow
 
@@ -231,13 +231,28 @@ class Job:
         if not await mover.move(wave.loads):
             self._heed_stop()
 
-    def _sink(self, wave: Wave) -> D1Sink:
-        return D1Sink(
+    def _sink(self, wave: Wave) -> ParentsFirst:
+        sink = D1Sink(
             self._database,
             self._ownership,
             layouts={load.step: load.layout for load in wave.loads},
             steps={load.step: LedgerStep(load.plan.target, load.kind) for load in wave.loads},
         )
+        ahead = Ahead(
+            self._database,
+            self._ownership,
+            tables=self._tables,
+            source=self._source,
+            expect=self._expect_parents,
+            exact_floats=self._ends.survey.exact_floats,
+        )
+        steps = {load.step: Carried(load.plan, load.layout) for load in wave.loads}
+        return ParentsFirst(sink, ahead, self._source, steps)
+
+    async def _expect_parents(self, rows: Mapping[str, int], snapshots: frozenset[int]) -> None:
+        step_of = {table.target: steps.rows_step(table) for table in self._tables}
+        named = {step_of[target]: count for target, count in rows.items()}
+        await self._journal.expect_parents(named, snapshots)
 
     def _sizes(self) -> Limits:
         packs_json = self._config.run.pack in {Pack.AUTO, Pack.JSON}
@@ -288,8 +303,9 @@ class Job:
     def _verdict(self, table: TablePlan, sent: int, counted: int, orphans: int) -> str:
         if orphans:
             return f"{table.target}: {orphans:,} rows refer to rows that aren't there"
-        held_rows = self._journal.held_rows(steps.rows_step(table))
-        if counted < sent or (counted > sent and not held_rows):
+        name = steps.rows_step(table)
+        most = sent + self._journal.parents_sent(name)
+        if counted < sent or (counted > most and not self._journal.held_rows(name)):
             return (
                 f"{table.target}: D1 holds {counted:,} rows, {sent:,} were moved; "
                 "compare both sides"

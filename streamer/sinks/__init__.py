@@ -1,6 +1,9 @@
 """Targets: each makes batches durable, and writing one twice leaves what writing it once leaves."""
 
+from streamer.sinks.ahead import Ahead
 from streamer.sinks.d1 import D1Sink
 from streamer.sinks.ownership import Ownership
+from streamer.sinks.parents import ParentsFirst
+from streamer.sinks.references import Carried
 
-__all__ = ["D1Sink", "Ownership"]
+__all__ = ["Ahead", "Carried", "D1Sink", "Ownership", "ParentsFirst"]

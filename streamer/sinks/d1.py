@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
-from streamer.d1 import D1Database, TooLargeError
+from streamer.d1 import D1Database, RefusedRowsError, TooLargeError
 from streamer.errors import BadRowsError
 from streamer.model import Answer, Batch, Chunk, StepId
 from streamer.pack import Layout, LedgerStep, halve, halve_chunk
@@ -57,34 +58,45 @@ class D1Sink:
             raise self._located(batch, error) from None
         return await self._write_halves(batch, too_large)
 
-    async def _write_halves(self, batch: Batch, error: TooLargeError) -> Answer:
+    def halves(self, batch: Batch) -> tuple[Batch, Batch] | None:
+        """Two parts of `batch`, to be written in this order; None where it is a single row."""
         halves = halve(batch)
+        if halves is not None:
+            return halves
+        (chunk,) = batch.chunks
+        parts = halve_chunk(self._layouts[chunk.step], chunk)
+        return parts and (Batch((parts[0],)), Batch((parts[1],)))
+
+    async def _write_halves(self, batch: Batch, error: TooLargeError) -> Answer:
+        halves = self.halves(batch)
         if halves is None:
-            (chunk,) = batch.chunks
-            parts = halve_chunk(self._layouts[chunk.step], chunk)
-            if parts is None:
-                raise self._located(batch, error)
-            halves = Batch((parts[0],)), Batch((parts[1],))
+            raise self._located(batch, error)
         # In this order: the second half may claim the keys of both.
         first = await self.write(halves[0])
-        second = await self.write(halves[1])
-        return replace(
-            second,
-            results=first.results + second.results,
-            attempts=first.attempts + second.attempts,
-            rate_limited=first.rate_limited + second.rate_limited,
-            sent_bytes=first.sent_bytes + second.sent_bytes,
-        )
+        return joined(first, await self.write(halves[1]))
 
     def _located(self, batch: Batch, error: BadRowsError | TooLargeError) -> BadRowsError:
         where = "; ".join(self._place(chunk) for chunk in batch.chunks[:3])
         more = f"; and {len(batch.chunks) - 3} more" if len(batch.chunks) > 3 else ""
-        return BadRowsError(
-            f"D1 refused rows of {where}{more}: {error}",
-            hint="Mend or exclude the rows, then go on with --resume.",
-        )
+        what = f"D1 refused rows of {where}{more}: {error}"
+        hint = "Mend or exclude the rows, then go on with --resume."
+        if isinstance(error, RefusedRowsError):
+            return RefusedRowsError(what, error.failure, hint=hint)
+        return BadRowsError(what, hint=hint)
 
     def _place(self, chunk: Chunk) -> str:
         name = self._layouts[chunk.step].name
         after = f"behind key ({', '.join(chunk.after)}) " if chunk.after else ""
         return f"{name} ({chunk.rows:,} rows {after}up to key ({', '.join(chunk.last)}))"
+
+
+def joined(first: Answer, second: Answer) -> Answer:
+    """The answer to two parts of one batch."""
+    return replace(
+        second,
+        results=first.results + second.results,
+        attempts=first.attempts + second.attempts,
+        rate_limited=first.rate_limited + second.rate_limited,
+        sent_bytes=first.sent_bytes + second.sent_bytes,
+        gone=dict(Counter(first.gone) + Counter(second.gone)),
+    )

@@ -1,0 +1,204 @@
+"""Rows that others refer to, fetched from the source and sent ahead of them.
+
+A parent may have parents of its own that D1 hasn't got. All of them travel in one request, in which
+foreign keys are looked at last: so their order doesn't matter, nor whether they refer in circles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from streamer import limits
+from streamer.d1 import RefusedRowsError, TooLargeError
+from streamer.errors import BadRowsError
+from streamer.model import (
+    Chunk,
+    Key,
+    Loading,
+    Pack,
+    Page,
+    Statement,
+    StepId,
+    StepKind,
+    TablePlan,
+)
+from streamer.pack import Layout, LedgerStep, chunk_rows, pack_page
+from streamer.sinks.ownership import Database, Ownership
+from streamer.sinks.references import Carried, Question, Row, Wanted, keyed_by, questions
+
+GENERATIONS = 200  # of parents' parents
+LOOKUP_KEYS = 500
+
+Lacking = list[tuple[Question, dict[tuple[str | None, ...], Wanted]]]
+"""Questions with their answers: which cells have no parent in D1, and which parent that is."""
+
+
+class Source(Protocol):
+    """Finds rows by key."""
+
+    async def lookup(self, plan: TablePlan, keys: Sequence[Key]) -> list[Page]:
+        """The rows that have these keys, in `plan`'s columns; keys that nothing has are left out."""
+        ...
+
+
+Expect = Callable[[Mapping[str, int], frozenset[int]], Awaitable[None]]
+"""Writes down, before they are sent, how many more rows may come to tables (target names), and the
+snapshots that they were read in."""
+
+
+class TooManyError(Exception):
+    """More rows than one request takes."""
+
+
+@dataclass(slots=True)
+class _Found:
+    """Rows to send, by table (target name); `most_bytes` is what a request should take."""
+
+    most_bytes: int
+    chunks: dict[str, list[Chunk]] = field(default_factory=dict[str, list[Chunk]])
+
+    @property
+    def all(self) -> list[Chunk]:
+        return [chunk for some in self.chunks.values() for chunk in some]
+
+    @property
+    def statements(self) -> list[Statement]:
+        return [statement for chunk in self.all for statement in chunk.statements]
+
+    @property
+    def rows(self) -> dict[str, int]:
+        return {table: sum(chunk.rows for chunk in some) for table, some in self.chunks.items()}
+
+    def add(self, table: str, chunks: Sequence[Chunk]) -> None:
+        """Take more rows.
+
+        Raises:
+            TooManyError: they don't fit in one request.
+
+        """
+        self.chunks.setdefault(table, []).extend(chunks)
+        statements = len(self.statements)
+        size = sum(chunk.bytes for chunk in self.all)
+        others = 1 + len(self.chunks)  # the deferral, and a guard for each table
+        if statements + others > limits.BATCH_STATEMENTS:
+            raise TooManyError
+        if size > self.most_bytes and statements > 1:
+            raise TooManyError
+
+
+class Ahead:
+    """Fetches rows of `tables`, which are all of the run, and sends them ahead of their time."""
+
+    def __init__(
+        self,
+        database: Database,
+        ownership: Ownership,
+        *,
+        tables: Sequence[TablePlan],
+        source: Source,
+        expect: Expect,
+        exact_floats: bool,
+    ) -> None:
+        self._database = database
+        self._ownership = ownership
+        self._tables = {table.target: table for table in tables}
+        self._source = source
+        self._expect = expect
+        self._exact_floats = exact_floats
+
+    async def lacking(self, groups: Iterable[tuple[Carried, Sequence[Row]]]) -> Lacking:
+        """What rows refer to and D1 hasn't got."""
+        asked = [q for carried, rows in groups for q in questions(carried, rows, self._tables)]
+        found: Lacking = []
+        for start in range(0, len(asked), limits.BATCH_STATEMENTS):
+            some = asked[start : start + limits.BATCH_STATEMENTS]
+            answer = await self._database.execute([question.statement for question in some])
+            answers = zip(some, answer.results, strict=True)
+            found += [(q, lacking) for q, result in answers if (lacking := q.lacking(result))]
+        return found
+
+    async def send(self, wanted: set[Wanted], most_bytes: int) -> bool:
+        """Send those of `wanted` that the source has, after all that they refer to themselves.
+
+        False where the source changed while it was asked: then it may be tried again.
+
+        Raises:
+            TooManyError: they don't fit in one request of `most_bytes`.
+            BadRowsError: D1 refuses them.
+
+        """
+        found = await self._fetch(wanted, most_bytes)
+        if not found.statements:
+            return True
+        snapshots = frozenset(chunk.snapshot for chunk in found.all)
+        await self._expect(found.rows, snapshots)
+        guards = [self._ownership.guard(LedgerStep(table, StepKind.ROWS)) for table in found.chunks]
+        deferred = Statement("PRAGMA defer_foreign_keys=on")
+        try:
+            await self._database.execute([deferred, *found.statements, *guards])
+        except TooLargeError:
+            raise TooManyError from None
+        except RefusedRowsError as error:
+            if lacks_parents(error):
+                return False
+            raise BadRowsError(
+                f"D1 refused rows of {', '.join(found.chunks)} that others refer to: {error}",
+                hint="Mend or exclude the rows, then go on with --resume.",
+            ) from None
+        return True
+
+    async def _fetch(self, wanted: set[Wanted], most_bytes: int) -> _Found:
+        """The rows of `wanted`, and those that they refer to and D1 hasn't got, and so on."""
+        found = _Found(most_bytes)
+        seen: set[Wanted] = set()
+        for _ in range(GENERATIONS):
+            groups = [
+                (self._carried(table), await self._look_up(table, columns, keys, found))
+                for (table, columns), keys in _by_table(wanted - seen).items()
+            ]
+            seen |= wanted
+            wanted = parents_of(await self.lacking(groups))
+            if not wanted - seen:
+                return found
+        raise TooManyError
+
+    async def _look_up(
+        self, table: str, columns: tuple[str, ...], keys: Sequence[Key], found: _Found
+    ) -> list[Row]:
+        plan = keyed_by(self._tables[table], columns)
+        assert plan is not None, "no question is asked of such a table"
+        layout = self._carried(table).layout
+        rows: list[Row] = []
+        for start in range(0, len(keys), LOOKUP_KEYS):
+            for page in await self._source.lookup(plan, keys[start : start + LOOKUP_KEYS]):
+                chunks = pack_page(layout, page, step=StepId(0), number=0, after=None)
+                found.add(table, chunks)
+                rows += [row for chunk in chunks for row in chunk_rows(layout, chunk)]
+        return rows
+
+    def _carried(self, table: str) -> Carried:
+        """The table as its rows are sent ahead: whole, into the table itself."""
+        plan = replace(self._tables[table], loading=Loading.DIRECT, deferred=())
+        layout = Layout.of(
+            plan, StepKind.ROWS, Pack.JSON, into_stage=False, exact_floats=self._exact_floats
+        )
+        return Carried(plan, layout)
+
+
+def lacks_parents(error: RefusedRowsError) -> bool:
+    """Whether D1 refused rows for want of others that they refer to."""
+    return "FOREIGN KEY constraint failed" in error.failure.message
+
+
+def parents_of(lacking: Lacking) -> set[Wanted]:
+    """All parents that D1 hasn't got."""
+    return {parent for _, some in lacking for parent in some.values()}
+
+
+def _by_table(wanted: Iterable[Wanted]) -> dict[tuple[str, tuple[str, ...]], list[Key]]:
+    groups: dict[tuple[str, tuple[str, ...]], list[Key]] = {}
+    for parent in wanted:
+        groups.setdefault((parent.parent, parent.columns), []).append(parent.key)
+    return groups

@@ -1,0 +1,186 @@
+"""Which rows refer to parents that D1 hasn't got: the questions to ask it, and its answers (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import orjson
+
+from streamer.model import (
+    ColumnPlan,
+    ForeignKeyPlan,
+    Key,
+    KeyKind,
+    KeyPlan,
+    Result,
+    Statement,
+    StepKind,
+    Storage,
+    TablePlan,
+    Wire,
+)
+from streamer.model.sql import quote_identifier
+from streamer.pack import Layout
+
+Row = Sequence[str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A table and how the rows of one of its steps are packed."""
+
+    plan: TablePlan
+    layout: Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A parent that isn't in D1: its table (target name), the columns it is referred by, and their
+    texts, which PostgreSQL casts back.
+    """
+
+    parent: str
+    columns: tuple[str, ...]
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which of `cells`, of rows of a step, have no parent in D1, by one foreign key.
+
+    `cells` are distinct; each holds a row's cells at `places`, those of the foreign key's columns
+    (and of the key's, in a second pass: then the row in the target has the columns in `beside`).
+    """
+
+    carried: Carried
+    key: ForeignKeyPlan
+    columns: tuple[ColumnPlan, ...]
+    places: tuple[int, ...]
+    beside: tuple[str, ...]
+    cells: tuple[tuple[str | None, ...], ...]
+    statement: Statement
+
+    def holds(self, row: Row) -> tuple[str | None, ...]:
+        """What of a row was asked about."""
+        return tuple(row[place] for place in self.places)
+
+    def lacking(self, result: Result) -> dict[tuple[str | None, ...], Wanted]:
+        """The answer: the cells that have no parent, and that parent."""
+        return {self.cells[int(float(str(row[0])))]: self._wanted(row) for row in result.rows}
+
+    def _wanted(self, row: Sequence[object]) -> Wanted:
+        cells = self.cells[int(float(str(row[0])))]
+        texts = dict(zip(self.beside, map(str, row[1:]), strict=True))
+        for column, cell in zip(self.columns, cells, strict=False):
+            if column.target in self.key.columns and cell is not None:
+                texts[column.target] = key_text(column, cell)
+        return Wanted(
+            self.key.parent, self.key.parent_columns, tuple(texts[n] for n in self.key.columns)
+        )
+
+
+def key_text(column: ColumnPlan, cell: str) -> str:
+    """A cell as a text that PostgreSQL, in UTC, casts to the very same value."""
+    return f"\\x{cell}" if column.wire is Wire.HEX else cell
+
+
+def keyed_by(parent: TablePlan, columns: Sequence[str]) -> TablePlan | None:
+    """`parent` as it is looked up by the columns (target names) that a foreign key refers to.
+
+    None where its rows, found that way, couldn't be written.
+    """
+    by_target = {column.target: column.source for column in parent.columns}
+    if parent.key.kind is KeyKind.PHYSICAL or not by_target.keys() >= set(columns):
+        return None
+    sources = tuple(by_target[name] for name in columns)
+    casts = tuple(parent.table.column(name).type.formatted for name in sources)
+    return replace(parent, key=KeyPlan(KeyKind.UNIQUE, sources, tuple(columns), casts))
+
+
+def questions(
+    carried: Carried, rows: Sequence[Row], parents: Mapping[str, TablePlan]
+) -> list[Question]:
+    """What to ask D1 about rows of a step, for each foreign key to one of `parents`."""
+    found: list[Question] = []
+    for key in carried.plan.foreign_keys:
+        parent = parents.get(key.parent)
+        if parent is None or keyed_by(parent, key.parent_columns) is None:
+            continue
+        question = _question(carried, key, rows)
+        if question is not None:
+            found.append(question)
+    return found
+
+
+def _question(carried: Carried, key: ForeignKeyPlan, rows: Sequence[Row]) -> Question | None:
+    layout = carried.layout
+    place = {column.target: n for n, column in enumerate(layout.columns)}
+    second = layout.kind is StepKind.EDGES
+    here = [name for name in key.columns if name in place and name not in layout.deferred]
+    beside = tuple(name for name in key.columns if name not in here)
+    if (beside and not second) or not set(here) - set(layout.key if second else ()):
+        return None  # these rows don't set the reference
+    places = tuple(place[name] for name in ([*layout.key, *here] if second else here))
+    cells = {tuple(row[n] for n in places): None for row in rows}
+    whole = tuple(some for some in cells if None not in some)
+    columns = tuple(layout.columns[n] for n in places)
+    outside = [c for c in carried.plan.columns if c.target in beside]
+    inexact = [c for c in (*columns, *outside) if c.storage is Storage.REAL]
+    if not whole or len(outside) < len(beside) or (inexact and not layout.exact_floats):
+        return None
+    if any(column.storage is Storage.REAL for column in outside):
+        return None
+    sql = _Sql(layout, key, columns, {c.target: c for c in outside}, second=second).text()
+    statement = Statement.of(sql, orjson.dumps(whole).decode())
+    return Question(carried, key, columns, places, beside, whole, statement)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sql:
+    """The SQL of one question; `w` is what was sent, `o` the target's row, `p` the parent."""
+
+    layout: Layout
+    key: ForeignKeyPlan
+    columns: tuple[ColumnPlan, ...]
+    outside: Mapping[str, ColumnPlan]
+    second: bool
+
+    def text(self) -> str:
+        """The number of each row sent without a parent, and the texts of its other columns."""
+        outputs = ", ".join(["w.key", *map(_text_of, self.outside.values())])
+        conditions = [f"o.{quote_identifier(name)} IS NOT NULL" for name in self.outside]
+        same = " AND ".join(
+            f"p.{quote_identifier(theirs)} = {self._value(ours)}"
+            for ours, theirs in zip(self.key.columns, self.key.parent_columns, strict=True)
+        )
+        parent = f"SELECT 1 FROM {quote_identifier(self.key.parent)} AS p WHERE {same}"
+        conditions.append(f"NOT EXISTS ({parent})")
+        source = f"json_each(?1) AS w{self._join()}"
+        return f"SELECT {outputs} FROM {source} WHERE {' AND '.join(conditions)}"
+
+    def _join(self) -> str:
+        """Rows that aren't there aren't updated either, so their parents aren't missed."""
+        if not self.second:
+            return ""
+        same = " AND ".join(
+            f"o.{quote_identifier(name)} = {self._sent(n)}"
+            for n, name in enumerate(self.layout.key)
+        )
+        return f" JOIN {quote_identifier(self.layout.table)} AS o ON {same}"
+
+    def _value(self, name: str) -> str:
+        if name in self.outside:
+            return f"o.{quote_identifier(name)}"
+        targets = [column.target for column in self.columns]
+        return self._sent(targets.index(name))
+
+    def _sent(self, n: int) -> str:
+        cell = f"(w.value->>{n})"
+        return f"unhex{cell}" if self.columns[n].wire is Wire.HEX else cell
+
+
+def _text_of(column: ColumnPlan) -> str:
+    """The target's value as a text that PostgreSQL casts back; D1's answers round large integers."""
+    name = f"o.{quote_identifier(column.target)}"
+    return f"'\\x'||hex({name})" if column.wire is Wire.HEX else f"CAST({name} AS TEXT)"
