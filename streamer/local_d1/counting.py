@@ -128,6 +128,8 @@ class RowsWritten:
         words = sql[:40].upper().split()
         if words[:2] != ["CREATE", "INDEX"] and words[:3] != ["CREATE", "UNIQUE", "INDEX"]:
             return 0
+        if not self._cost.once:  # IF NOT EXISTS, and it did
+            return 0
         last = "SELECT tbl_name, sql FROM sqlite_schema WHERE type = 'index' ORDER BY rowid DESC LIMIT 1"
         table, created = (str(value) for value in self._engine.ask(last)[0])
         quoted = '"' + table.replace('"', '""') + '"'

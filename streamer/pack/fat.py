@@ -51,7 +51,7 @@ def fat_statement(layout: Layout, cells: Cells, key: Key) -> Statement:
         raise BadRowsError(
             f"{layout.name}, key {', '.join(key)}: the row takes {size:,} bytes; "
             f"D1 takes {limits.VALUE_BYTES:,}.",
-            hint="Shorten the row, leave out a column or the row, or run with --on-error reject.",
+            hint="Shorten the row in PostgreSQL, or leave its table out with --exclude.",
         )
     bound: dict[int, str] = {}
     parameters: list[str | None] = []

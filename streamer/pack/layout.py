@@ -129,7 +129,7 @@ class Layout:
             raise RefusedError(
                 f"{self.name}: the statement that writes a row is longer than D1's "
                 f"{limits.STATEMENT_BYTES:,} bytes.",
-                hint="Shorten the column names with --rename.",
+                hint="Shorten the column names in PostgreSQL, or leave the table out with --exclude.",
             )
         frame = len(Statement(sql, b"").encoded())
         return replace(self, json_sql=sql, json_frame_bytes=frame)

@@ -178,7 +178,7 @@ def check_table(plan: TablePlan, then: Mapping[str, JSON], *, done: bool = False
         return Verdict(
             GoOn.FROM_THE_START,
             f"{plan.name} was dropped and made anew since the run began; it is moved again from "
-            "the start, and rows that are gone from it stay in D1 until `validate --repair`",
+            "the start, and rows that are gone from it stay in D1",
         )
     if now["collations"] != then.get("collations") and not done:
         return Verdict(
