@@ -11,7 +11,7 @@ import pytest
 from streamer.config import PacingSettings, TargetSettings
 from streamer.d1 import D1Database, SilentObserver, open_database
 from streamer.errors import BadRowsError, FencedError
-from streamer.model import Batch, Chunk, Pack, Secret, StepId, StepKind, Storage
+from streamer.model import Batch, Chunk, Pack, Secret, Statement, StepId, StepKind, Storage
 from streamer.pack import LedgerStep
 from streamer.pipeline import Sink
 from streamer.sinks import D1Sink, Ownership
@@ -197,6 +197,51 @@ async def test_a_claim_whose_answer_was_lost_is_made_once(target: Target, lost: 
 
     owners = target.rows('SELECT "table", run, epoch FROM _streamer_owner ORDER BY 1')
     assert owners == [["a", "run", 2], ["b", "run", 2]]
+
+
+EMPTY_A = [Statement("DELETE FROM a"), Statement("SELECT count(*) FROM a")]
+
+
+async def test_tables_are_prepared_by_their_owner_before_the_first_rows(target: Target) -> None:
+    target.server.run(target.uuid, "INSERT INTO a VALUES (1, 'old')")
+
+    answer = await target.owner().preparing(["a", "b"]).execute(EMPTY_A)
+
+    assert [result.rows for result in answer.results] == [(), ((0,),)]
+
+
+async def test_a_preparation_that_comes_after_the_first_rows_takes_none_away(
+    target: Target,
+) -> None:
+    preparing = target.owner().preparing(["a", "b"])
+    await target.sink().write(Batch((target.a(numbered(3)),)))
+
+    with pytest.raises(FencedError):
+        await preparing.execute(EMPTY_A)
+
+    assert len(target.rows("SELECT * FROM a")) == 3
+
+
+async def test_a_later_start_prepares_again_and_an_earlier_one_does_not(target: Target) -> None:
+    await target.sink().write(Batch((target.a(numbered(3)),)))
+    await target.owner(epoch=2).take(["a", "b"], resumed=["a", "b"])
+
+    with pytest.raises(FencedError):
+        await target.owner(epoch=1).preparing(["b"]).execute(EMPTY_A)
+    assert len(target.rows("SELECT * FROM a")) == 3
+
+    await target.owner(epoch=2).preparing(["a", "b"]).execute(EMPTY_A)
+    assert target.rows("SELECT * FROM a") == []
+
+
+async def test_tables_of_another_run_are_not_prepared(target: Target) -> None:
+    await target.owner("other").take(["b"])
+    target.server.run(target.uuid, "INSERT INTO a VALUES (1, 'old')")
+
+    with pytest.raises(FencedError):
+        await target.owner().preparing(["a", "b"]).execute(EMPTY_A)
+
+    assert len(target.rows("SELECT * FROM a")) == 1
 
 
 TOO_LARGE = {"status": 413, "message": "payload too large"}

@@ -374,6 +374,7 @@ def test_what_is_not_carried_over_is_named():
         column("c", INT4, generated="s", default="a + 1"),
         column("d", domain(TEXT, not_null=True)),
         column("e", TEXT, collation='pg_catalog."C"'),
+        column("f", domain(replace(domain(INT4), default="77"))),
         checks=(Check("positive", "CHECK (a > 0)"),),
         triggers=("audit",),
         exclusion_constraints=("no_overlap",),
@@ -397,6 +398,7 @@ def test_what_is_not_carried_over_is_named():
     text = said(plan.warnings)
     for words in (
         "a (42)",
+        "f (77)",
         "de-x-icu",
         "generated columns become plain ones that hold the values: c",
         "positive CHECK (a > 0)",

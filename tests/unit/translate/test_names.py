@@ -111,6 +111,14 @@ def test_index_names_never_collide(indexes: list[tuple[str, str]]):
     assert len({fold(name) for name in names} | {"t", "t_a", "é"}) == len(names) + 3
 
 
-def test_an_index_of_a_table_called_like_a_reserved_name_is_renamed():
-    assert index_name("t", "t_name", set()) == "t_name"
-    assert index_name("t", "by_name", {"t_by_name"}) == "t_by_name_2"
+def test_an_index_that_its_table_would_give_a_reserved_name_is_renamed():
+    assert index_name("sqlite", "x", set()) == "ix_sqlite_x"
+
+
+def test_an_index_whose_name_is_taken_gets_a_number():
+    taken = {"sale_by_day"}
+
+    assert index_name("sale", "by_day", taken) == "sale_by_day_2"
+    assert index_name("sale", "BY_DAY", taken) == "sale_BY_DAY_3"
+    assert index_name("sale", "Sale_x", taken) == "Sale_x"
+    assert taken == {"sale_by_day", "sale_by_day_2", "sale_by_day_3", "sale_x"}

@@ -77,6 +77,22 @@ def test_arrays_become_json_whatever_their_depth():
     assert not mapped(array(INT4)).keyable
 
 
+@pytest.mark.parametrize("kind", [TypeKind.ENUM, TypeKind.RANGE, TypeKind.MULTIRANGE])
+def test_enums_and_ranges_are_texts_and_only_enums_serve_as_keys(kind: TypeKind):
+    found = mapped(PgType(7, "public", "made", "public.made", kind))
+
+    assert (found.storage, found.wire) == (Storage.TEXT, Wire.TEXT)
+    assert found.read_sql("m") == 't."m"::text'
+    assert found.keyable is (kind is TypeKind.ENUM)
+
+
+def test_a_composite_becomes_a_json_object():
+    kind = PgType(7, "public", "point3", "public.point3", TypeKind.COMPOSITE)
+
+    assert mapped(kind).read_sql("p") == 'to_json(t."p")::text'
+    assert not mapped(kind).keyable
+
+
 def test_an_extension_s_type_is_called_with_its_schema():
     hstore = PgType(1, "ext ra", "hstore", '"ext ra".hstore', TypeKind.BASE, extension="hstore")
 
