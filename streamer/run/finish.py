@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from streamer.d1 import TooLargeError
 from streamer.errors import BadRowsError, FencedError, TargetUnavailableError
 from streamer.model import IndexPlan, Statement, TablePlan
 from streamer.model.sql import quote_identifier
@@ -17,10 +18,14 @@ CHECK_ROWS = 3_000_000  # rows that are counted or checked in one request of at 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A table's count in the target and its rows whose parent is missing."""
+    """A table's count in the target and its rows whose parent is missing.
+
+    `problem` says what D1 couldn't find out in the time that a request has; '' where it could.
+    """
 
     rows: int
     orphans: int
+    problem: str = ""
 
 
 async def build_index(database: Database, index: IndexPlan) -> str:
@@ -29,7 +34,7 @@ async def build_index(database: Database, index: IndexPlan) -> str:
         await database.execute([Statement.of(repeatable(index.sql))])
     except FencedError:
         raise
-    except BadRowsError as error:
+    except (BadRowsError, TooLargeError) as error:
         return f"{index.table}: the index {index.name} couldn't be built: {error.what}"
     return ""
 
@@ -51,7 +56,22 @@ def check_groups(
 
 
 async def check(database: Database, tables: Sequence[TablePlan]) -> dict[str, Checked]:
-    """Count the rows of at most 45 tables, and those whose parent isn't there; by target name."""
+    """Count the rows of at most 45 tables, and those whose parent isn't there; by target name.
+
+    Where that is too much for one request, fewer tables share one.
+    """
+    try:
+        return await _check_at_once(database, tables)
+    except TooLargeError as error:
+        if len(tables) == 1:
+            problem = f"{tables[0].target}: its rows couldn't be counted and checked: {error.what}"
+            return {tables[0].target: Checked(0, 0, problem)}
+    middle = len(tables) // 2
+    first = await check(database, tables[:middle])
+    return {**first, **await check(database, tables[middle:])}
+
+
+async def _check_at_once(database: Database, tables: Sequence[TablePlan]) -> dict[str, Checked]:
     statements: list[Statement] = []
     for table in tables:
         name = quote_identifier(table.target)
@@ -74,5 +94,5 @@ async def optimize(database: Database) -> None:
     """Let D1 refresh its planner's statistics; not worth failing a finished run for."""
     try:
         await database.execute([Statement.of("PRAGMA optimize")])
-    except (BadRowsError, TargetUnavailableError):
+    except (BadRowsError, TooLargeError, TargetUnavailableError):
         return

@@ -297,7 +297,9 @@ class Job:
             counted = await check(self._database, [table for table, _ in group])
             for table, position in group:
                 seen = counted[table.target]
-                problem = self._verdict(table, position.rows, seen.rows, seen.orphans)
+                problem = seen.problem or self._verdict(
+                    table, position.rows, seen.rows, seen.orphans
+                )
                 await self._journal.mark(steps.check_step(table), State.DONE, problem=problem)
 
     def _verdict(self, table: TablePlan, sent: int, counted: int, orphans: int) -> str:

@@ -1,0 +1,61 @@
+"""What D1 hasn't the time for, once the rows are there: named, and not in the way of the run's end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.engines.postgres import Database
+from tests.engines.workerd import Workerd
+from tests.faults.test_every_request import OPTIONS, SAMPLE
+from tests.stories.command import Streamer
+from tests.stories.compare import differences, our_leftovers
+
+TOO_SLOW = {
+    "match": "/raw",
+    "times": 99,
+    "status": 400,
+    "code": 7500,
+    "message": "D1 DB exceeded its CPU time limit and was reset.: SQLITE_ERROR",
+}
+
+pytestmark = [pytest.mark.postgres, pytest.mark.workerd, pytest.mark.processes]
+
+
+@pytest.fixture
+async def source(database: Database) -> Database:
+    await database.execute(SAMPLE)
+    return database
+
+
+@pytest.fixture
+def streamer(source: Database, workerd_d1: Workerd, tmp_path: Path) -> Iterator[Streamer]:
+    uuid = workerd_d1.create(source.name)
+    yield Streamer(tmp_path, source, workerd_d1, uuid)
+    workerd_d1.set_faults()
+    workerd_d1.delete(uuid)
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "code"),
+    [
+        ('CREATE INDEX IF NOT EXISTS \\"employee_country', "employee_country couldn't be built", 3),
+        ("pragma_foreign_key_check", "couldn't be counted and checked", 3),
+        ("PRAGMA optimize", "", 0),
+    ],
+    ids=["an index", "the check", "the statistics"],
+)
+async def test_it_is_named_and_the_run_ends(
+    streamer: Streamer, words: str, said: str, code: int
+) -> None:
+    streamer.target.set_faults({**TOO_SLOW, "contains": words})
+
+    done = streamer("run", *OPTIONS)
+
+    assert done.code == code, done.said
+    assert said in done.stderr
+    assert said in "\n".join(streamer.report["errors"])
+    assert await differences(streamer.source, streamer.target, streamer.uuid) == []
+    assert our_leftovers(streamer.target, streamer.uuid) == []
