@@ -6,6 +6,7 @@ foreign keys are looked at last: so their order doesn't matter, nor whether they
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -54,10 +55,14 @@ class TooManyError(Exception):
 
 @dataclass(slots=True)
 class _Found:
-    """Rows to send, by table (target name); `most_bytes` is what a request should take."""
+    """Rows to send, by table (target name); `most_bytes` is what a request should take.
+
+    `noted` is how many of them are written down.
+    """
 
     most_bytes: int
     chunks: dict[str, list[Chunk]] = field(default_factory=dict[str, list[Chunk]])
+    noted: Counter[str] = field(default_factory=Counter[str])
 
     @property
     def all(self) -> list[Chunk]:
@@ -67,9 +72,12 @@ class _Found:
     def statements(self) -> list[Statement]:
         return [statement for chunk in self.all for statement in chunk.statements]
 
-    @property
-    def rows(self) -> dict[str, int]:
-        return {table: sum(chunk.rows for chunk in some) for table, some in self.chunks.items()}
+    def note(self) -> Counter[str]:
+        """The number of rows that are written down from now on and weren't before."""
+        rows = Counter({t: sum(chunk.rows for chunk in some) for t, some in self.chunks.items()})
+        more = rows - self.noted
+        self.noted = rows
+        return more
 
     def add(self, table: str, chunks: Sequence[Chunk]) -> None:
         """Take more rows.
@@ -129,11 +137,25 @@ class Ahead:
             BadRowsError: D1 refuses them.
 
         """
-        found = await self._fetch(wanted, most_bytes)
-        if not found.statements:
+        found = _Found(most_bytes)
+        groups = await self._look_up_all(wanted, found)
+        if not found.statements or await self._sent(found):
             return True
-        snapshots = frozenset(chunk.snapshot for chunk in found.all)
-        await self._expect(found.rows, snapshots)
+        seen = set(wanted)
+        for _ in range(GENERATIONS):
+            wanted = parents_of(await self.lacking(groups)) - seen
+            if not wanted:
+                return await self._sent(found)
+            seen |= wanted
+            groups = await self._look_up_all(wanted, found)
+        raise TooManyError
+
+    async def _sent(self, found: _Found) -> bool:
+        """Send rows in one request; False where D1 lacks what they refer to.
+
+        It is written down before that they may come.
+        """
+        await self._expect(found.note(), frozenset(chunk.snapshot for chunk in found.all))
         guards = [self._ownership.guard(LedgerStep(table, StepKind.ROWS)) for table in found.chunks]
         deferred = Statement("PRAGMA defer_foreign_keys=on")
         try:
@@ -149,20 +171,14 @@ class Ahead:
             ) from None
         return True
 
-    async def _fetch(self, wanted: set[Wanted], most_bytes: int) -> _Found:
-        """The rows of `wanted`, and those that they refer to and D1 hasn't got, and so on."""
-        found = _Found(most_bytes)
-        seen: set[Wanted] = set()
-        for _ in range(GENERATIONS):
-            groups = [
-                (self._carried(table), await self._look_up(table, columns, keys, found))
-                for (table, columns), keys in _by_table(wanted - seen).items()
-            ]
-            seen |= wanted
-            wanted = parents_of(await self.lacking(groups))
-            if not wanted - seen:
-                return found
-        raise TooManyError
+    async def _look_up_all(
+        self, wanted: set[Wanted], found: _Found
+    ) -> list[tuple[Carried, list[Row]]]:
+        """Put the rows of `wanted` to those `found`; all that are new, by table."""
+        return [
+            (self._carried(table), await self._look_up(table, columns, keys, found))
+            for (table, columns), keys in _by_table(wanted).items()
+        ]
 
     async def _look_up(
         self, table: str, columns: tuple[str, ...], keys: Sequence[Key], found: _Found
