@@ -276,6 +276,8 @@ class Job:
         await self._journal.mark(name, State.DONE)
 
     async def _build_indexes(self) -> None:
+        if not self._config.run.create_schema:
+            return  # who makes the tables makes their indexes
         for table in self._tables:
             for index in table.indexes:
                 name = steps.StepName(str(table.name), Work.INDEX, index.name)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from streamer.config import RunSettings
 from streamer.errors import SourceChangedError, UsageError
 from streamer.model import IfExists, Loading, TablePlan
-from streamer.run.admission import admit, found, listed
+from streamer.run.admission import Found, admit, found, listed
 from streamer.run.identity import (
     GoOn,
     check_loading,
@@ -93,18 +94,29 @@ def verdicts(journal: Journal, tables: Sequence[TablePlan]) -> tuple[list[TableP
     return again, warnings
 
 
-async def adopt_new_tables(journal: Journal, tables: Sequence[TablePlan], seen: Survey) -> None:
+async def adopt_new_tables(
+    journal: Journal, tables: Sequence[TablePlan], seen: Survey, settings: RunSettings
+) -> None:
     """Give the checkpoint the steps of tables that were added since the run began.
 
     Raises:
-        UsageError: an added table holds rows in D1 already.
+        UsageError: an added table must not be written to, see `admit`.
 
     """
     fresh = [table for table in tables if rows_step(table) not in journal.steps]
-    admit(fresh, seen, if_exists=IfExists.FAIL, create_schema=True)
+    admit(fresh, seen, if_exists=settings.if_exists, create_schema=settings.create_schema)
+    replaces = settings.if_exists is IfExists.REPLACE
+    emptied = {t.target for t in fresh if replaces and found(seen, t) is Found.ROWS}
     start = Start(
-        facts={rows_step(t): {**table_facts(t), "found": found(seen, t).value} for t in fresh},
-        done=frozenset(map(empty_step, fresh)),
+        facts={
+            rows_step(table): {
+                **table_facts(table),
+                "found": found(seen, table).value,
+                "emptied": table.target in emptied,
+            }
+            for table in fresh
+        },
+        done=frozenset(empty_step(table) for table in fresh if table.target not in emptied),
     )
     await journal.add(named(tables), start)
 
@@ -132,28 +144,25 @@ async def start_over(
     await journal.start_over(names, facts)
 
 
-def check_nothing_new(journal: Journal, tables: Sequence[TablePlan]) -> None:
-    """Refuse more tables in a run that has moved all of its own and only has to finish.
-
-    Raises:
-        UsageError: with their names.
-
-    """
-    fresh = [str(table.name) for table in tables if rows_step(table) not in journal.steps]
-    if fresh:
-        raise UsageError(
-            f"the run in the checkpoint is about to finish, without {listed(fresh)}",
-            hint="Exclude them to let it finish, and move them by a run of their own afterwards.",
-        )
+def without_new(journal: Journal, tables: Sequence[TablePlan]) -> tuple[list[TablePlan], str]:
+    """The tables of a run that only has to finish, and a warning (or '') that names the others."""
+    known = [table for table in tables if rows_step(table) in journal.steps]
+    fresh = [str(table.name) for table in tables if table not in known]
+    if not fresh:
+        return known, ""
+    return known, (
+        f"the run has moved all of its tables and finishes without {listed(fresh)}, which came "
+        "later: move them by a run of their own"
+    )
 
 
 __all__ = [
     "adopt_new_tables",
     "begun",
-    "check_nothing_new",
     "check_source",
     "check_tables_are_there",
     "check_target",
     "start_over",
     "verdicts",
+    "without_new",
 ]

@@ -9,6 +9,7 @@ import asyncio
 import uuid
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, cast
@@ -70,7 +71,7 @@ async def run(config: Config, events: Events, stop: asyncio.Event) -> ExitCode:
             events.phase("nothing to do: there is no table to move")
             return ExitCode.INCOMPLETE if ends.plan.refusals else ExitCode.DONE
         if going_on:
-            await _continue(journal, ends, events)
+            ends = await _continue(config, journal, ends, events)
         else:
             await _begin(config, journal, ends, events)
         journal.pace = lambda: {"batch_bytes": database.batch_bytes}
@@ -198,15 +199,15 @@ def _found_before(table: TablePlan, seen: Survey, abandoned: frozenset[str]) -> 
 def _to_empty(
     config: Config, tables: Sequence[TablePlan], seen: Survey, abandoned: frozenset[str]
 ) -> frozenset[str]:
-    replace = config.run.if_exists is IfExists.REPLACE
+    replaces = config.run.if_exists is IfExists.REPLACE
     return frozenset(
         table.target
         for table in tables
-        if found(seen, table) is Found.ROWS and (replace or table.target in abandoned)
+        if found(seen, table) is Found.ROWS and (replaces or table.target in abandoned)
     )
 
 
-async def _continue(journal: Journal, ends: Ends, events: Events) -> None:
+async def _continue(config: Config, journal: Journal, ends: Ends, events: Events) -> Ends:
     """Check that the run may go on, raise its epoch, and take its figures over."""
     facts = journal.running.document
     tables = ends.plan.tables
@@ -221,14 +222,17 @@ async def _continue(journal: Journal, ends: Ends, events: Events) -> None:
         again, warnings = resume.verdicts(journal, tables)
         for warning in warnings:
             events.warning(warning)
-        await resume.adopt_new_tables(journal, tables, ends.survey)
+        await resume.adopt_new_tables(journal, tables, ends.survey, config.run)
         await resume.start_over(journal, tables, again)
     else:
-        resume.check_nothing_new(journal, tables)
+        tables, warning = resume.without_new(journal, tables)
+        if warning:
+            events.warning(warning)
     await journal.note(epoch=journal.running.epoch + 1)
     _take_over_figures(journal, tables, events)
     if isinstance(learned := facts.get("batch_bytes"), int):
         ends.database.start_batches_at(learned)
+    return replace(ends, plan=replace(ends.plan, tables=tuple(tables)))
 
 
 def _take_over_figures(journal: Journal, tables: Sequence[TablePlan], events: Events) -> None:

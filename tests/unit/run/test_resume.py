@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from checkpoints import RunRecord
+from streamer.config import RunSettings
 from streamer.errors import SourceChangedError, UsageError
-from streamer.model import Plan, TablePlan
+from streamer.model import IfExists, Plan, TablePlan
 from streamer.run import resume, steps
 from streamer.run.identity import table_facts
 from streamer.run.journal import Journal, RunState, Start, State
@@ -143,7 +144,7 @@ async def test_tables_that_came_since_are_moved_too() -> None:
     journal = await journal_of(plan_of(SHOP))
     plan = plan_of(SHOP, LOOP)
 
-    await resume.adopt_new_tables(journal, plan.tables, await empty_target())
+    await resume.adopt_new_tables(journal, plan.tables, await empty_target(), RunSettings())
 
     loop = called(plan, "loop")
     assert set(journal.steps) == set(steps.named(plan.tables))
@@ -159,8 +160,19 @@ async def test_a_table_that_came_since_must_not_hold_rows_in_d1() -> None:
     full = await empty_target(plan.tables, "INSERT INTO loop(id) VALUES (1)")
 
     with pytest.raises(UsageError, match="loop: already in D1"):
-        await resume.adopt_new_tables(journal, plan.tables, full)
-    await resume.adopt_new_tables(journal, plan.tables, seen)
+        await resume.adopt_new_tables(journal, plan.tables, full, RunSettings())
+    await resume.adopt_new_tables(journal, plan.tables, seen, RunSettings())
+
+
+async def test_a_table_that_came_since_is_emptied_where_rows_are_to_be_replaced() -> None:
+    journal = await journal_of(plan_of(SHOP))
+    plan = plan_of(SHOP, LOOP)
+    full = await empty_target(plan.tables, "INSERT INTO loop(id) VALUES (1)")
+
+    settings = RunSettings(if_exists=IfExists.REPLACE)
+    await resume.adopt_new_tables(journal, plan.tables, full, settings)
+
+    assert not journal.is_done(steps.empty_step(called(plan, "loop")))
 
 
 async def test_a_run_that_only_has_to_finish_takes_no_more_tables() -> None:
@@ -168,6 +180,9 @@ async def test_a_run_that_only_has_to_finish_takes_no_more_tables() -> None:
     await finished(journal, called(PLAN, "shop"))
     await journal.note(RunState.FINISHING)
 
-    resume.check_nothing_new(journal, plan_of(SHOP).tables)
-    with pytest.raises(UsageError, match=r"public\.loop"):
-        resume.check_nothing_new(journal, plan_of(SHOP, LOOP).tables)
+    nothing_new = resume.without_new(journal, plan_of(SHOP).tables)
+    tables, warning = resume.without_new(journal, plan_of(SHOP, LOOP).tables)
+
+    assert nothing_new[1] == ""
+    assert [table.target for table in tables] == ["shop"]
+    assert "public.loop" in warning
