@@ -27,12 +27,12 @@ from streamer.model import (
 )
 from streamer.pack import Layout, LedgerStep, chunk_rows, pack_page
 from streamer.sinks.ownership import Database, Ownership
-from streamer.sinks.references import Carried, Question, Row, Wanted, keyed_by, questions
+from streamer.sinks.references import Carried, Cells, Question, Row, Wanted, keyed_by, questions
 
 GENERATIONS = 200  # of parents' parents
 LOOKUP_KEYS = 500
 
-Lacking = list[tuple[Question, dict[tuple[str | None, ...], Wanted]]]
+Lacking = list[tuple[Question, dict[Cells, Wanted]]]
 """Questions with their answers: which cells have no parent in D1, and which parent that is."""
 
 
@@ -117,12 +117,19 @@ class Ahead:
         self._exact_floats = exact_floats
 
     async def lacking(self, groups: Iterable[tuple[Carried, Sequence[Row]]]) -> Lacking:
-        """What rows refer to and D1 hasn't got."""
+        """What rows refer to and D1 hasn't got.
+
+        Raises:
+            TooManyError: it can't be asked about so many rows at once.
+
+        """
         asked = [q for carried, rows in groups for q in questions(carried, rows, self._tables)]
         found: Lacking = []
-        for start in range(0, len(asked), limits.BATCH_STATEMENTS):
-            some = asked[start : start + limits.BATCH_STATEMENTS]
-            answer = await self._database.execute([question.statement for question in some])
+        for some in _requests(asked):
+            try:
+                answer = await self._database.execute([question.statement for question in some])
+            except TooLargeError:
+                raise TooManyError from None
             answers = zip(some, answer.results, strict=True)
             found += [(q, lacking) for q, result in answers if (lacking := q.lacking(result))]
         return found
@@ -218,3 +225,18 @@ def _by_table(wanted: Iterable[Wanted]) -> dict[tuple[str, tuple[str, ...]], lis
     for parent in wanted:
         groups.setdefault((parent.parent, parent.columns), []).append(parent.key)
     return groups
+
+
+def _requests(asked: Sequence[Question]) -> list[list[Question]]:
+    """Questions, as many in one request as it may hold."""
+    requests: list[list[Question]] = []
+    size = 0
+    for question in asked:
+        more = len(question.statement.params)
+        full = requests and len(requests[-1]) == limits.BATCH_STATEMENTS
+        if not requests or full or size + more > limits.BATCH_BYTES_START:
+            requests.append([])
+            size = 0
+        requests[-1].append(question)
+        size += more
+    return requests

@@ -28,7 +28,7 @@ from streamer.sinks.ahead import (
 from streamer.sinks.d1 import D1Sink, joined
 from streamer.sinks.references import Carried, Row, Wanted, key_text
 
-ROUNDS = 8  # of looking at one batch, while the source goes on changing
+ROUNDS = 5  # of looking at one batch, while the source goes on changing
 
 
 class ParentsFirst:
@@ -76,12 +76,12 @@ class ParentsFirst:
     async def _write_after_parents(self, batch: Batch, refused: RefusedRowsError) -> Answer:
         asked: set[Wanted] = set()
         for turn in range(ROUNDS):
-            lacking = await self._lacking(batch)
-            wanted = parents_of(lacking)
-            if turn and not wanted:
-                break
-            gone = wanted & asked
             try:
+                lacking = await self._lacking(batch)
+                wanted = parents_of(lacking)
+                if turn and not wanted:
+                    break
+                gone = wanted & asked
                 if await self._ahead.send(wanted - asked, self._sink.batch_bytes):
                     asked |= wanted
             except TooManyError:

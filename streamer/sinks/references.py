@@ -24,6 +24,9 @@ from streamer.model.sql import quote_identifier
 from streamer.pack import Layout
 
 Row = Sequence[str | None]
+Cells = tuple[str | None, ...]
+
+ASKED_BYTES = 1_000_000  # about what one question's parameter may take; D1 takes twice that
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +61,14 @@ class Question:
     columns: tuple[ColumnPlan, ...]
     places: tuple[int, ...]
     beside: tuple[str, ...]
-    cells: tuple[tuple[str | None, ...], ...]
+    cells: tuple[Cells, ...]
     statement: Statement
 
-    def holds(self, row: Row) -> tuple[str | None, ...]:
+    def holds(self, row: Row) -> Cells:
         """What of a row was asked about."""
         return tuple(row[place] for place in self.places)
 
-    def lacking(self, result: Result) -> dict[tuple[str | None, ...], Wanted]:
+    def lacking(self, result: Result) -> dict[Cells, Wanted]:
         """The answer: the cells that have no parent, and that parent."""
         return {self.cells[int(float(str(row[0])))]: self._wanted(row) for row in result.rows}
 
@@ -107,33 +110,44 @@ def questions(
         parent = parents.get(key.parent)
         if parent is None or keyed_by(parent, key.parent_columns) is None:
             continue
-        question = _question(carried, key, rows)
-        if question is not None:
-            found.append(question)
+        found += _questions(carried, key, rows)
     return found
 
 
-def _question(carried: Carried, key: ForeignKeyPlan, rows: Sequence[Row]) -> Question | None:
+def _questions(carried: Carried, key: ForeignKeyPlan, rows: Sequence[Row]) -> list[Question]:
     layout = carried.layout
     place = {column.target: n for n, column in enumerate(layout.columns)}
     second = layout.kind is StepKind.EDGES
     here = [name for name in key.columns if name in place and name not in layout.deferred]
     beside = tuple(name for name in key.columns if name not in here)
     if (beside and not second) or not set(here) - set(layout.key if second else ()):
-        return None  # these rows don't set the reference
+        return []  # these rows don't set the reference
     places = tuple(place[name] for name in ([*layout.key, *here] if second else here))
     cells = {tuple(row[n] for n in places): None for row in rows}
     whole = tuple(some for some in cells if None not in some)
     columns = tuple(layout.columns[n] for n in places)
     outside = [c for c in carried.plan.columns if c.target in beside]
     inexact = [c for c in (*columns, *outside) if c.storage is Storage.REAL]
-    if not whole or len(outside) < len(beside) or (inexact and not layout.exact_floats):
-        return None
+    if len(outside) < len(beside) or (inexact and not layout.exact_floats):
+        return []
     if any(column.storage is Storage.REAL for column in outside):
-        return None
+        return []
     sql = _Sql(layout, key, columns, {c.target: c for c in outside}, second=second).text()
-    statement = Statement.of(sql, orjson.dumps(whole).decode())
-    return Question(carried, key, columns, places, beside, whole, statement)
+    return [
+        Question(carried, key, columns, places, beside, part, _asking(sql, part))
+        for part in _cut(whole)
+    ]
+
+
+def _asking(sql: str, cells: Sequence[Row]) -> Statement:
+    return Statement.of(sql, orjson.dumps(cells).decode())
+
+
+def _cut(cells: tuple[Cells, ...]) -> list[tuple[Cells, ...]]:
+    """`cells` in as few parts as parameters of `ASKED_BYTES` need; none where there are none."""
+    parts = 1 + len(orjson.dumps(cells)) // ASKED_BYTES
+    length = max(1, -(-len(cells) // parts))
+    return [cells[at : at + length] for at in range(0, len(cells), length)]
 
 
 @dataclass(frozen=True, slots=True)
