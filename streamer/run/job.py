@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from streamer import limits
 from streamer.config import Config
-from streamer.d1 import D1Database
+from streamer.d1 import D1Database, RefusedRowsError
 from streamer.errors import ExitCode, InterruptedRunError
 from streamer.model import Key, KeyKind, Loading, Pack, Plan, StepId, StepKind, TablePlan
 from streamer.pack import Layout, LedgerStep
@@ -29,7 +29,7 @@ from streamer.run.reading import RunSource
 from streamer.run.schema import create, create_stages, empty, empty_behind
 from streamer.run.survey import Survey
 from streamer.run.waves import Wave, waves
-from streamer.sinks import Ahead, Carried, D1Sink, Ownership, ParentsFirst
+from streamer.sinks import Ahead, Carried, D1Sink, Ownership, ParentsFirst, complete, lacks_parents
 
 FIXED_UPLOADERS = 16  # with automatic concurrency: as many as the adaptive limit may ever allow
 
@@ -65,6 +65,14 @@ class Job:
             ends.database, run=run.run_id, epoch=run.epoch, holder=uuid.uuid4().hex
         )
         self._source = RunSource(ends.source, config.run.consistency, journal.see_snapshot)
+        self._ahead = Ahead(
+            ends.database,
+            self._ownership,
+            tables=ends.plan.tables,
+            source=self._source,
+            expect=self._expect_parents,
+            exact_floats=ends.survey.exact_floats,
+        )
         self.shortcomings: list[str] = []
 
     async def carry_out(self) -> ExitCode:
@@ -238,16 +246,8 @@ class Job:
             layouts={load.step: load.layout for load in wave.loads},
             steps={load.step: LedgerStep(load.plan.target, load.kind) for load in wave.loads},
         )
-        ahead = Ahead(
-            self._database,
-            self._ownership,
-            tables=self._tables,
-            source=self._source,
-            expect=self._expect_parents,
-            exact_floats=self._ends.survey.exact_floats,
-        )
         steps = {load.step: Carried(load.plan, load.layout) for load in wave.loads}
-        return ParentsFirst(sink, ahead, self._source, steps)
+        return ParentsFirst(sink, self._ahead, self._source, steps)
 
     async def _expect_parents(self, rows: Mapping[str, int], snapshots: frozenset[int]) -> None:
         step_of = {table.target: steps.rows_step(table) for table in self._tables}
@@ -270,10 +270,20 @@ class Job:
         self._heed_stop()
         self._events.phase(f"publishing {', '.join(str(t.name) for t in cycle)}")
         if self._journal.steps[name].state == State.TODO:
-            await publish(self._database, self._ownership, cycle)
+            await self._publish_whole(cycle)
             await self._journal.mark(name, State.DOING)
         await drop_stages(self._database, self._ownership, cycle)
         await self._journal.mark(name, State.DONE)
+
+    async def _publish_whole(self, cycle: Sequence[TablePlan]) -> None:
+        try:
+            await publish(self._database, self._ownership, cycle)
+        except RefusedRowsError as error:
+            if not lacks_parents(error):
+                raise
+            if not await complete(self._ahead, cycle, self._database.batch_bytes):
+                raise
+            await publish(self._database, self._ownership, cycle)
 
     async def _build_indexes(self) -> None:
         if not self._config.run.create_schema:

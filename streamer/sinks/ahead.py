@@ -15,6 +15,7 @@ from streamer import limits
 from streamer.d1 import RefusedRowsError, TooLargeError
 from streamer.errors import BadRowsError
 from streamer.model import (
+    Answer,
     Chunk,
     Key,
     Loading,
@@ -111,7 +112,7 @@ class Ahead:
     ) -> None:
         self._database = database
         self._ownership = ownership
-        self._tables = {table.target: table for table in tables}
+        self.tables = {table.target: table for table in tables}
         self._source = source
         self._expect = expect
         self._exact_floats = exact_floats
@@ -123,7 +124,7 @@ class Ahead:
             TooManyError: it can't be asked about so many rows at once.
 
         """
-        asked = [q for carried, rows in groups for q in questions(carried, rows, self._tables)]
+        asked = [q for carried, rows in groups for q in questions(carried, rows, self.tables)]
         found: Lacking = []
         for some in _requests(asked):
             try:
@@ -133,6 +134,23 @@ class Ahead:
             answers = zip(some, answer.results, strict=True)
             found += [(q, lacking) for q, result in answers if (lacking := q.lacking(result))]
         return found
+
+    async def ask(self, statements: Sequence[Statement]) -> Answer:
+        """What D1 answers to questions."""
+        return await self._database.execute(statements)
+
+    async def stage(self, wanted: set[Wanted]) -> None:
+        """Put the rows of `wanted` that the source has into their staging tables."""
+        for (table, columns), keys in _by_table(wanted).items():
+            plan = keyed_by(self.tables[table], columns)
+            assert plan is not None, "no question is asked of such a table"
+            layout = self._layout(self.tables[table], into_stage=True)
+            guard = self._ownership.guard(LedgerStep(table, StepKind.ROWS))
+            for start in range(0, len(keys), LOOKUP_KEYS):
+                for page in await self._source.lookup(plan, keys[start : start + LOOKUP_KEYS]):
+                    await self._expect({table: len(page.records)}, frozenset({page.snapshot}))
+                    for chunk in pack_page(layout, page, step=StepId(0), number=0, after=None):
+                        await self._database.execute([*chunk.statements, guard])
 
     async def send(self, wanted: set[Wanted], most_bytes: int) -> bool:
         """Send those of `wanted` that the source has, after all that they refer to themselves.
@@ -190,7 +208,7 @@ class Ahead:
     async def _look_up(
         self, table: str, columns: tuple[str, ...], keys: Sequence[Key], found: _Found
     ) -> list[Row]:
-        plan = keyed_by(self._tables[table], columns)
+        plan = keyed_by(self.tables[table], columns)
         assert plan is not None, "no question is asked of such a table"
         layout = self._carried(table).layout
         rows: list[Row] = []
@@ -203,11 +221,17 @@ class Ahead:
 
     def _carried(self, table: str) -> Carried:
         """The table as its rows are sent ahead: whole, into the table itself."""
-        plan = replace(self._tables[table], loading=Loading.DIRECT, deferred=())
-        layout = Layout.of(
-            plan, StepKind.ROWS, Pack.JSON, into_stage=False, exact_floats=self._exact_floats
+        plan = replace(self.tables[table], loading=Loading.DIRECT, deferred=())
+        return Carried(plan, self._layout(plan, into_stage=False))
+
+    def _layout(self, plan: TablePlan, *, into_stage: bool) -> Layout:
+        return Layout.of(
+            plan,
+            StepKind.ROWS,
+            Pack.JSON,
+            into_stage=into_stage,
+            exact_floats=self._exact_floats,
         )
-        return Carried(plan, layout)
 
 
 def lacks_parents(error: RefusedRowsError) -> bool:

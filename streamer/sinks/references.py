@@ -162,7 +162,8 @@ class _Sql:
 
     def text(self) -> str:
         """The number of each row sent without a parent, and the texts of its other columns."""
-        outputs = ", ".join(["w.key", *map(_text_of, self.outside.values())])
+        beside = [text_of("o", column) for column in self.outside.values()]
+        outputs = ", ".join(["w.key", *beside])
         conditions = [f"o.{quote_identifier(name)} IS NOT NULL" for name in self.outside]
         same = " AND ".join(
             f"p.{quote_identifier(theirs)} = {self._value(ours)}"
@@ -194,7 +195,10 @@ class _Sql:
         return f"unhex{cell}" if self.columns[n].wire is Wire.HEX else cell
 
 
-def _text_of(column: ColumnPlan) -> str:
-    """The target's value as a text that PostgreSQL casts back; D1's answers round large integers."""
-    name = f"o.{quote_identifier(column.target)}"
+def text_of(alias: str, column: ColumnPlan) -> str:
+    """SQL for a target's value as a text that PostgreSQL casts back.
+
+    D1 would round large integers in its answer.
+    """
+    name = f"{alias}.{quote_identifier(column.target)}"
     return f"'\\x'||hex({name})" if column.wire is Wire.HEX else f"CAST({name} AS TEXT)"
