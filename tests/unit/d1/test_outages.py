@@ -1,0 +1,138 @@
+"""Trouble that lasts: waited out with few tries, in virtual time, until patience ends."""
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+
+from streamer.d1 import FailureKind
+from streamer.d1.api import Break, Broken, Reply
+from streamer.errors import TargetUnavailableError
+from streamer.model import Statement
+from tests.unit.d1.faults import DOWN_KINDS, WRITE, first, outage
+from tests.unit.d1.model_api import ModelApi, Notes, refusal
+
+
+@pytest.mark.parametrize("answer", DOWN_KINDS, ids=str)
+def test_ten_minutes_of_trouble_are_waited_out_with_few_tries(virtually, connect, answer) -> None:
+    api = ModelApi(outage(10, 610, answer), latency_s=0.1)
+
+    async def main():
+        database = await connect(api, concurrency=4)
+        await asyncio.sleep(10)
+        await asyncio.gather(*[database.execute(WRITE) for _ in range(8)])
+
+    virtually(main)
+
+    during = [at for at in api.arrivals if 10 <= at < 610]
+    assert 5 <= len(during) <= 80
+    assert len([at for at in during if at >= 310]) <= 22
+
+
+def test_while_the_api_is_down_at_most_one_probe_goes_in_half_a_minute(virtually, connect) -> None:
+    api = ModelApi(outage(10, 610, Reply(503, b"")), latency_s=0.1)
+
+    async def main():
+        database = await connect(api, concurrency=8)
+        await asyncio.sleep(10)
+        await asyncio.gather(*[database.execute(WRITE) for _ in range(20)])
+
+    virtually(main)
+
+    late = [at for at in api.arrivals if 100 <= at < 610]
+    assert len(late) >= 16
+    assert all(b - a >= 30 for a, b in pairwise(late))
+
+
+def test_three_failures_in_a_row_are_enough_to_send_one_probe_at_a_time(virtually, connect) -> None:
+    api = ModelApi(outage(10, 20, Reply(503, b"")))
+
+    async def main():
+        database = await connect(api, concurrency=1)
+        for _ in range(400):  # a full budget, which alone would allow 50 retries
+            await database.execute(WRITE)
+        await asyncio.sleep(10)
+        await asyncio.gather(*[database.execute(WRITE) for _ in range(30)])
+
+    virtually(main)
+
+    assert len([at for at in api.arrivals if 10 <= at < 20]) <= 3 + 4
+
+
+def test_an_outage_longer_than_the_patience_ends_the_run_resumable(virtually, connect) -> None:
+    api = ModelApi(outage(10, 1e9, Break(Broken.NOT_CONNECTED, "can't connect: refused")))
+
+    async def main():
+        database = await connect(api, give_up_after_s=3600)
+        await asyncio.sleep(10)
+        with pytest.raises(TargetUnavailableError, match="refused") as caught:
+            await database.execute(WRITE)
+        return caught.value, asyncio.get_running_loop().time()
+
+    error, ended = virtually(main)
+
+    assert error.exit_code == 75
+    assert "--resume" in error.hint
+    assert 3600 <= ended <= 3700
+
+
+def test_time_without_work_does_not_count_as_patience_lost(virtually, connect) -> None:
+    def script(now, method, *_):
+        down = method == "POST" and (now < 30 or 100_000 <= now < 100_030)
+        return Reply(503, b"") if down else None
+
+    async def main():
+        database = await connect(ModelApi(script), give_up_after_s=60)
+        await database.execute(WRITE)
+        await asyncio.sleep(100_000 - asyncio.get_running_loop().time())
+        return await database.execute(WRITE)
+
+    assert virtually(main).attempts > 1
+
+
+def test_a_small_request_that_fails_for_ever_while_others_pass_ends_the_run_resumable(
+    virtually, connect
+) -> None:
+    def script(_now, _method, _path, body):
+        return Break(Broken.TIMEOUT, "no answer") if b"CREATE INDEX" in body else None
+
+    api = ModelApi(script)
+
+    async def main():
+        database = await connect(api)
+        with pytest.raises(TargetUnavailableError, match="again and again"):
+            await database.execute([Statement("CREATE INDEX i ON t (a)")])
+
+    virtually(main)
+
+    assert sum(b"CREATE INDEX" in body for body in api.bodies) <= 24
+
+
+def test_a_revoked_token_makes_no_storm_of_retries(virtually, connect) -> None:
+    api = ModelApi(latency_s=0.1)
+
+    async def main():
+        database = await connect(api, concurrency=4)
+        await database.execute(WRITE)
+        api.script = lambda *_: refusal(403, 10000, "Authentication error")
+        api.arrivals.clear()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(20):
+                group.create_task(database.execute(WRITE))
+
+    with pytest.raises(ExceptionGroup):
+        virtually(main)
+
+    assert len(api.arrivals) <= 8
+
+
+def test_the_kinds_that_are_retried_are_told_with_their_waits(virtually, connect) -> None:
+    notes = Notes()
+
+    async def main():
+        database = await connect(ModelApi(first(2, Reply(502, b""))), notes)
+        await database.execute(WRITE)
+
+    virtually(main)
+
+    assert [kind for kind, _ in notes.retries] == [FailureKind.SERVER_ERROR] * 2
