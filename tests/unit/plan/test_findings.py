@@ -1,0 +1,140 @@
+"""What a plan refuses, what it warns of, and when its fingerprint changes."""
+
+from dataclasses import replace
+
+from streamer.config import Selection
+from streamer.model import (
+    Check,
+    PgType,
+    QualifiedName,
+    TableKind,
+    TypeKind,
+)
+from streamer.plan import make_plan
+from tests.engines.catalogs import (
+    INT4,
+    INT8,
+    TEXT,
+    catalog,
+    column,
+    domain,
+    identified,
+    index,
+    plan_of,
+    primary,
+    said,
+    table,
+)
+
+
+def test_an_unsupported_type_refuses_its_table_and_no_other():
+    odd = PgType(1, "public", "complex", "public.complex", TypeKind.BASE)
+
+    plan = plan_of(identified("t", column("c", odd), column("d", odd)), identified("u"))
+
+    assert [t.target for t in plan.tables] == ["u"]
+    assert [f.object for f in plan.refusals] == ["public.t.c", "public.t.d"]
+    assert "public.complex" in plan.refusals[0].what
+    assert "--skip-refused" in plan.refusals[0].hint
+
+
+def test_a_table_that_the_role_may_not_read_is_refused():
+    assert "SELECT" in said(plan_of(identified("t", readable=False)).refusals)
+
+
+def test_a_table_whose_rows_a_policy_may_hide_is_refused():
+    assert "row-level security" in said(plan_of(identified("t", rows_hidden=True)).refusals)
+
+
+def test_colliding_tables_are_refused_and_name_each_other():
+    text = said(plan_of(identified("s.orders"), identified("S.orders"), identified("t")).refusals)
+
+    assert "s.orders: would be called s__orders, and so would S.orders" in text
+    assert "S.orders: would be called S__orders, and so would s.orders" in text
+
+
+def test_what_is_not_carried_over_is_named():
+    made = identified(
+        "t",
+        column("a", INT4, default="42"),
+        column("b", TEXT, collation='pg_catalog."de-x-icu"'),
+        column("c", INT4, generated="s", default="a + 1"),
+        column("d", domain(TEXT, not_null=True)),
+        column("e", TEXT, collation='pg_catalog."C"'),
+        column("f", domain(replace(domain(INT4), default="77"))),
+        checks=(Check("positive", "CHECK (a > 0)"),),
+        triggers=("audit",),
+        exclusion_constraints=("no_overlap",),
+        row_security=True,
+        kind=TableKind.PARTITIONED,
+        inherits=(QualifiedName("public", "old"),),
+        indexes=[
+            index("by_expr", None),
+            index("part", "a", predicate="a > 0", unique=True),
+            index("words", "b", method="gin"),
+            index("h", "a", method="hash"),
+            index("nnd", "a", unique=True, nulls_not_distinct=True),
+            index("def", "a", unique=True, immediate=False),
+            index("odd", "b", operator_classes_default=False, nulls_first=(True,)),
+            index("broken", "a", valid=False),
+        ],
+    )
+
+    plan = plan_of(made, identified("v", kind=TableKind.VIEW))
+
+    text = said(plan.warnings)
+    for words in (
+        "a (42)",
+        "f (77)",
+        "de-x-icu",
+        "generated columns become plain ones that hold the values: c",
+        "positive CHECK (a > 0)",
+        "audit",
+        "EXCLUDE constraints are not moved: no_overlap",
+        "row level security",
+        "partitions become one table",
+        "public.old",
+        "t.by_expr: the index is left out: expressions",
+        "t.part: the unique index is left out",
+        "D1 has no gin indexes",
+        "hash index becomes an ordinary one",
+        "NULLS NOT DISTINCT",
+        "DEFERRABLE",
+        "operator class",
+        "NULLS FIRST",
+        "invalid in PostgreSQL",
+        "public.v: the view isn't moved",
+    ):
+        assert words in text
+    assert '"C"' not in text
+    assert plan.tables[0].columns[4].not_null
+    assert not plan.refusals
+
+
+def test_a_serial_key_needs_no_warning_and_another_sequence_does():
+    key = column("id", INT4, not_null=True, default="nextval('t_id_seq'::regclass)")
+    made = table("t", key, indexes=[primary("id")])
+    other = identified("u", column("n", INT8, identity="a"))
+
+    plan = plan_of(made, other)
+
+    assert [f.object for f in plan.warnings] == ["public.u"]
+    assert "n (identity)" in plan.warnings[0].what
+
+
+def test_sizes_and_other_tables_leave_the_fingerprint_and_a_new_type_changes_it():
+    made = identified("t", column("a", INT4))
+
+    prints = [
+        plan_of(replace(made, rows=5, bytes=5), identified("u")).tables[0].fingerprint,
+        plan_of(made).tables[0].fingerprint,
+        plan_of(identified("t", column("a", INT8))).tables[0].fingerprint,
+    ]
+
+    assert prints[0] == prints[1] != prints[2]
+
+
+def test_a_database_without_a_declared_encoding_is_warned_about():
+    plan = make_plan(catalog(identified("t"), encoding="SQL_ASCII"), Selection())
+
+    assert "SQL_ASCII" in said(plan.warnings)
