@@ -1,0 +1,88 @@
+"""Pages as long as they may be, and questions asked while pages are read."""
+
+import pytest
+
+from streamer.model import (
+    Consistency,
+    PageSize,
+    StepKind,
+)
+from tests.engines.postgres import Database
+from tests.integration.postgres.reading import KEYED, NUMBERS, opened, plan_for, read_all, rows_of
+
+pytestmark = pytest.mark.postgres
+
+
+async def test_a_page_is_never_longer_than_asked_and_follows_changes_of_the_wish(
+    database: Database,
+):
+    await database.execute(NUMBERS)
+    wish = PageSize(5)
+
+    lengths: list[int] = []
+    async with opened(database) as source:
+        async for page in source.read(await plan_for(source, "a"), StepKind.ROWS, None, wish):
+            lengths.append(len(page.records))
+            wish.rows = 20 if len(lengths) % 2 else 5
+
+    assert sum(lengths) == 100
+    assert lengths[:4] == [5, 20, 5, 20]
+
+
+async def test_pages_of_suddenly_fat_rows_stay_small(database: Database):
+    await database.execute("""
+        CREATE TABLE a (id int PRIMARY KEY, v text, j jsonb);
+        ALTER TABLE a ALTER v SET STORAGE EXTERNAL;
+        INSERT INTO a SELECT g, 'thin' FROM generate_series(1, 300) AS g;
+        INSERT INTO a SELECT g, repeat('x', 1000000) FROM generate_series(301, 320) AS g;
+        INSERT INTO a VALUES (321, repeat('y', 6000000)), (322, 'thin')""")
+
+    async with opened(database) as source:
+        plan = await plan_for(source, "a")
+        sizes: list[int] = []
+        rows = 0
+        async for page in source.read(plan, StepKind.ROWS, None, PageSize(5000)):
+            sizes.append(sum(len(record[1] or "") for record in page.records))
+            rows += len(page.records)
+
+    assert rows == 322
+    assert max(sizes) == 6_000_000
+    assert sorted(sizes)[-2] <= 4 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("consistency", "seen"), [(Consistency.SNAPSHOT, "odd"), (Consistency.ROLLING, "now")]
+)
+async def test_rows_are_looked_up_by_key_as_the_run_sees_them_and_missing_ones_left_out(
+    any_database: Database, consistency: Consistency, seen: str
+):
+    await any_database.execute(KEYED["a composite key"])
+
+    async with opened(any_database, consistency) as source:
+        plan = await plan_for(source, "a")
+        whole = await read_all(source, plan)
+        odd = [row.key for row in whole if row.cells[0] == "odd"]
+        await any_database.execute("UPDATE a SET v = 'now' WHERE v = 'odd'")
+        pages = await source.lookup(plan, [*odd, ("99", "none", "2024-01-01 00:00:00+00")])
+
+    found = [row for page in pages for row in rows_of(page)]
+    assert len(odd) == 3
+    assert {row.key for row in found} == set(odd)
+    assert {row.cells[0] for row in found} == {seen}
+
+
+async def test_questions_are_answered_while_every_reader_is_paused(database: Database):
+    await database.execute(NUMBERS)
+
+    async with opened(database) as source:
+        plan = await plan_for(source, "a")
+        readers = [source.read(plan, StepKind.ROWS, None, PageSize(5)) for _ in range(4)]
+        for reader in readers:
+            await anext(reader)
+        pages = await source.lookup(plan, [("7",)])
+        count = await source.count(plan.table)
+        for reader in readers:
+            await reader.aclose()
+
+    assert [row.key for page in pages for row in rows_of(page)] == [("7",)]
+    assert count == 100
