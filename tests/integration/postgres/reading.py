@@ -6,16 +6,7 @@ from collections.abc import AsyncGenerator
 from typing import NamedTuple
 
 from streamer.config import SourceSettings
-from streamer.model import (
-    Consistency,
-    Key,
-    Page,
-    PageSize,
-    Pushdown,
-    Secret,
-    StepKind,
-    TablePlan,
-)
+from streamer.model import Consistency, Key, Page, PageSize, Pushdown, Secret, StepKind, TablePlan
 from streamer.postgres import Patience, PostgresSource
 from tests.engines.postgres import Database
 from tests.engines.table_plans import plan_table, table_of
@@ -126,7 +117,6 @@ line" text, "😀" int, "select" text, PRIMARY KEY ("😀", "Id""; DROP"));
         INSERT INTO a SELECT g, 'v', g % 3, NULL FROM generate_series(1, 12) AS g""",
     "an empty table": "CREATE TABLE a (id int PRIMARY KEY)",
 }
-
 
 NUMBERS = """
     CREATE TABLE a (id int PRIMARY KEY, v text);

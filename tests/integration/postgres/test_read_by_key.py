@@ -3,10 +3,7 @@
 import orjson
 import pytest
 
-from streamer.model import (
-    Pushdown,
-    StepKind,
-)
+from streamer.model import Pushdown, StepKind
 from tests.engines.postgres import Database
 from tests.integration.postgres.reading import KEYED, Row, opened, plan_for, read_all
 

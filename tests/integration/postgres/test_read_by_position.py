@@ -2,18 +2,13 @@
 
 import pytest
 
-from streamer.model import (
-    Consistency,
-    PageSize,
-    StepKind,
-)
+from streamer.model import Consistency, PageSize, StepKind
 from streamer.postgres import Position
 from streamer.postgres.window import WindowLimits
 from tests.engines.postgres import Database
 from tests.integration.postgres.reading import opened, plan_for, read_all
 
 pytestmark = pytest.mark.postgres
-
 
 KEYLESS = {
     "a heap with duplicates": """

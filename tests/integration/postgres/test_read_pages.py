@@ -2,11 +2,7 @@
 
 import pytest
 
-from streamer.model import (
-    Consistency,
-    PageSize,
-    StepKind,
-)
+from streamer.model import Consistency, PageSize, StepKind
 from tests.engines.postgres import Database
 from tests.integration.postgres.reading import KEYED, NUMBERS, opened, plan_for, read_all, rows_of
 

@@ -5,21 +5,10 @@ import asyncio
 import pytest
 
 from streamer.errors import SourceLostError
-from streamer.model import (
-    Consistency,
-    PageSize,
-    StepKind,
-)
+from streamer.model import Consistency, PageSize, StepKind
 from streamer.postgres.window import WindowLimits
 from tests.engines.postgres import Database
-from tests.integration.postgres.reading import (
-    NUMBERS,
-    Row,
-    opened,
-    plan_for,
-    read_all,
-    rows_of,
-)
+from tests.integration.postgres.reading import NUMBERS, Row, opened, plan_for, read_all, rows_of
 
 pytestmark = pytest.mark.postgres
 

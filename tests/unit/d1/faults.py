@@ -5,8 +5,6 @@ from streamer.model import Statement
 from tests.unit.d1.model_api import refusal
 
 WRITE = [Statement("INSERT INTO t VALUES (1)")]
-
-
 BIG = [Statement("INSERT INTO t VALUES (?)", b'["' + b"x" * 200_000 + b'"]')]
 
 

@@ -6,10 +6,7 @@ import apsw
 from hypothesis import strategies as st
 
 from streamer import limits
-from streamer.model import (
-    Plan,
-    Table,
-)
+from streamer.model import Plan, Table
 from tests.engines.catalogs import (
     BOOL,
     BYTEA,
@@ -32,8 +29,6 @@ from tests.engines.catalogs import (
 NAMES = st.sampled_from(
     ["id", "ID", "a", "order", 'q"q', "x.y", "é", "É", "group", "rowid", "_rowid_", "oid", "?1"]
 )
-
-
 TYPES = st.sampled_from(
     [INT4, INT8, TEXT, BOOL, BYTEA, JSONB, FLOAT8, NUMERIC, CITEXT, numeric(10, 2), array(INT4)]
 )

@@ -5,15 +5,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.model import (
-    Loading,
-    QualifiedName,
-    Table,
-)
+from streamer.model import Loading, QualifiedName, Table
 from streamer.translate.names import fold, quote
-from tests.engines.catalogs import (
-    plan_of,
-)
+from tests.engines.catalogs import plan_of
 from tests.unit.plan.ddl import create, tables
 
 

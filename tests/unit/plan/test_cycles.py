@@ -1,9 +1,6 @@
 """Foreign keys in a circle: a second pass, or a stage that is published at once."""
 
-from streamer.model import (
-    Loading,
-    Table,
-)
+from streamer.model import Loading, Table
 from streamer.plan import PlanOptions
 from tests.engines.catalogs import (
     INT4,

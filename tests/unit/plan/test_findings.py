@@ -3,13 +3,7 @@
 from dataclasses import replace
 
 from streamer.config import Selection
-from streamer.model import (
-    Check,
-    PgType,
-    QualifiedName,
-    TableKind,
-    TypeKind,
-)
+from streamer.model import Check, PgType, QualifiedName, TableKind, TypeKind
 from streamer.plan import make_plan
 from tests.engines.catalogs import (
     INT4,

@@ -2,10 +2,7 @@
 
 import pytest
 
-from streamer.model import (
-    IndexTiming,
-    KeyKind,
-)
+from streamer.model import IndexTiming, KeyKind
 from streamer.plan import PlanOptions
 from tests.engines.catalogs import (
     CITEXT,
