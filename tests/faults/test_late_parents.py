@@ -301,31 +301,45 @@ async def test_rows_that_went_with_their_parent_after_they_were_read_are_left_ou
 async def test_a_rolling_run_keeps_up_with_parents_and_children_that_come_and_go(
     streamer: Streamer, between: Between
 ) -> None:
-    await streamer.source.execute(GONE)
+    await streamer.source.execute(
+        GONE + "INSERT INTO purchase SELECT n, 1 + n % 400, repeat('n', 40)"
+        " FROM generate_series(10000, 29999) AS n"
+    )
     turns = 0
+    one = asyncio.Lock()
+
+    async def change() -> None:
+        nonlocal turns
+        turns += 1
+        first = 100000 + 100 * turns
+        await streamer.source.execute(
+            f"INSERT INTO country VALUES ('new {turns}', '');"
+            f"INSERT INTO customer VALUES ({1000 + turns}, 'new {turns}', 'late');"
+            f"INSERT INTO purchase SELECT n, {1000 + turns}, 'late'"
+            f" FROM generate_series({first}, {first + 99}) AS n;"
+            f"DELETE FROM customer WHERE id = {998 + turns} AND id % 2 = 0;"
+            # A reader that lost its connection goes on in a snapshot of now.
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
     async def deal(request: Request, forward: Forward) -> web.Response:
-        nonlocal turns
-        if b"purchase" in request.body and b"INTO" in request.body and turns < 12:
-            turns += 1
-            await streamer.source.execute(
-                f"INSERT INTO country VALUES ('new {turns}', '');"
-                f"INSERT INTO customer VALUES ({1000 + turns}, 'new {turns}', 'late');"
-                f"INSERT INTO purchase SELECT n, {1000 + turns}, 'late'"
-                f" FROM generate_series({7000 + 100 * turns}, {7099 + 100 * turns}) AS n;"
-                f"DELETE FROM customer WHERE id = {998 + turns}"
-            )
+        async with one:
+            if b'INTO \\"purchase\\"' in request.body and turns < 20:
+                await change()
         return await forward()
 
     between.deal = deal
     done = await through(streamer, between, "--consistency", "rolling")
 
     assert done.code == 0, done.said
-    assert turns > 3
-    orphans = streamer.target.rows(streamer.uuid, "PRAGMA foreign_key_check")
-    assert orphans == []
-    held = streamer.target.rows(streamer.uuid, "SELECT count(*) FROM purchase WHERE id < 5000")
-    assert held == [[2000]]
+    assert streamer.target.rows(streamer.uuid, "PRAGMA foreign_key_check") == []
+    counts = "SELECT sum(id < 30000), sum(id >= 100000) FROM purchase"
+    ((old, new),) = streamer.target.rows(streamer.uuid, counts)
+    assert old == 22_011
+    assert new > 0
+    fetched = "SELECT count(*) FROM customer WHERE id > 1000"
+    assert streamer.target.rows(streamer.uuid, fetched)[0][0] > 0
 
 
 CYCLE = """
@@ -344,7 +358,7 @@ async def test_a_cycle_that_is_published_is_completed_by_rows_that_came_late(
     streamer: Streamer,
 ) -> None:
     await streamer.source.execute(CYCLE)
-    stopped_at(streamer, "_streamer_stage_egg")
+    stopped_at(streamer, "_streamer_stage_egg", requests=3)
     await streamer.source.execute(
         "BEGIN; INSERT INTO farm VALUES (-1); INSERT INTO egg VALUES (5000, -1), (-1, -2), (-2, 7);"
         "INSERT INTO chicken VALUES (-1, -1, -1), (-2, -2, 1); COMMIT"
