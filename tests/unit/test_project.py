@@ -18,7 +18,13 @@ from streamer.errors import ExitCode, UsageError
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 README = (ROOT / "README.md").read_text()
-SOURCES = sorted(path for folder in ("streamer", "checkpoints") for path in (ROOT / folder).rglob("*.py"))  # fmt: skip
+
+
+def python_files(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+SOURCES = python_files("streamer", "checkpoints")
 RUN_OPTIONS = re.findall(
     r"\S+",
     """
@@ -127,6 +133,10 @@ def test_every_dependency_is_locked() -> None:
     assert {re.split(r"[^A-Za-z0-9-]", entry)[0].lower() for entry in named} <= locked
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path",
+    [*SOURCES, *python_files("tests", "bench")],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
 def test_no_file_is_longer_than_400_lines(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 400
