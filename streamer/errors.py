@@ -7,6 +7,8 @@ line is a fault of ours. No message ever holds a row's value or a secret.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import ClassVar
 
@@ -99,3 +101,9 @@ class InterruptedRunError(StreamerError):
     """A signal, or a time limit of the run; it can be resumed."""
 
     exit_code = ExitCode.RESUMABLE
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """` (did you mean X?)` where one of `words` is like `word`, else nothing."""
+    found = difflib.get_close_matches(word, list(words), n=1, cutoff=0.55)
+    return f" (did you mean {found[0]}?)" if found else ""

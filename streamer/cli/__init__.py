@@ -12,9 +12,9 @@ from contextlib import suppress
 
 from streamer.cli.commands import COMMANDS, EPILOG, Command
 from streamer.cli.outcome import explain, flush_stdout
-from streamer.cli.parser import Parser, nearest
+from streamer.cli.parser import Parser
 from streamer.cli.redact import Redactor, guarded_stderr
-from streamer.errors import ExitCode, UsageError
+from streamer.errors import ExitCode, UsageError, nearest
 
 DESCRIPTION = "Moves PostgreSQL tables into Cloudflare D1: streamed, paced, resumable, exact."
 

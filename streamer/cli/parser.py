@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn, Protocol
 
-from streamer.errors import UsageError
+from streamer.errors import UsageError, nearest
 
 SECRETS = ("--token", "--api-token", "--password", "--dsn", "--postgres-dsn")
 
@@ -57,9 +56,3 @@ class Commands(Protocol):
     def add_parser(self, name: str, **kwargs: Any) -> argparse.ArgumentParser:
         """A new parser, for the command `name`."""
         ...
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """` (did you mean X?)` where one of `words` is like `word`, else nothing."""
-    found = difflib.get_close_matches(word, list(words), n=1, cutoff=0.55)
-    return f" (did you mean {found[0]}?)" if found else ""

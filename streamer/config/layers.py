@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import cast
 
 from streamer.config import envfile, known
 from streamer.config.known import Setting
+from streamer.errors import nearest
 
 
 class Place(IntEnum):
@@ -51,12 +51,6 @@ class Layer:
         return self.keys.get(setting.key + "_file") or self.variables.get(
             setting.variable + "_FILE"
         )
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """` (did you mean X?)` where one of `words` is like `word`, else nothing."""
-    found = difflib.get_close_matches(word, list(words), n=1, cutoff=0.55)
-    return f" (did you mean {found[0]}?)" if found else ""
 
 
 def from_options(options: Mapping[str, object]) -> Layer:
