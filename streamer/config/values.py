@@ -6,6 +6,7 @@ Every parser takes a text and returns its value, or raises ValueError with a sen
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable
 from enum import StrEnum
@@ -263,6 +264,9 @@ def is_hostname(text: str) -> bool:
     return True
 
 
-def is_loopback(hostname: str) -> bool:
-    """True for this very machine: what is sent there leaves through no wire."""
-    return hostname in {"localhost", "::1"} or bool(re.fullmatch(r"127(\.[0-9]{1,3}){3}", hostname))
+def is_loopback(host: str) -> bool:
+    """True for this very machine, by name or by number: what is sent there leaves by no wire."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

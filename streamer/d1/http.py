@@ -6,7 +6,6 @@ request's headers, and so the token.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import ssl
 from collections.abc import AsyncIterator
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp.http_exceptions import ContentEncodingError
 
+from streamer.config.values import is_loopback
 from streamer.d1.api import EMPTY, Body, Break, Broken, Reply
 from streamer.errors import UsageError
 from streamer.limits import ANSWER_BYTES, REQUEST_TIMEOUT_S
@@ -151,14 +151,6 @@ def checked_base_url(url: str) -> str:
             hint="Use https; http is for this machine only",
         )
     return url.rstrip("/")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` is this machine, by name or by number."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def checked_token(token: Secret) -> str:

@@ -11,13 +11,14 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from streamer.config import PacingSettings, TargetSettings
+from streamer.config.values import is_loopback
 from streamer.d1 import api, failures
 from streamer.d1.api import DatabaseInfo, Reply
 from streamer.d1.caller import Call, Caller
 from streamer.d1.clock import Clock, SystemClock
 from streamer.d1.database import D1Database
 from streamer.d1.failures import Failure, FailureKind
-from streamer.d1.http import HttpTransport, Transport, checked_base_url, checked_token, is_loopback
+from streamer.d1.http import HttpTransport, Transport, checked_base_url, checked_token
 from streamer.d1.leases import Leases, unshared
 from streamer.d1.observer import TargetObserver
 from streamer.d1.pacer import Pacer

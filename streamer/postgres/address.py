@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from streamer.config import SourceSettings
+from streamer.config import SourceSettings, values
 from streamer.errors import UsageError
 from streamer.model import Secret
 
@@ -141,12 +140,7 @@ def _ports(written: str, single: int | None, hosts: int) -> tuple[int, ...]:
 
 def is_loopback(host: str) -> bool:
     """Whether what is sent to `host` never leaves this machine."""
-    if host.startswith("/") or host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return host.startswith("/") or values.is_loopback(host)
 
 
 @dataclass(frozen=True, slots=True)
