@@ -1,1 +1,61 @@
-"""Streamer."""
+"""Streamer moves PostgreSQL tables into Cloudflare D1: streamed, paced, resumable, exact.
+
+The way of the data, and where each part lives:
+
+     catalog ──▶ plan ──▶  ┌─ reader ─▶ pack ─┐          ┌─ sink ─┐
+    (postgres)   (pure)    │  cursor   (pure) │═ outbox ═▶│  pace  │══▶ D1
+                           └── one a table ───┘   bytes  └─ send ─┘
+                                                             │ acknowledged, in any order
+                             checkpoint ◀── watermark ◀──────┘ contiguous prefix only
+
+    cli/          a file a command: settings in, exit code out
+    config/       option > environment > env file > TOML → one frozen Config
+    demo/         the whole story on one machine
+    doctor.py     what both ends are like, and what to do about it
+    run/          a whole job: look, decide, claim, make tables, move rows, check, finish, report
+    pipeline/     readers, byte budget, outbox, uploaders, watermark, recorder
+    sinks/        batches made durable in D1, with their ledger; late parents sent ahead
+    postgres/     connections, catalog, snapshots, windowed cursors (the only import of asyncpg)
+    progress/     events → figures, display, log lines, the report
+    d1/           requests paced, sent, classified, sent again (the only HTTP client)
+    pace/         how fast: window, concurrency, backoff, gate (pure)
+    plan/         which tables, in which order, at what cost (pure)
+    translate/    types, names, keys, schema (pure)
+    pack/         rows → statements → batches; the ledger's SQL (pure)
+    limits.py     every number of Cloudflare's, with its source
+    model/        the nouns that flow
+    errors.py     what can go wrong, by what to do about it
+    local_d1/     serve-d1: D1's REST API over SQLite files; shares nothing with the rest
+
+Beside it lies `checkpoints`, a library of its own. As a library:
+
+    from streamer import Config, Events
+    from streamer.run import run
+    code = asyncio.run(run(config, Events(time.monotonic), asyncio.Event()))
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from streamer.config import Config
+    from streamer.errors import ExitCode, StreamerError
+    from streamer.progress import Events
+
+__all__ = ["Config", "Events", "ExitCode", "StreamerError"]
+
+_HOMES = {
+    "Config": "streamer.config",
+    "Events": "streamer.progress",
+    "ExitCode": "streamer.errors",
+    "StreamerError": "streamer.errors",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name when it is first asked for: most commands need few of them."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'streamer' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
