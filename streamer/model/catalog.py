@@ -59,6 +59,14 @@ class PgType:
     default: str | None = None
     checks: tuple[Check, ...] = ()
 
+    @property
+    def base(self) -> PgType:
+        """The type under any number of domains."""
+        base = self
+        while base.kind is TypeKind.DOMAIN and base.inner is not None:
+            base = base.inner
+        return base
+
 
 @dataclass(frozen=True, slots=True)
 class Column:

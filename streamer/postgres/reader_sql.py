@@ -13,7 +13,6 @@ from streamer.model import (
     ColumnPlan,
     Key,
     KeyKind,
-    PgType,
     StepKind,
     Table,
     TableKind,
@@ -182,14 +181,8 @@ def _parameters(after: Key | None, leaf: NumberedLeaf | None) -> tuple[str, ...]
 
 def _size(table: Table, column: ColumnPlan) -> str:
     name = f"t.{quote_identifier(column.source)}"
-    kind = _base(table.column(column.source).type)
+    kind = table.column(column.source).type.base
     if kind.kind is TypeKind.BASE and kind.name in _LENGTH_IS_KNOWN:
         length = name if kind.name == "bytea" else f"{name}::text"
         return f"coalesce(pg_catalog.octet_length({length}), 0)"
     return f"coalesce(pg_catalog.pg_column_size({name}), 0) * {_INFLATION}"
-
-
-def _base(kind: PgType) -> PgType:
-    while kind.kind is TypeKind.DOMAIN and kind.inner is not None:
-        kind = kind.inner
-    return kind

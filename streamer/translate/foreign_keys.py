@@ -18,7 +18,7 @@ from streamer.model import (
 )
 from streamer.translate.names import fold, target_name
 from streamer.translate.types import Mapping as TypeMapping
-from streamer.translate.types import base_of, is_numeric, numeric_storage
+from streamer.translate.types import is_numeric, numeric_storage
 
 ColumnId = tuple[QualifiedName, str]
 MappingOf = Callable[[ColumnId], TypeMapping]
@@ -76,7 +76,7 @@ def numeric_text_columns(tables: Sequence[Table]) -> frozenset[ColumnId]:
 
     def storage(column: ColumnId) -> Storage | None:
         kind = by_name[column[0]].column(column[1]).type
-        return numeric_storage(base_of(kind).modifier) if is_numeric(kind) else None
+        return numeric_storage(kind.base.modifier) if is_numeric(kind) else None
 
     tied = {column: storage(column) for column in {*in_keys, *chain.from_iterable(pairs)}}
     found = {column for column, stored in tied.items() if stored is Storage.TEXT}

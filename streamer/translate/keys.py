@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from streamer.model import Column, Index, KeyKind, KeyPlan, Storage, Table
 from streamer.translate.names import ROW_COLUMN, rowid_name
-from streamer.translate.types import Mapping, base_of
+from streamer.translate.types import Mapping
 
 _ALIAS_TYPES = frozenset({"int2", "int4", "int8", "numeric", "bool", "oid"})
 
@@ -62,7 +62,7 @@ def is_rowid_alias(table: Table, key: KeyPlan, storage_of: Callable[[str], Stora
     if index is None or key.kind is KeyKind.PHYSICAL or len(index.columns) != 1:
         return False
     name = key_names(index)[0]
-    base = base_of(table.column(name).type)
+    base = table.column(name).type.base
     return storage_of(name) is Storage.INTEGER and base.name in _ALIAS_TYPES
 
 

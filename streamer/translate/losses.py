@@ -12,7 +12,6 @@ from streamer.model import (
     TableKind,
     TypeKind,
 )
-from streamer.translate.types import base_of
 
 _INTEGERS = frozenset({"int2", "int4", "int8"})
 _BY_BYTES = frozenset({"C", "POSIX", "C.utf8", "C.UTF-8", "ucs_basic", "pg_c_utf8"})
@@ -77,7 +76,7 @@ def _domain_default(kind: PgType) -> str | None:
 
 
 def _is_integer_key(table: Table, column: Column) -> bool:
-    return base_of(column.type).name in _INTEGERS and any(
+    return column.type.base.name in _INTEGERS and any(
         index.primary and index.columns == (column.name,) for index in table.indexes
     )
 

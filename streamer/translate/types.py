@@ -193,16 +193,9 @@ def map_type(
     return mapped
 
 
-def base_of(kind: PgType) -> PgType:
-    """The type under any number of domains."""
-    while kind.kind is TypeKind.DOMAIN and kind.inner is not None:
-        kind = kind.inner
-    return kind
-
-
 def is_numeric(kind: PgType) -> bool:
     """Whether the type is numeric, or a domain over it."""
-    base = base_of(kind)
+    base = kind.base
     return base.schema == "pg_catalog" and base.name == "numeric"
 
 
@@ -259,7 +252,7 @@ def _trimmed(server_version: int) -> str:
 def _array(kind: PgType) -> Mapping | Unsupported:
     if kind.inner is None:
         return _unsupported(kind)
-    element = base_of(kind.inner)
+    element = kind.inner.base
     mapped = _array(element) if element.kind is TypeKind.ARRAY else map_type(element)
     foreign = element.kind is TypeKind.BASE and element.schema != "pg_catalog"
     if (
