@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from streamer.config import TargetSettings
 from streamer.errors import SourceChangedError, UsageError
 from streamer.model import KeyKind, SourceIdentity, Storage, TablePlan
+from streamer.run.recorded import members
 
 if TYPE_CHECKING:
     from checkpoints import JSON
@@ -116,12 +117,12 @@ def check_settings(
         UsageError: another source database, account or D1 database is configured.
 
     """
-    then, source = run.get("target"), run.get("source")
+    then = run.get("target")
     if isinstance(then, Mapping) and target.database != then.get("database_name"):
         check_target(target.account_id, target.database, then)
     elif isinstance(then, Mapping):
         check_target(target.account_id, str(then.get("database")), then)
-    known = source.get("database") if isinstance(source, Mapping) else None
+    known = members(run.get("source")).get("database")
     if source_database and known != source_database:
         raise UsageError(
             f"the checkpoint belongs to another source: database {known}, not {source_database}",
@@ -131,11 +132,8 @@ def check_settings(
 
 def same_target(account: str, database: str, then: JSON) -> bool:
     """Whether `then`, the target of a checkpoint, is this one."""
-    return (
-        isinstance(then, Mapping)
-        and then.get("account") == account
-        and then.get("database") == database
-    )
+    known = members(then)
+    return known.get("account") == account and known.get("database") == database
 
 
 def check_loading(plan: TablePlan, then: Mapping[str, JSON]) -> None:

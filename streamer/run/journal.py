@@ -20,6 +20,7 @@ from checkpoints import CheckpointStore, RunRecord, Saved, StepRecord
 from streamer.errors import CheckpointFullError, CheckpointProblemError
 from streamer.model import StepId
 from streamer.pipeline import Load, Position
+from streamer.run.recorded import items, members
 
 if TYPE_CHECKING:
     from checkpoints import JSON
@@ -110,16 +111,6 @@ def translated(
         ) from None
 
 
-def _list(value: JSON) -> Sequence[JSON]:
-    """`value` where it is a JSON array, else an empty one."""
-    return value if isinstance(value, list | tuple) else ()
-
-
-def _mapping(value: JSON) -> Mapping[str, JSON]:
-    """`value` where it is a JSON object, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
-
-
 class Journal:
     """The checkpoint of one run, in the run's own terms.
 
@@ -136,7 +127,7 @@ class Journal:
         self.snapshots: list[Mapping[str, JSON]] = []
         if self.run is not None:
             taken = self.run.document.get("snapshots")
-            self.snapshots = [s for s in _list(taken) if isinstance(s, Mapping)]
+            self.snapshots = [s for s in items(taken) if isinstance(s, Mapping)]
         self._saving = asyncio.Lock()  # held by what is saved while rows move
         self.tally: Callable[[str], Mapping[str, JSON]] = lambda _: {}
         self.pace: Callable[[], Mapping[str, JSON]] = dict
@@ -184,7 +175,7 @@ class Journal:
     @property
     def claimed(self) -> frozenset[str]:
         """Target tables that a start of this run has made its own."""
-        return frozenset(map(str, _list(self.running.document.get("claimed"))))
+        return frozenset(map(str, items(self.running.document.get("claimed"))))
 
     def recorded_snapshot(self, name: StepName) -> str:
         """The pg_current_snapshot() under which the newest rows of a step were read, or ''."""
@@ -195,7 +186,7 @@ class Journal:
 
     def leaves(self, name: StepName) -> dict[int, int]:
         """The numbers of a keyless table's leaves, by oid."""
-        numbers = _mapping(self.steps[name].document.get("leaves"))
+        numbers = members(self.steps[name].document.get("leaves"))
         return {int(oid): int(str(number)) for oid, number in numbers.items()}
 
     async def number_leaves(self, name: StepName, numbers: Mapping[int, int]) -> None:
@@ -281,7 +272,7 @@ class Journal:
     def position(self, name: StepName) -> Position:
         """Where a step that carries rows goes on."""
         step = self.steps[name]
-        first = _list(step.document.get("first"))
+        first = items(step.document.get("first"))
         return Position(
             last=step.last_key,
             first=tuple(map(str, first)) or None,
@@ -289,7 +280,7 @@ class Journal:
             rows=step.rows,
             bytes=step.bytes,
             done=step.state == State.DONE,
-            snapshots=frozenset(int(str(n)) for n in _list(step.document.get("snapshots"))),
+            snapshots=frozenset(int(str(n)) for n in items(step.document.get("snapshots"))),
             last_gone=bool(step.document.get("last_gone")),
         )
 
@@ -317,8 +308,8 @@ class Journal:
 
     @staticmethod
     def _expecting(step: StepRecord, rows: int, snapshots: frozenset[int]) -> StepRecord:
-        known = _mapping(step.document.get("parents"))
-        numbers = {int(str(n)) for n in _list(known.get("snapshots"))} | snapshots
+        known = members(step.document.get("parents"))
+        numbers = {int(str(n)) for n in items(known.get("snapshots"))} | snapshots
         parents: dict[str, JSON] = {
             "rows": int(str(known.get("rows", 0))) + rows,
             "snapshots": sorted(numbers),
@@ -327,12 +318,12 @@ class Journal:
 
     def parents_sent(self, name: StepName) -> int:
         """At most so many rows of a table came ahead of rows that refer to them."""
-        return int(str(_mapping(self.steps[name].document.get("parents")).get("rows", 0)))
+        return int(str(members(self.steps[name].document.get("parents")).get("rows", 0)))
 
     def snapshots_of(self, name: StepName) -> frozenset[int]:
         """The snapshots that a table's rows were read in, those sent ahead of others included."""
-        parents = _mapping(self.steps[name].document.get("parents"))
-        sent_ahead = {int(str(n)) for n in _list(parents.get("snapshots"))}
+        parents = members(self.steps[name].document.get("parents"))
+        sent_ahead = {int(str(n)) for n in items(parents.get("snapshots"))}
         return self.position(name).snapshots | sent_ahead
 
     async def start_over(

@@ -19,6 +19,7 @@ from streamer.progress import (
 )
 from streamer.run import steps
 from streamer.run.journal import Journal
+from streamer.run.recorded import members
 
 
 def save_report(
@@ -51,15 +52,14 @@ def report(
     """What there is to report now."""
     events.recorded()
     run = journal.running
-    source, target = run.document.get("source"), run.document.get("target")
     return RunReport(
         tool_version=version("d1-streamer"),
         run_id=run.run_id,
         status=Status.of(code),
         started_at=datetime.fromisoformat(str(run.document.get("started_at"))),
         ended_at=datetime.now(UTC),
-        source=source if isinstance(source, dict) else {},
-        target=target if isinstance(target, dict) else {},
+        source=members(run.document.get("source")),
+        target=members(run.document.get("target")),
         tables=[
             TableReport(
                 name=str(table.name),
