@@ -8,9 +8,9 @@ line is a fault of ours. No message ever holds a row's value or a secret.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
-from typing import ClassVar
+from typing import ClassVar, cast
 
 
 class ExitCode(IntEnum):
@@ -101,6 +101,16 @@ class InterruptedRunError(StreamerError):
     """A signal, or a time limit of the run; it can be resumed."""
 
     exit_code = ExitCode.RESUMABLE
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors in groups of any depth, in order; an error that is no group alone."""
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        for inner in group.exceptions:
+            yield from leaves(inner)
+    else:
+        yield error
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
 
-from streamer.errors import ExitCode, SettingsError, StreamerError
+from streamer.errors import ExitCode, SettingsError, StreamerError, leaves
 
 PIPE_CLOSED = 141  # what a shell reports for a process that SIGPIPE ended
 
@@ -31,22 +29,22 @@ def explain(error: BaseException, *, interrupted: int) -> Outcome:
     """What to tell about `error`; `interrupted` is the exit code for a keyboard interrupt."""
     from asyncio import CancelledError  # noqa: PLC0415 (slow to load, and only needed here)
 
-    leaves = [leaf for leaf in _leaves(error) if not isinstance(leaf, CancelledError)]
-    known = [leaf for leaf in leaves if isinstance(leaf, StreamerError)]
-    if not leaves or any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
+    causes = [leaf for leaf in leaves(error) if not isinstance(leaf, CancelledError)]
+    known = [leaf for leaf in causes if isinstance(leaf, StreamerError)]
+    if not causes or any(isinstance(leaf, KeyboardInterrupt) for leaf in causes):
         advice = "; go on with --resume" if interrupted == ExitCode.RESUMABLE else ""
         return Outcome(interrupted, (f"streamer: interrupted{advice}",))
-    if len(leaves) == 1 and isinstance(leaves[0], SystemExit):
-        return Outcome(_code(leaves[0]))
-    if all(isinstance(leaf, BrokenPipeError) for leaf in leaves):
+    if len(causes) == 1 and isinstance(causes[0], SystemExit):
+        return Outcome(_code(causes[0]))
+    if all(isinstance(leaf, BrokenPipeError) for leaf in causes):
         return Outcome(PIPE_CLOSED)
-    if len(known) == len(leaves):
+    if len(known) == len(causes):
         # What needs the user outweighs what another try may mend.
         return _told(
             min(known, key=lambda leaf: leaf.exit_code),
             resumable=interrupted == ExitCode.RESUMABLE,
         )
-    return _internal(error, next((leaf for leaf in leaves if leaf not in known), error))
+    return _internal(error, next((leaf for leaf in causes if leaf not in known), error))
 
 
 def flush_stdout() -> None:
@@ -97,15 +95,6 @@ def _internal(error: BaseException, leaf: BaseException) -> Outcome:
         ExitCode.FAILED,
         (first, "  what to do: try again with STREAMER_DEBUG=1, and report what it prints"),
     )
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        group = cast("BaseExceptionGroup[BaseException]", error)
-        for inner in group.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
 
 
 def _detach_stdout() -> None:

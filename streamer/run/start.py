@@ -12,17 +12,17 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from checkpoints import RunRecord
 from streamer.config import Config, TargetSettings
 from streamer.d1 import D1Database, open_database
-from streamer.errors import ExitCode, SettingsError, StreamerError, UsageError
+from streamer.errors import ExitCode, SettingsError, StreamerError, UsageError, leaves
 from streamer.model import Finding, IfExists, Severity, TablePlan
 from streamer.plan import PlanOptions, make_plan
 from streamer.postgres import PostgresSource
 from streamer.postgres.address import resolve
-from streamer.progress import Events, Figures, Tally, Traffic, utc
+from streamer.progress import Events, Tally, utc
 from streamer.run import resume, steps
 from streamer.run.admission import Found, admit, found, refuse_what_cannot_move
 from streamer.run.identity import (
@@ -237,13 +237,11 @@ async def _continue(config: Config, journal: Journal, ends: Ends, events: Events
 
 def _take_over_figures(journal: Journal, tables: Sequence[TablePlan], events: Events) -> None:
     """Go on counting where the checkpoint's figures end."""
-    figures: dict[str, Figures] = {}
-    for table in tables:
-        recorded = journal.steps[steps.rows_step(table)].document.get("tally")
-        if isinstance(recorded, dict):
-            figures[str(table.name)] = Figures.from_json(recorded)
-    whole = journal.running.document.get("tally")
-    events.tally = Tally(Traffic.from_json(whole if isinstance(whole, dict) else {}), figures)
+    recorded = {
+        str(table.name): journal.steps[steps.rows_step(table)].document.get("tally")
+        for table in tables
+    }
+    events.tally = Tally.from_json(journal.running.document.get("tally"), recorded)
     for table in tables:
         at = journal.position(steps.rows_step(table))
         events.tally.settle(str(table.name), rows_written=at.rows, bytes_sent=at.bytes)
@@ -283,10 +281,7 @@ async def _carry_out(
 
 def first_cause(error: BaseException) -> BaseException:
     """The most telling of several errors: one that the user must act on, else the first."""
-    if not isinstance(error, BaseExceptionGroup):
-        return error
-    group = cast("BaseExceptionGroup[BaseException]", error)
-    causes = [first_cause(inner) for inner in group.exceptions]
+    causes = [*leaves(error)]
     ours = [cause for cause in causes if isinstance(cause, StreamerError)]
     must_act = [cause for cause in ours if cause.exit_code is not ExitCode.RESUMABLE]
     return next(iter([*must_act, *ours, *causes]))
