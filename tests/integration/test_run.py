@@ -58,7 +58,9 @@ async def test_however_rows_travel_they_arrive_the_same(
 
 
 async def test_a_target_that_holds_rows_is_left_alone(streamer: Streamer) -> None:
-    streamer.target.run(streamer.uuid, "CREATE TABLE feather(id INTEGER PRIMARY KEY, chicken INTEGER)")
+    streamer.target.run(
+        streamer.uuid, "CREATE TABLE feather(id INTEGER PRIMARY KEY, chicken INTEGER)"
+    )
     streamer.target.run(streamer.uuid, "INSERT INTO feather VALUES(1, 1)")
 
     refused = streamer("run")
@@ -124,7 +126,9 @@ async def test_without_schema_existing_tables_are_filled_and_missing_ones_refuse
     refused = streamer("run", "--no-schema", "--table", "setting")
     assert refused.code == 2
     assert "setting" in refused.stderr
-    streamer.target.run(streamer.uuid, "CREATE TABLE setting(name TEXT UNIQUE NOT NULL, value TEXT)")
+    streamer.target.run(
+        streamer.uuid, "CREATE TABLE setting(name TEXT UNIQUE NOT NULL, value TEXT)"
+    )
 
     done = streamer("run", "--no-schema", "--table", "setting")
 

@@ -192,6 +192,8 @@ def test_an_apostrophe_opens_no_quotation_but_a_quote_that_never_ends_is_cut() -
 
 
 def test_a_constraint_without_a_name_is_told_without_the_engines_code() -> None:
-    said = "FOREIGN KEY constraint failed: SQLITE_CONSTRAINT (extended: SQLITE_CONSTRAINT_FOREIGNKEY)"
+    said = (
+        "FOREIGN KEY constraint failed: SQLITE_CONSTRAINT (extended: SQLITE_CONSTRAINT_FOREIGNKEY)"
+    )
 
     assert clean(said) == "FOREIGN KEY constraint failed"
