@@ -54,11 +54,12 @@ def admit(
     if_exists: IfExists,
     create_schema: bool,
     ours: Collection[str] = (),
+    remade: Collection[str] = (),
 ) -> None:
     """Refuse, with every reason at once, a target that this run must not write to.
 
     `ours` are target tables whose rows an earlier, abandoned run of this checkpoint wrote: they
-    count as empty.
+    count as empty. Those in `remade` it made itself, and they will be made anew.
 
     Raises:
         UsageError: nothing was touched; the message names the tables and what to do.
@@ -70,6 +71,8 @@ def admit(
         if there is None:
             if not create_schema:
                 objections.append(_Objection(table.target, "not in D1", MAKE_THEM))
+            continue
+        if table.target in remade:
             continue
         objections += _mismatch(table, there)
         if there.holds_rows and table.target not in ours:

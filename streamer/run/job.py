@@ -26,7 +26,7 @@ from streamer.run.journal import Journal, RunState, State, Work
 from streamer.run.proof import Begun, prove
 from streamer.run.publish import drop_stages, publish
 from streamer.run.reading import RunSource
-from streamer.run.schema import create, create_stages, empty, empty_behind
+from streamer.run.schema import create, create_stages, empty, empty_behind, remove
 from streamer.run.survey import Survey
 from streamer.run.waves import Wave, waves
 from streamer.sinks import Ahead, Carried, D1Sink, Ownership, ParentsFirst, complete, lacks_parents
@@ -126,8 +126,11 @@ class Job:
         there = [table for table in to_empty if self._ends.survey.find(table.target)]
         # As late as after the first rows, these requests would take them away: then they fail.
         preparing = self._ownership.preparing([table.target for table in self._tables])
-        if there:
-            await empty(preparing, there)
+        remade = [t for t in there if self._journal.is_remade(steps.rows_step(t))]
+        if remade:
+            await remove(preparing, self._ends.survey, [table.target for table in remade])
+        if emptied := [table for table in there if table not in remade]:
+            await empty(preparing, emptied)
         await self._journal.mark_all(map(steps.empty_step, to_empty), State.DONE)
         to_make = [t for t in self._tables if self._is_open(steps.schema_step(t))]
         if self._config.run.create_schema:

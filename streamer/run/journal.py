@@ -193,6 +193,10 @@ class Journal:
         """Write down the numbers of a keyless table's leaves."""
         await self.describe({name: {"leaves": {str(k): v for k, v in numbers.items()}}})
 
+    def is_remade(self, name: StepName) -> bool:
+        """Whether an abandoned run had made the target table, and this one makes it anew."""
+        return bool(self.steps[name].document.get("remade"))
+
     def held_rows(self, name: StepName) -> bool:
         """Whether the target table held rows of others that the run left in it."""
         facts = self.steps[name].document

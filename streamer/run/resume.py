@@ -59,6 +59,19 @@ def check_tables_are_there(journal: Journal, tables: Sequence[TablePlan]) -> Non
         )
 
 
+def _made_or_begun(journal: Journal, table: TablePlan) -> bool:
+    """Whether anything in the target follows from what the table was when the run began."""
+    return journal.is_done(schema_step(table)) or str(table.name) in begun(journal)
+
+
+async def renew_facts(journal: Journal, tables: Sequence[TablePlan]) -> None:
+    """Remember tables of which nothing was made yet as they are now."""
+    known = [table for table in tables if rows_step(table) in journal.steps]
+    untouched = [table for table in known if not _made_or_begun(journal, table)]
+    if untouched:
+        await journal.describe({rows_step(table): table_facts(table) for table in untouched})
+
+
 def verdicts(journal: Journal, tables: Sequence[TablePlan]) -> tuple[list[TablePlan], list[str]]:
     """Tables to move again from their start, and what to warn of.
 
@@ -75,7 +88,7 @@ def verdicts(journal: Journal, tables: Sequence[TablePlan]) -> tuple[list[TableP
             continue
         try:
             check_loading(table, journal.steps[name].document)
-            if str(table.name) not in begun(journal):
+            if not _made_or_begun(journal, table):
                 continue
             verdict = check_table(
                 table, journal.steps[name].document, done=rows_are_there(table, journal)
@@ -162,6 +175,7 @@ __all__ = [
     "check_source",
     "check_tables_are_there",
     "check_target",
+    "renew_facts",
     "start_over",
     "verdicts",
     "without_new",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from streamer import limits
 from streamer.model import Key, KeyKind, Loading, Statement, TablePlan
 from streamer.model.sql import quote_identifier
-from streamer.run.survey import Database
+from streamer.run.survey import Database, Survey
 
 EMPTY_ROWS = 50_000  # rows deleted in one request, far below D1's 30 s
 STATEMENTS = limits.BATCH_STATEMENTS - 1  # of one request; one more says whether it comes too late
@@ -55,6 +55,20 @@ async def _send_together(database: Database, groups: Iterable[Sequence[Statement
         pending += statements
     if pending:
         await database.execute(pending)
+
+
+async def remove(database: Database, seen: Survey, tables: Sequence[str]) -> None:
+    """Drop `tables` (target names) with all their rows, in one request; children first.
+
+    A parent that nothing refers to any more goes without a look at its rows.
+    """
+    left, drops = list(tables), list[Statement]()
+    while left:
+        free = [t for t in left if not seen.children_of(t) & (set(left) - {t})]
+        for name in free or left:
+            drops.append(Statement.of(f"DROP TABLE IF EXISTS {quote_identifier(name)}"))
+            left.remove(name)
+    await database.execute([Statement.of("PRAGMA defer_foreign_keys=on"), *drops])
 
 
 async def empty(database: Database, tables: Sequence[TablePlan]) -> None:

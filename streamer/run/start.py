@@ -141,12 +141,14 @@ async def _begin(config: Config, journal: Journal, ends: Ends, events: Events) -
     """Write down a new run, with what the target holds now, before its first write."""
     tables = ends.plan.tables
     abandoned = _abandoned(config, journal, ends, events)
+    remade = _made_by_abandoned(config, journal, ends.survey, abandoned)
     admit(
         tables,
         ends.survey,
         if_exists=config.run.if_exists,
         create_schema=config.run.create_schema,
         ours=abandoned,
+        remade=remade,
     )
     facts: dict[str, JSON] = {
         "tool_version": version("d1-streamer"),
@@ -159,13 +161,14 @@ async def _begin(config: Config, journal: Journal, ends: Ends, events: Events) -
         "bookmark": await ends.database.bookmark(),
         "snapshots": [],
     }
-    emptied = _to_empty(config, tables, ends.survey, abandoned)
+    emptied = _to_empty(config, tables, ends.survey, abandoned) | remade
     start = Start(
         facts={
             steps.rows_step(table): {
                 **table_facts(table),
-                "found": _found_before(table, ends.survey, abandoned).value,
+                "found": _found_before(table, ends.survey, abandoned, remade).value,
                 "emptied": table.target in emptied,
+                "remade": table.target in remade,
             }
             for table in tables
         },
@@ -192,7 +195,29 @@ def _abandoned(config: Config, journal: Journal, ends: Ends, events: Events) -> 
     return frozenset(ours)
 
 
-def _found_before(table: TablePlan, seen: Survey, abandoned: frozenset[str]) -> Found:
+def _made_by_abandoned(
+    config: Config, journal: Journal, seen: Survey, abandoned: frozenset[str]
+) -> frozenset[str]:
+    """Those of the abandoned tables that the earlier run made: what they are like may have changed.
+
+    One that others refer to by now stays as it is, and is emptied.
+    """
+    made = {
+        str(step.document.get("target"))
+        for step in journal.steps.values()
+        if config.run.create_schema and step.document.get("found") == Found.ABSENT
+    }
+    made = {name for name in made & abandoned if seen.find(name) is not None}
+    while kept := {name for name in made if not seen.children_of(name) <= made}:
+        made -= kept
+    return frozenset(made)
+
+
+def _found_before(
+    table: TablePlan, seen: Survey, abandoned: frozenset[str], remade: frozenset[str]
+) -> Found:
+    if table.target in remade:
+        return Found.ABSENT
     return Found.EMPTY if table.target in abandoned else found(seen, table)
 
 
@@ -222,6 +247,7 @@ async def _continue(config: Config, journal: Journal, ends: Ends, events: Events
         again, warnings = resume.verdicts(journal, tables)
         for warning in warnings:
             events.warning(warning)
+        await resume.renew_facts(journal, tables)
         await resume.adopt_new_tables(journal, tables, ends.survey, config.run)
         await resume.start_over(journal, tables, again)
     else:

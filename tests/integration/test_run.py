@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.engines.postgres import Database
 from tests.stories.command import Streamer
 from tests.stories.compare import differences, our_leftovers
 
@@ -225,4 +226,35 @@ async def test_an_upsert_takes_back_references_that_the_source_has_no_more(
     done = streamer("run", "--exclude", "log", "--if-exists", "upsert")
 
     assert done.code == 0, done.said
+    assert await differs(streamer) == []
+
+
+async def test_a_restart_makes_tables_anew_that_changed_since_the_run_made_them(
+    streamer: Streamer, database: Database
+) -> None:
+    await database.execute(
+        "CREATE TABLE parent (id int PRIMARY KEY, v text);"
+        "CREATE TABLE child (id int PRIMARY KEY, parent int REFERENCES parent, child int "
+        "REFERENCES child);"
+        "INSERT INTO parent SELECT n, 'v' FROM generate_series(1, 500) AS n;"
+        "INSERT INTO child SELECT n, n, 501 - n FROM generate_series(1, 500) AS n;"
+    )
+    streamer.source = database
+    refused = {"status": 400, "code": 7500, "message": "not authorized"}
+    second_pass = {"match": "/raw", "contains": 'UPDATE \\"child\\"', "times": 99}
+    streamer.target.set_faults({**second_pass, **refused})
+    assert streamer("run").code == 1
+    streamer.target.set_faults()
+    await database.execute(
+        "ALTER TABLE child DROP CONSTRAINT child_parent_fkey;"
+        "ALTER TABLE parent DROP CONSTRAINT parent_pkey, ADD w bigint DEFAULT 7, ADD PRIMARY KEY (id, w);"
+        "ALTER TABLE child ALTER parent TYPE text;"
+    )
+
+    resumed = streamer("run", "--resume")
+    restarted = streamer("run", "--restart")
+
+    assert resumed.code == 1
+    assert "--restart" in resumed.stderr
+    assert restarted.code == 0, restarted.said
     assert await differs(streamer) == []

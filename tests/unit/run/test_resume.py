@@ -186,3 +186,23 @@ async def test_a_run_that_only_has_to_finish_takes_no_more_tables() -> None:
     assert nothing_new[1] == ""
     assert [table.target for table in tables] == ["shop"]
     assert "public.loop" in warning
+
+
+async def test_a_table_that_was_made_must_not_have_changed_even_if_no_row_came() -> None:
+    journal = await journal_of(PLAN)
+    await journal.mark(steps.schema_step(called(PLAN, "shop")), State.DONE)
+
+    with pytest.raises(SourceChangedError, match=r"public\.shop"):
+        resume.verdicts(journal, changed("shop").tables)
+
+
+async def test_a_table_that_was_not_made_yet_is_taken_as_it_is_now() -> None:
+    journal = await journal_of(PLAN)
+    now = changed("shop").tables
+
+    before = resume.verdicts(journal, now)
+    await resume.renew_facts(journal, now)
+    await journal.mark(steps.schema_step(called(PLAN, "shop")), State.DONE)
+
+    assert before == ([], [])
+    assert resume.verdicts(journal, now) == ([], [])
