@@ -191,7 +191,7 @@ def _abandoned(config: Config, journal: Journal, ends: Ends, events: Events) -> 
         if step.document.get("found") in {Found.ABSENT, Found.EMPTY}
     }
     if ours:
-        events.warning(f"--restart: empties {len(ours)} tables that the earlier run had begun")
+        events.warning(f"--restart: empties, or makes anew, {len(ours)} tables of the earlier run")
     return frozenset(ours)
 
 
