@@ -108,7 +108,7 @@ class AdaptiveConcurrency:
         """Grow by one a round while answers come quickly, shrink when they come slowly."""
         now = sample.sent_at + sample.seconds
         size = int(2 * log2(max(1, sample.body_bytes)))
-        best = min(self._best.get(size, inf), sample.seconds)
+        best = min(self._best.get(size, inf), sample.seconds, self._as_smaller_ones_say(sample))
         if sample.alone:
             best = sample.seconds
             self._calibrated_at = now
@@ -117,6 +117,19 @@ class AdaptiveConcurrency:
             self._cut(LATENCY_CUT, sample.sent_at, now)
         elif sample.in_flight >= self.level:
             self._limit = min(float(CAP), self._limit + 1 / self._limit)
+
+    def _as_smaller_ones_say(self, sample: Sample) -> float:
+        """What the body would take alone, if time grew with size from the best smaller ones.
+
+        The first bodies of a new size travel among others: their own best is one of waiting.
+        """
+        size = int(2 * log2(max(1, sample.body_bytes)))
+        smaller = [
+            seconds * 2 ** ((size - known) / 2)
+            for known, seconds in self._best.items()
+            if known < size
+        ]
+        return min(smaller, default=inf)
 
     def overloaded(self, sent_at: float, now: float) -> None:
         """Halve, once for all requests of one round."""

@@ -117,3 +117,19 @@ def test_a_number_that_the_user_fixed_stays() -> None:
     fixed.succeeded(sample(0.0, 50.0))
 
     assert fixed.limit(2.0) == fixed.level == 7
+
+
+def test_a_body_of_a_new_size_is_judged_by_what_smaller_ones_took() -> None:
+    concurrency = AdaptiveConcurrency()
+    for n in range(20):
+        concurrency.succeeded(
+            Sample(sent_at=n, seconds=0.1, body_bytes=1_000_000, in_flight=9, alone=False)
+        )
+    before = concurrency.level
+
+    concurrency.succeeded(
+        Sample(sent_at=30, seconds=2.0, body_bytes=4_000_000, in_flight=9, alone=False)
+    )
+
+    assert before > 2
+    assert concurrency.level < before
