@@ -52,12 +52,7 @@ def streamer(source: Database, workerd_d1: Workerd, tmp_path: Path) -> Iterator[
 
 def stopped_at(streamer: Streamer, words: str, *options: str, requests: int = 0) -> None:
     """Run or resume until D1 refuses a request that holds `words`, some of them let through."""
-    fault = {"match": "/raw", "contains": words.replace('"', '\\"'), "skip": requests, "times": 99}
-    refused = {"status": 400, "code": 7500, "message": "not authorized"}
-    streamer.target.set_faults({**fault, **refused})
-    stopped = streamer("run", "--resume", *OPTIONS, *options)
-    assert stopped.code == 1, stopped.said
-    streamer.target.set_faults()
+    streamer.stopped_at(words, "--resume", *OPTIONS, *options, requests=requests)
 
 
 async def assert_resumes(streamer: Streamer, *options: str) -> str:

@@ -46,12 +46,7 @@ def streamer(source: Database, workerd_d1: Workerd, tmp_path: Path) -> Iterator[
 
 def stopped_at(streamer: Streamer, words: str, *options: str, requests: int = 1) -> None:
     """Run until D1 refuses a request that holds `words`, `requests` of them let through."""
-    fault = {"match": "/raw", "contains": words.replace('"', '\\"'), "skip": requests, "times": 99}
-    refused = {"status": 400, "code": 7500, "message": "not authorized"}
-    streamer.target.set_faults({**fault, **refused})
-    stopped = streamer("run", *OPTIONS, *options)
-    assert stopped.code == 1, stopped.said
-    streamer.target.set_faults()
+    streamer.stopped_at(words, *OPTIONS, *options, requests=requests)
 
 
 def resumed(streamer: Streamer, *options: str) -> None:

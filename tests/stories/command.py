@@ -72,6 +72,15 @@ class Streamer:
         """Run a command to its end."""
         return ended(self.start(*arguments))
 
+    def stopped_at(self, words: str, *arguments: str, requests: int = 0) -> None:
+        """Run until D1 refuses a request that holds `words`, `requests` of them let through."""
+        place = {"match": "/raw", "contains": words.replace('"', '\\"'), "skip": requests}
+        refused = {"status": 400, "code": 7500, "message": "not authorized"}
+        self.target.set_faults({**place, **refused, "times": 99})
+        stopped = self("run", *arguments)
+        assert stopped.code == 1, stopped.said
+        self.target.set_faults()
+
     @property
     def report(self) -> dict[str, Any]:
         """The newest run_report.json."""
