@@ -140,11 +140,6 @@ def owners_of(result: Result) -> tuple[Owner, ...]:
     )
 
 
-def next_epoch(seen: Iterable[Owner]) -> int:
-    """An epoch above all that were seen."""
-    return max((owner.epoch for owner in seen), default=0) + 1
-
-
 def take_over(
     tables: Sequence[str], seen: Iterable[Owner], *, run: str, epoch: int, holder: str
 ) -> Statement:

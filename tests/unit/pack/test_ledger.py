@@ -16,7 +16,6 @@ from streamer.pack import (
     drop_unused,
     entries_of,
     forget,
-    next_epoch,
     owners_of,
     reach,
     reaches,
@@ -50,7 +49,7 @@ class Target(LimitedSqlite):
     def take(
         self, run: str, seen: tuple[Owner, ...], holder: str, tables: list[str] = TABLES
     ) -> int:
-        epoch = next_epoch(seen)
+        epoch = max((owner.epoch for owner in seen), default=0) + 1
         self.request([take_over(tables, seen, run=run, epoch=epoch, holder=holder)])
         return epoch
 
