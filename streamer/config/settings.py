@@ -16,6 +16,7 @@ from streamer.model import (
     Pushdown,
     Rate,
     Secret,
+    Shaping,
 )
 
 API_BASE_URL = "https://api.cloudflare.com/client/v4"
@@ -139,6 +140,7 @@ class Config:
     selection: Selection = field(default_factory=Selection)
     pacing: PacingSettings = field(default_factory=PacingSettings)
     run: RunSettings = field(default_factory=RunSettings)
+    shaping: Shaping = field(default_factory=Shaping)
     output: OutputSettings = field(default_factory=OutputSettings)
     origins: Mapping[str, str] = field(default_factory=dict[str, str])
     warnings: tuple[str, ...] = ()

@@ -69,12 +69,31 @@ class PgType:
 
 
 @dataclass(frozen=True, slots=True)
+class Sequence:
+    """The sequence that numbers a column (serial or identity).
+
+    `last_value` is None where nothing was drawn yet (or the role may not look); the next value is
+    then `start`, else `last_value + increment`. `shared`: other columns draw from it too.
+    """
+
+    name: QualifiedName
+    start: int
+    increment: int
+    minimum: int
+    maximum: int
+    cycle: bool
+    last_value: int | None = None
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """A live column of a table, in `attnum` order.
 
     `default` is the SQL of pg_get_expr or None; `identity` is '', 'a' (always) or 'd' (by default);
     `generated` is '' or the kind ('s' stored, 'v' virtual). `collation` is the qualified name when it isn't the
-    type's default, else ''; `collation_version` is the version the provider reports now, or ''.
+    type's default, else ''; `deterministic` is false where equal texts may differ in their bytes;
+    `sequence` is the one that a default or an identity draws from; `collation_version` is the version the provider reports now, or ''.
     """
 
     name: str
@@ -87,11 +106,15 @@ class Column:
     collation: str = ""
     collation_version: str = ""
     comment: str = ""
+    sequence: Sequence | None = None
+    deterministic: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
     """An index; `columns` holds key columns only, None where the key is an expression.
+
+    `expressions` runs beside `columns`: the SQL of a key that is an expression, None of the others.
 
     `descending` and `nulls_first` run beside `columns`. `bytes` is pg_relation_size. `operator_classes_default` is false when any
     key column uses a class other than its type's default, or a collation other than its column's.
@@ -113,6 +136,8 @@ class Index:
     operator_classes_default: bool = True
     bytes: int = 0
     constraint: str = ""
+    expressions: tuple[str | None, ...] = ()
+    included: tuple[str, ...] = ()
 
 
 class ForeignKeyAction(StrEnum):
@@ -180,7 +205,8 @@ class Table:
     bottom partitions for PARTITIONED. `inherits` names parents by plain inheritance,
     `has_children` is true where others inherit from it (then it is read with ONLY). `readable` is
     false where the role may not select from it, `rows_hidden` is true where row-level security
-    applies to the role.
+    applies to the role. `definition` is a view's SELECT, `rules` are the rewrite rules of others,
+    `partition_key` is pg_get_partkeydef.
     """
 
     oid: int
@@ -203,6 +229,9 @@ class Table:
     comment: str = ""
     readable: bool = True
     rows_hidden: bool = False
+    definition: str = ""
+    rules: tuple[str, ...] = ()
+    partition_key: str = ""
 
     def column(self, name: str) -> Column:
         """The column called `name`; KeyError where there is none."""
@@ -225,8 +254,25 @@ class SourceIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherObjects:
+    """What a database holds besides tables: how many of each, names where they are few.
+
+    Of extensions' own objects nothing is counted. `sequences` are those that no column owns.
+    """
+
+    functions: int = 0
+    event_triggers: tuple[str, ...] = ()
+    large_objects: int = 0
+    statistics: int = 0
+    publications: tuple[str, ...] = ()
+    sequences: tuple[QualifiedName, ...] = ()
+    granted_tables: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Catalog:
     """Everything that the plan needs to know of the source, read in one snapshot."""
 
     source: SourceIdentity
     tables: tuple[Table, ...]
+    others: OtherObjects = OtherObjects()

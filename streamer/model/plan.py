@@ -118,6 +118,11 @@ class TablePlan:
     tables (source names) whose rows must be there first: cycles are already cut, no self. `create_sql` makes the target table, `stage` is the name of the staging table for STAGED (else '') and `stage_sql` makes it.
     `cycle` numbers the group that is published together (STAGED only, else -1).
     `fingerprint` is a digest of all that must not change between a run and its resumption.
+    `where` is the user's SQL over the columns of `t`; rows that it isn't true for aren't read.
+    `transform` is the user's function, `module:function`, '' for none. With `hides_key` the key as
+    PostgreSQL has it must not be written into the target. `generated` are target columns that D1
+    computes, so nobody writes them. `after_sql` is to be executed once the rows are there.
+    `said` is what there is to say about this table; the same findings are in the plan's.
     """
 
     table: Table
@@ -136,6 +141,12 @@ class TablePlan:
     stage: str = ""
     stage_sql: str = ""
     cycle: int = -1
+    where: str = ""
+    transform: str = ""
+    hides_key: bool = False
+    generated: tuple[str, ...] = ()
+    after_sql: tuple[str, ...] = ()
+    said: tuple[Finding, ...] = ()
 
     @property
     def name(self) -> QualifiedName:
@@ -179,12 +190,45 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
+class ViewPlan:
+    """A view that the target gets, after all tables."""
+
+    source: QualifiedName
+    target: str
+    create_sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something that only the rows can answer, asked of PostgreSQL before anything is written.
+
+    `condition` is SQL over the row `t`; `alone`: it is no cheap test of a row but worth a query of its own. `query`, where given, is asked instead: one
+    row with a count. `finding` is what to say when the count isn't 0: its `{rows}` in `what` is the count, its `{keys}`
+    the keys of the first rows (with `sizes`, SQL over `t`, also that many bytes each).
+    `examples` is a query for those keys where `condition` can't give them.
+    """
+
+    table: QualifiedName
+    finding: Finding
+    condition: str = ""
+    query: str = ""
+    alone: bool = False
+    sizes: str = ""
+    examples: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """A whole job: tables in load order (parents before children), and what must be said first."""
+    """A whole job: tables in load order (parents before children), and what must be said first.
+
+    `questions` are still to be asked; what comes of them belongs to the findings.
+    """
 
     tables: tuple[TablePlan, ...]
     findings: tuple[Finding, ...]
     estimate: Estimate
+    views: tuple[ViewPlan, ...] = ()
+    questions: tuple[Question, ...] = ()
 
     @property
     def refusals(self) -> tuple[Finding, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from streamer import limits
@@ -12,7 +13,10 @@ from streamer.model import (
     IndexTiming,
     Plan,
     Rate,
+    PgType,
+    QualifiedName,
     Severity,
+    Shaping,
     TableKind,
     TablePlan,
 )
@@ -33,7 +37,8 @@ class PlanOptions:
 
     `existing_parents` are the names of tables that the target holds already: foreign keys to them
     are kept. `left_out` names foreign keys (`schema.table.name`) to give up. `rate` None: requests
-    aren't limited.
+    aren't limited. `expression_types` are the types that PostgreSQL gives to the shaping's
+    expressions, by table and column. `refused` are tables that their rows keep from being moved.
     """
 
     indexes: IndexTiming = IndexTiming.AUTO
@@ -42,6 +47,11 @@ class PlanOptions:
     )
     existing_parents: frozenset[str] = frozenset()
     left_out: frozenset[str] = frozenset()
+    shaping: Shaping = field(default_factory=Shaping)
+    expression_types: Mapping[tuple[QualifiedName, str], PgType] = field(
+        default_factory=dict[tuple[QualifiedName, str], PgType]
+    )
+    refused: Mapping[QualifiedName, Finding] = field(default_factory=dict[QualifiedName, Finding])
 
 
 def make_plan(catalog: Catalog, selection: Selection, options: PlanOptions | None = None) -> Plan:
