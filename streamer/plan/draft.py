@@ -28,6 +28,7 @@ from streamer.translate.names import (
     collisions,
     column_problems,
     name_problem,
+    quote,
     target_name,
 )
 from streamer.translate.types import Mapping as TypeMapping
@@ -119,7 +120,7 @@ def _column_plan(column: Column, mapping: TypeMapping) -> ColumnPlan:
         target=column.name,
         storage=mapping.storage,
         wire=mapping.wire,
-        read_sql=mapping.read_sql(column.name),
+        read_sql=mapping.read_sql(f"t.{quote(column.name)}"),
         type_name=column.type.formatted,
         not_null=column.not_null or _domain_not_null(column.type),
         exact_sql=mapping.exact,

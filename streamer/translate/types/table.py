@@ -7,48 +7,20 @@ search_path=pg_catalog. What isn't listed here is refused by name; nothing is gu
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from streamer.model import PgType, Storage, TypeKind, Wire
+from streamer.model.shaping import TypeOptions
 from streamer.translate.names import quote
+from streamer.translate.types.mapping import Mapping, Unsupported
 
+_DEFAULTS = TypeOptions()
 _AS_TEXT = "{c}::text"
 _NUMERIC_HEADER = 4  # VARHDRSZ, src/include/utils/numeric.h: typmod = (precision << 16 | scale) + 4
 _INTEGER_DIGITS = 18  # every integer of 18 digits fits 64 bits
 _DOUBLE_DIGITS = 15  # DBL_DIG: so many decimal digits survive a double
 _REAL_SCALE = 20  # SQLite reads decimals exactly within 1e-20..1e20 (40,000 random doubles)
 _TRIM_SCALE_VERSION = 130_000  # postgresql.org/docs/release/13.0: trim_scale() is new
-
-
-@dataclass(frozen=True, slots=True)
-class Mapping:
-    """How values of one type travel and are stored.
-
-    `template` is SQL with `{c}` for the quoted column; `exact`: its text casts back to the same
-    key value; `keyable`: PostgreSQL's plain comparison operators order it and its text comes back
-    through a cast, so that reading can resume behind it; `family`: values of columns with the same
-    family are spelled alike, '' where equal values may be spelled differently.
-    """
-
-    storage: Storage
-    template: str
-    family: str
-    wire: Wire = Wire.TEXT
-    exact: bool = False
-    keyable: bool = True
-    nocase: bool = False
-    note: str = ""
-
-    def read_sql(self, column: str) -> str:
-        """The SQL that prints `column` of the row `t`."""
-        return self.template.replace("{c}", f"t.{quote(column)}")
-
-
-@dataclass(frozen=True, slots=True)
-class Unsupported:
-    """A type that isn't moved; `reason` names it."""
-
-    reason: str
 
 
 def _integer(note: str = "") -> Mapping:
@@ -164,7 +136,11 @@ _EXTENSION_ELEMENTS = frozenset({"citext", "hstore", "ltree"})
 
 
 def map_type(
-    kind: PgType, *, numeric_text: bool = False, server_version: int = 0
+    kind: PgType,
+    options: TypeOptions = _DEFAULTS,
+    *,
+    numeric_text: bool = False,
+    server_version: int = 0,
 ) -> Mapping | Unsupported:
     """How a column of this type is read and stored.
 
@@ -176,7 +152,7 @@ def map_type(
         case TypeKind.DOMAIN:
             if kind.inner is not None:
                 mapped = map_type(
-                    kind.inner, numeric_text=numeric_text, server_version=server_version
+                    kind.inner, options, numeric_text=numeric_text, server_version=server_version
                 )
         case TypeKind.ARRAY:
             mapped = _array(kind)
@@ -191,6 +167,11 @@ def map_type(
         case TypeKind.PSEUDO:
             pass
     return mapped
+
+
+def option_applies(kind: PgType, name: str) -> bool:
+    """Whether the option `name` of TypeOptions has a say in columns of this type."""
+    return bool(kind and name)
 
 
 def is_numeric(kind: PgType) -> bool:

@@ -1,0 +1,63 @@
+"""How values of one type travel and are stored: what `map_type` answers with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from streamer.model import Storage, Wire
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What happens to some values of a column, to be announced with how many rows it concerns.
+
+    `condition` is SQL with `{c}` for the source value: cheap, never raising, true for such rows
+    (false or NULL for others). `what` is a part of a sentence with `{rows}` for their number.
+    `refuses`: the table can't be moved while there are any.
+    """
+
+    condition: str
+    what: str
+    hint: str = ""
+    refuses: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """How values of one type travel and are stored.
+
+    `template` is SQL with `{c}` for the value; `exact`: its text casts back to the same key value;
+    `keyable`: PostgreSQL's plain comparison operators order it and its text comes back through a
+    cast, so that reading can resume behind it; `family`: values of columns with the same family
+    are spelled alike, '' where equal values may be spelled differently.
+
+    `check` is SQL with `{c}` for the target column, for a CHECK constraint ('' for none); `counted`
+    is what becomes of single values; `announce` is what is to be said of the column whatever its
+    rows hold ('' for nothing). Where `operator_schema` is given, PostgreSQL orders the type only by
+    the operators of that schema: `OPERATOR("schema".>)`.
+    """
+
+    storage: Storage
+    template: str
+    family: str
+    wire: Wire = Wire.TEXT
+    exact: bool = False
+    keyable: bool = True
+    nocase: bool = False
+    note: str = ""
+    check: str = ""
+    counted: tuple[Counted, ...] = ()
+    announce: str = ""
+    operator_schema: str = ""
+
+    def read_sql(self, value: str) -> str:
+        """The SQL that prints `value`, which is SQL itself: `t."col"`, or `(expression)`."""
+        return self.template.replace("{c}", value)
+
+
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """A column that can't be moved; `reason` says why, `hint` what to do instead ('' for nothing)."""
+
+    reason: str
+    hint: str = ""
