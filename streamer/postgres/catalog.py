@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from collections.abc import Sequence as Several
 
 import asyncpg
 
@@ -17,15 +18,17 @@ from streamer.model import (
     Leaf,
     PgType,
     QualifiedName,
+    Sequence,
     SourceIdentity,
     Table,
     TableKind,
 )
 from streamer.postgres import catalog_sql as sql
-from streamer.postgres.catalog_types import read_types
+from streamer.postgres.catalog_others import read_others, read_sequences
+from streamer.postgres.catalog_types import Modified, read_types
 from streamer.postgres.connect import Session
 
-Rows = Sequence[asyncpg.Record]
+Rows = Several[asyncpg.Record]
 
 _KINDS = {
     "r": TableKind.TABLE,
@@ -67,18 +70,20 @@ async def read_identity(session: Session) -> SourceIdentity:
     )
 
 
-async def read_catalog(session: Session, schemas: Sequence[str] | None = None) -> Catalog:
+async def read_catalog(session: Session, schemas: Several[str] | None = None) -> Catalog:
     """Every table, view and foreign table of `schemas` (None: all but the system's).
 
-    Call it inside one transaction, so that everything is of one moment. Costs nine queries.
+    Call it inside one transaction, so that everything is of one moment. Costs a dozen queries.
     """
+    await session.execute(sql.SORTS)
     source = await read_identity(session)
     version = source.server_version
     wanted = list(schemas) if schemas is not None else None
     tables = await session.fetch(sql.TABLES, wanted)
     leaves = _by(await session.fetch(sql.LEAVES, wanted), "root")
     column_rows = await session.fetch(sql.columns(version), wanted)
-    types = await read_types(session, wanted, column_rows)
+    types = await read_types(session, {(row["type"], row["modifier"]) for row in column_rows})
+    sequences = await read_sequences(session, wanted)
     columns = _by(column_rows, "table")
     indexes = _by(await session.fetch(sql.indexes(version), wanted), "table")
     constraints = _by(await session.fetch(sql.constraints(version), wanted), "table")
@@ -87,13 +92,14 @@ async def read_catalog(session: Session, schemas: Sequence[str] | None = None) -
         tuple(
             _table(
                 row,
-                tuple(_column(column, types) for column in columns[row["oid"]]),
+                tuple(_column(column, types, sequences) for column in columns[row["oid"]]),
                 tuple(_index(index) for index in indexes[row["oid"]]),
                 leaves[row["oid"]],
                 constraints[row["oid"]],
             )
             for row in tables
         ),
+        await read_others(session, wanted),
     )
 
 
@@ -135,6 +141,9 @@ def _table(
         comment=row["comment"],
         readable=row["readable"],
         rows_hidden=row["rows_hidden"],
+        definition=row["definition"],
+        rules=tuple(row["rules"]),
+        partition_key=row["partition_key"],
     )
 
 
@@ -164,7 +173,11 @@ def _leaf(row: asyncpg.Record) -> Leaf:
     )
 
 
-def _column(row: asyncpg.Record, types: Mapping[tuple[int, int], PgType]) -> Column:
+def _column(
+    row: asyncpg.Record,
+    types: Mapping[Modified, PgType],
+    sequences: Mapping[tuple[int, int], Sequence],
+) -> Column:
     return Column(
         name=row["name"],
         number=row["number"],
@@ -176,6 +189,8 @@ def _column(row: asyncpg.Record, types: Mapping[tuple[int, int], PgType]) -> Col
         collation=row["collation"],
         collation_version=row["collation_version"],
         comment=row["comment"],
+        sequence=sequences.get((row["table"], row["number"])),
+        deterministic=row["deterministic"],
     )
 
 
@@ -197,6 +212,8 @@ def _index(row: asyncpg.Record) -> Index:
         operator_classes_default=row["plain"],
         bytes=row["bytes"],
         constraint=row["constraint"],
+        expressions=tuple(row["expressions"]),
+        included=tuple(row["included"]),
     )
 
 

@@ -12,6 +12,8 @@ MULTIRANGES = 140_000
 NOT_NULL_CONSTRAINTS = 180_000  # pg_constraint.contype 'n', which may be NOT VALID
 DATABASE_COLLATION = 150_000  # pg_database_collation_actual_version()
 
+SORTS = "SET LOCAL enable_sort = on"  # readers do without; joins of a thousand tables can't
+
 _OURS = """
 ours AS MATERIALIZED (
     SELECT c.oid, n.nspname, c.relname, c.relkind, c.relrowsecurity, c.reltuples, c.relpages,
@@ -46,6 +48,12 @@ SELECT o.oid, o.nspname::text AS schema, o.relname::text AS name, o.relkind::tex
              WHERE i.inhrelid = o.oid ORDER BY i.inhseqno) AS parent_names,
        ARRAY(SELECT t.tgname::text FROM pg_trigger AS t
              WHERE t.tgrelid = o.oid AND NOT t.tgisinternal ORDER BY 1) AS triggers,
+       ARRAY(SELECT r.rulename::text FROM pg_rewrite AS r
+             WHERE r.ev_class = o.oid AND r.rulename <> '_RETURN' ORDER BY 1) AS rules,
+       CASE WHEN o.relkind IN ('v', 'm') THEN coalesce(pg_get_viewdef(o.oid), '') ELSE '' END
+           AS definition,
+       CASE WHEN o.relkind = 'p' THEN coalesce(pg_get_partkeydef(o.oid), '') ELSE '' END
+           AS partition_key,
        coalesce(d.description, '') AS comment,
        has_schema_privilege(o.nspoid, 'USAGE') AND (
            has_table_privilege(o.oid, 'SELECT') OR coalesce((
@@ -88,6 +96,9 @@ WITH RECURSIVE {_OURS}, index_parts AS (
 ), keys AS (
     SELECT x.indexrelid,
            array_agg(a.attname::text ORDER BY k.n) AS columns,
+           array_agg(CASE WHEN x.indkey[k.n - 1] = 0
+                     THEN pg_get_indexdef(x.indexrelid, k.n, false) END ORDER BY k.n)
+               AS expressions,
            array_agg((x.indoption[k.n - 1] & 1) = 1 ORDER BY k.n) AS descending,
            array_agg((x.indoption[k.n - 1] & 2) = 2 ORDER BY k.n) AS nulls_first,
            bool_and(oc.opcdefault AND (a.attnum IS NULL
@@ -100,8 +111,10 @@ WITH RECURSIVE {_OURS}, index_parts AS (
                                AND a.attnum <> 0
     GROUP BY x.indexrelid
 )
-SELECT x.indrelid AS table, x.indexrelid AS oid, c.relname::text AS name, k.columns, k.descending,
-       k.nulls_first, k.plain, x.indisunique AS unique, x.indisprimary AS primary,
+SELECT x.indrelid AS table, x.indexrelid AS oid, c.relname::text AS name, k.columns, k.expressions,
+       ARRAY(SELECT a.attname::text FROM generate_series(x.indnkeyatts, x.indnatts - 1) AS i (n)
+             JOIN pg_attribute AS a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[i.n]
+             ORDER BY i.n) AS included, k.descending, k.nulls_first, k.plain, x.indisunique AS unique, x.indisprimary AS primary,
        x.indisvalid AND x.indisready AND x.indislive AS valid, x.indimmediate AS immediate,
        am.amname::text AS method, pg_get_indexdef(x.indexrelid) AS definition,
        pg_get_expr(x.indpred, x.indrelid) AS predicate, s.bytes,
@@ -120,6 +133,7 @@ ORDER BY x.indrelid, c.relname
 COLUMNS = f"""
 WITH {_OURS}, collations AS MATERIALIZED (
     SELECT l.oid, quote_ident(n.nspname) || '.' || quote_ident(l.collname) AS name,
+           l.collisdeterministic AS deterministic,
            coalesce(CASE WHEN l.collprovider = 'd' THEN {{default_collation}}
                     ELSE pg_collation_actual_version(l.oid) END, '') AS version
     FROM pg_collation AS l JOIN pg_namespace AS n ON n.oid = l.collnamespace
@@ -130,7 +144,8 @@ SELECT a.attrelid AS table, a.attname::text AS name, a.attnum::int AS number, a.
        {{not_null}} AS not_null, pg_get_expr(d.adbin, d.adrelid) AS expression,
        a.attidentity::text AS identity, a.attgenerated::text AS generated,
        CASE WHEN a.attcollation = t.typcollation THEN '' ELSE coalesce(l.name, '') END AS collation,
-       coalesce(l.version, '') AS collation_version, coalesce(cd.description, '') AS comment
+       coalesce(l.version, '') AS collation_version,
+       coalesce(l.deterministic, true) AS deterministic, coalesce(cd.description, '') AS comment
 FROM pg_attribute AS a
 JOIN ours AS o ON o.oid = a.attrelid
 JOIN pg_type AS t ON t.oid = a.atttypid
@@ -142,10 +157,9 @@ WHERE a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum
 """
 
-TYPES = f"""
-WITH RECURSIVE {_OURS}, used AS (
-    SELECT DISTINCT a.atttypid AS oid FROM pg_attribute AS a JOIN ours AS o ON o.oid = a.attrelid
-    WHERE a.attnum > 0 AND NOT a.attisdropped
+TYPES = """
+WITH RECURSIVE used AS (
+    SELECT DISTINCT wanted.oid FROM unnest($1::oid[]) AS wanted (oid)
     UNION
     SELECT CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.typelem END
     FROM used AS u JOIN pg_type AS t ON t.oid = u.oid

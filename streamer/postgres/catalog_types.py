@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
 import asyncpg
 
@@ -25,12 +25,10 @@ Modified = tuple[int, int]
 """A type and its modifier (typmod), as a column or a domain uses it."""
 
 
-async def read_types(
-    session: Session, schemas: list[str] | None, columns: Sequence[asyncpg.Record]
-) -> Mapping[Modified, PgType]:
-    """The type of every column, keyed by its `type` and `modifier`."""
-    rows = {row["oid"]: row for row in await session.fetch(sql.TYPES, schemas)}
-    wanted = {(column["type"], column["modifier"]) for column in columns}
+async def read_types(session: Session, wanted: Collection[Modified]) -> Mapping[Modified, PgType]:
+    """The types that are `wanted`, whether a column has them or an expression."""
+    oids = sorted({oid for oid, _ in wanted})
+    rows = {row["oid"]: row for row in await session.fetch(sql.TYPES, oids)}
     chains = _with_inner(wanted, rows)
     formatted = await session.fetch(
         sql.FORMATTED, [oid for oid, _ in chains], [modifier for _, modifier in chains]
@@ -62,7 +60,7 @@ def _inner(modified: Modified, rows: Mapping[int, asyncpg.Record]) -> Modified |
     return row["inner"], row["base_modifier"] if row["type"] == "d" else modifier
 
 
-def _with_inner(wanted: set[Modified], rows: Mapping[int, asyncpg.Record]) -> list[Modified]:
+def _with_inner(wanted: Collection[Modified], rows: Mapping[int, asyncpg.Record]) -> list[Modified]:
     found: set[Modified] = set()
     for modified in wanted:
         below: Modified | None = modified

@@ -1,5 +1,6 @@
 """What the catalog says, asked of real servers of two majors."""
 
+import asyncpg
 import pytest
 
 from streamer.config import SourceSettings
@@ -14,7 +15,7 @@ from streamer.model import (
     TypeKind,
 )
 from streamer.postgres import PostgresSource
-from tests.engines.postgres import Database
+from tests.engines.postgres import Database, Postgres
 from tests.engines.table_plans import table_of
 
 pytestmark = pytest.mark.postgres
@@ -245,3 +246,129 @@ async def test_a_text_column_names_its_collation_version_where_there_is_one(
     assert table.column("id").collation == "public.odd"
     assert table.column("id").collation_version
     assert not table.column("n").collation_version
+
+
+async def test_a_materialized_view_and_its_kin_say_what_they_are_made_of(any_database: Database):
+    await any_database.execute("""
+        CREATE TABLE a (id int PRIMARY KEY, e text);
+        CREATE VIEW v AS SELECT id, lower(e) AS e FROM a WHERE id > 1;
+        CREATE MATERIALIZED VIEW m AS SELECT id, e FROM a;
+        CREATE UNIQUE INDEX m_id ON m (id);
+        CREATE RULE nothing AS ON DELETE TO a DO INSTEAD NOTHING;
+        CREATE TABLE p (id int, at date) PARTITION BY RANGE (at, (id % 7))""")
+
+    catalog = await catalog_of(any_database)
+
+    view, stored = table_of(catalog, "v"), table_of(catalog, "m")
+    assert "AS e" in view.definition
+    assert "public.a" in view.definition
+    assert "public.a" in stored.definition
+    assert [index.columns for index in stored.indexes] == [("id",)]
+    assert [leaf.name.name for leaf in stored.leaves] == ["m"]
+    assert table_of(catalog, "a").rules == ("nothing",)
+    assert (view.rules, table_of(catalog, "a").definition) == ((), "")
+    assert table_of(catalog, "p").partition_key == "RANGE (at, ((id % 7)))"
+
+
+async def test_an_index_shows_its_expressions_and_what_it_merely_includes(any_database: Database):
+    await any_database.execute("""
+        CREATE TABLE a (x int, y text, z int, w int);
+        CREATE UNIQUE INDEX i ON a (x, lower(y), (x + z)) INCLUDE (w, z)""")
+
+    index = index_of(table_of(await catalog_of(any_database), "a"), "i")
+
+    assert index.columns == ("x", None, None)
+    assert index.expressions == (None, "lower(y)", "((x + z))")
+    assert index.included == ("w", "z")
+
+
+async def test_a_column_knows_the_sequence_that_numbers_it(any_database: Database):
+    await any_database.execute("""
+        CREATE SCHEMA s; CREATE SEQUENCE s."Odd" START 77 INCREMENT -3 MAXVALUE 100 CYCLE;
+        CREATE SEQUENCE lonely; CREATE SEQUENCE typed;
+        CREATE TABLE a (plain serial, own int GENERATED ALWAYS AS IDENTITY (START 1000 INCREMENT 5),
+            x int DEFAULT nextval('s."Odd"'), y int DEFAULT 5 + nextval('s."Odd"'), n int,
+            named int DEFAULT nextval('public.typed'::text), lost serial);
+        ALTER SEQUENCE typed OWNED BY a.named;
+        ALTER TABLE a ALTER lost DROP DEFAULT, ALTER lost DROP NOT NULL;
+        INSERT INTO a (n, named) VALUES (1, 1), (2, 2); SELECT nextval('a_plain_seq');
+        ALTER SEQUENCE typed RESTART 500;
+        CREATE TABLE p (id serial, n int) PARTITION BY LIST (n);
+        CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1)""")
+
+    catalog = await catalog_of(any_database)
+
+    table = table_of(catalog, "a")
+    drawn = {column.name: column.sequence for column in table.columns}
+    plain, own, odd, typed = drawn["plain"], drawn["own"], drawn["x"], drawn["named"]
+    assert plain is not None
+    assert own is not None
+    assert odd is not None
+    assert typed is not None
+    assert (plain.name.name, plain.last_value, plain.shared) == ("a_plain_seq", 3, False)
+    assert (own.start, own.increment, own.last_value) == (1000, 5, 1005)
+    assert (str(odd.name), odd.increment, odd.maximum) == ("s.Odd", -3, 100)
+    assert (odd.cycle, odd.shared, odd.last_value) == (True, True, 68)
+    assert drawn["y"] == odd
+    assert (typed.last_value, typed.start) == (None, 500)
+    assert drawn["lost"] is None
+    of_root = table_of(catalog, "p").column("id").sequence
+    assert of_root is not None
+    assert not of_root.shared
+    assert catalog.others.sequences == (
+        QualifiedName("public", "lonely"),
+        QualifiedName("s", "Odd"),
+    )
+
+
+async def test_a_sequence_that_may_not_be_looked_at_stops_nothing(
+    any_database: Database, any_postgres: Postgres
+):
+    await any_database.execute("""
+        CREATE TABLE a (id serial PRIMARY KEY); INSERT INTO a DEFAULT VALUES;
+        CREATE TABLE b (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY);
+        DO $$ BEGIN CREATE ROLE onlooker LOGIN PASSWORD 'x';
+        EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+        GRANT SELECT ON a, b TO onlooker""")
+
+    settings = SourceSettings(
+        dsn=Secret(any_postgres.dsn(any_database.name, user="onlooker", password="x"))
+    )
+    async with PostgresSource.open(settings) as source:
+        catalog = await source.catalog()
+
+    for name in "ab":
+        sequence = table_of(catalog, name).column("id").sequence
+        assert sequence is not None
+        assert sequence.last_value is None
+    assert catalog.others.granted_tables == 2
+
+
+async def test_a_collation_under_which_texts_may_differ_in_bytes_shows(any_database: Database):
+    try:
+        await any_database.execute("""
+            CREATE COLLATION careless (
+                provider = icu, locale = 'und-u-ks-level2', deterministic = false)""")
+    except asyncpg.FeatureNotSupportedError:
+        pytest.skip("this server was built without ICU")
+    await any_database.execute("CREATE TABLE a (id text COLLATE careless PRIMARY KEY, n text)")
+
+    table = table_of(await catalog_of(any_database), "a")
+
+    assert [column.deterministic for column in table.columns] == [False, True]
+
+
+async def test_what_there_is_besides_tables_is_counted(any_database: Database):
+    await any_database.execute("""
+        CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';
+        CREATE PROCEDURE q() LANGUAGE sql AS 'SELECT 1';
+        CREATE FUNCTION ev() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+        CREATE EVENT TRIGGER shout ON ddl_command_end EXECUTE FUNCTION ev();
+        CREATE TABLE a (x int, y int); CREATE STATISTICS st ON x, y FROM a;
+        CREATE PUBLICATION pub FOR TABLE a; SELECT lo_create(0), lo_create(0)""")
+
+    others = (await catalog_of(any_database)).others
+
+    assert (others.functions, others.large_objects, others.statistics) == (3, 2, 1)
+    assert (others.event_triggers, others.publications) == (("shout",), ("pub",))
+    assert (others.sequences, others.granted_tables) == ((), 0)
