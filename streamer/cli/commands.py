@@ -28,6 +28,8 @@ class Command:
         return "streamer.cli." + self.name.replace("-", "_")
 
 
+_PLANNING = Options.SETTINGS | Options.SELECTION | Options.SHAPE | Options.STORED
+
 COMMANDS = {
     command.name: command
     for command in (
@@ -42,19 +44,19 @@ COMMANDS = {
         Command(
             "plan",
             "show what a run would do and cost; touches nothing",
-            Options.SETTINGS | Options.SELECTION | Options.SHAPE,
+            _PLANNING,
             source=True,
         ),
         Command(
             "schema",
             "print the tables and indexes for D1 as SQL",
-            Options.SETTINGS | Options.SELECTION | Options.SHAPE,
+            _PLANNING,
             source=True,
         ),
         Command(
             "run",
             "move the tables; can be killed and resumed",
-            Options.SETTINGS | Options.SELECTION | Options.SHAPE | Options.MOVE,
+            _PLANNING | Options.MOVE,
             source=True,
             target=True,
             interrupted=75,

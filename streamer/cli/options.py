@@ -17,6 +17,7 @@ class Options(Flag):
     SHAPE = auto()
     CHECKPOINT = auto()
     MOVE = auto()
+    STORED = auto()
 
 
 def add_options(parser: Parser, groups: Options) -> None:
@@ -37,6 +38,10 @@ def add_options(parser: Parser, groups: Options) -> None:
     if groups & Options.SETTINGS:
         _settings(parser)
     _output(parser, progress=bool(groups & Options.MOVE))
+    if groups & Options.STORED:
+        from streamer.cli.stored import add_stored  # noqa: PLC0415 (slow to load)
+
+        add_stored(parser)
 
 
 def _add(parser: Parser, text: str, *names: str, **kwargs: Any) -> None:

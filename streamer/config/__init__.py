@@ -4,6 +4,7 @@ from streamer.config.resolve import resolve
 from streamer.config.settings import (
     API_BASE_URL,
     Config,
+    FileTarget,
     LogFormat,
     OutputSettings,
     PacingSettings,
@@ -17,6 +18,7 @@ from streamer.config.settings import (
 __all__ = [
     "API_BASE_URL",
     "Config",
+    "FileTarget",
     "LogFormat",
     "OutputSettings",
     "PacingSettings",

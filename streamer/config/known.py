@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
-from streamer.config import values
-from streamer.config.settings import LogFormat, ProgressMode
-from streamer.model import Consistency, IfExists, IndexTiming, Pack, Pushdown, Rate, Secret
+from streamer.config import names, values
+from streamer.config.names import Renaming
+from streamer.config.settings import FileTarget, LogFormat, ProgressMode
+from streamer.model import (
+    Consistency,
+    IfExists,
+    IndexTiming,
+    Pack,
+    Pushdown,
+    Rate,
+    Secret,
+    TypeOptions,
+)
+from streamer.model.shaping import WithoutRowid
 
 T_co = TypeVar("T_co", covariant=True)
+AsTables = Literal["skip", "as-tables"]
 
 PREFIX = "STREAMER_"
 OUR_PREFIXES = ("POSTGRES_", "CLOUDFLARE_", "D1_", PREFIX)
@@ -42,6 +54,7 @@ class Setting(Generic[T_co]):
     `--name`. `env` is its environment variable, `libpq` the name that counts where that is unset.
     A `secret` has a variant `<env>_FILE` and stands in TOML as `<key>_file` only. `many` takes a
     list: a repeated option, an array in TOML, commas in the environment. A `switch` takes no value.
+    `long` is the option's name where it isn't the key's.
     """
 
     key: str
@@ -51,6 +64,7 @@ class Setting(Generic[T_co]):
     secret: bool = False
     many: bool = False
     switch: bool = False
+    long: str = ""
 
     @property
     def variable(self) -> str:
@@ -60,7 +74,14 @@ class Setting(Generic[T_co]):
     @property
     def option(self) -> str:
         """The option of this setting; empty where it has none."""
-        return "" if "." in self.key else "--" + self.key.replace("_", "-")
+        if self.long or "." in self.key or self.secret:
+            return self.long
+        return "--" + self.key.replace("_", "-")
+
+    @property
+    def destination(self) -> str:
+        """What argparse calls the option's value."""
+        return self.option.removeprefix("--").replace("-", "_")
 
 
 DSN: Setting[Secret] = Setting("source.dsn", values.dsn, "POSTGRES_DSN", secret=True)
@@ -76,6 +97,9 @@ PASSWORD: Setting[Secret] = Setting(
 SSL_MODE: Setting[str] = Setting("source.sslmode", values.ssl_mode, "POSTGRES_SSLMODE", "PGSSLMODE")
 SSL_ROOT_CERT: Setting[str] = Setting(
     "source.sslrootcert", values.name, "POSTGRES_SSLROOTCERT", "PGSSLROOTCERT"
+)
+TARGET_KIND: Setting[FileTarget | None] = Setting(
+    "target.kind", values.target, "STREAMER_TARGET", long="--target"
 )
 ACCOUNT_ID: Setting[str] = Setting(
     "target.account_id", values.cloudflare_id, "CLOUDFLARE_ACCOUNT_ID"
@@ -110,6 +134,30 @@ RESUME: Setting[bool] = Setting("resume", values.flag, switch=True)
 RESTART: Setting[bool] = Setting("restart", values.flag, switch=True)
 DRY_RUN: Setting[bool] = Setting("dry_run", values.flag, switch=True)
 
+TYPES: Mapping[str, Setting[str]] = {
+    name: Setting(
+        name,
+        values.word(*TypeOptions.choices(name)),
+        # --json is taken: `plan` and `schema` print JSON with it.
+        long="--json-text" if name == "json" else "",
+    )
+    for name in TypeOptions.names()
+}
+WITHOUT_ROWID: Setting[WithoutRowid] = Setting(
+    "without_rowid", values.word("auto", "always", "never")
+)
+AUTOINCREMENT: Setting[bool] = Setting("autoincrement", values.flag, switch=True)
+STRICT: Setting[bool] = Setting("strict", values.flag, switch=True)
+COMMENTS: Setting[bool] = Setting("comments", values.flag, switch=True)
+CHECKS: Setting[Literal["auto", "none"]] = Setting("checks", values.word("auto", "none"))
+DEFAULTS: Setting[Literal["auto", "none"]] = Setting("defaults", values.word("auto", "none"))
+VIEWS: Setting[Literal["skip", "create"]] = Setting("views", values.word("skip", "create"))
+MATVIEWS: Setting[AsTables] = Setting("matviews", values.word("skip", "as-tables"))
+FOREIGN_TABLES: Setting[AsTables] = Setting("foreign_tables", values.word("skip", "as-tables"))
+RENAME: Setting[Renaming] = Setting("rename", names.renaming, many=True)
+EXCLUDE_COLUMNS: Setting[tuple[str, str]] = Setting("exclude_columns", names.column, many=True)
+HASH_KEY: Setting[Secret] = Setting("hash_key", values.hash_key, secret=True)
+
 PROGRESS: Setting[ProgressMode] = Setting("progress", values.choice(ProgressMode))
 LOG_FORMAT: Setting[LogFormat] = Setting("log_format", values.choice(LogFormat))
 LOG_FILE: Setting[Path] = Setting("log_file", values.path)
@@ -119,14 +167,20 @@ QUIET: Setting[bool] = Setting("quiet", values.flag, switch=True)
 SOURCE: tuple[Setting[object], ...] = (
     DSN, HOST, PORT, DATABASE, USER, PASSWORD, SSL_MODE, SSL_ROOT_CERT,
 )  # fmt: skip
-TARGET: tuple[Setting[object], ...] = (ACCOUNT_ID, DATABASE_ID, API_TOKEN, API_BASE_URL)
+TARGET: tuple[Setting[object], ...] = (
+    TARGET_KIND, ACCOUNT_ID, DATABASE_ID, API_TOKEN, API_BASE_URL,
+)  # fmt: skip
 JOB: tuple[Setting[object], ...] = (
     TABLE, EXCLUDE, SCHEMA, CHECKPOINT, REPORT, BATCH_SIZE, BATCH_BYTES, PACK, PUSHDOWN,
     CONCURRENCY, RATE_LIMIT, GIVE_UP_AFTER, IF_EXISTS, CONSISTENCY, INDEXES, NO_SCHEMA,
     SKIP_REFUSED, RESUME, RESTART, DRY_RUN,
 )  # fmt: skip
+SHAPING: tuple[Setting[object], ...] = (
+    *TYPES.values(), WITHOUT_ROWID, AUTOINCREMENT, STRICT, COMMENTS, CHECKS, DEFAULTS, VIEWS,
+    MATVIEWS, FOREIGN_TABLES, RENAME, EXCLUDE_COLUMNS, HASH_KEY,
+)  # fmt: skip
 OUTPUT: tuple[Setting[object], ...] = (PROGRESS, LOG_FORMAT, LOG_FILE, VERBOSE, QUIET)
-ALL = SOURCE + TARGET + JOB + OUTPUT
+ALL = SOURCE + TARGET + JOB + SHAPING + OUTPUT
 
 SECRET_VARIABLES = (
     *(setting.variable for setting in ALL if setting.secret),

@@ -11,7 +11,14 @@ from typing import cast
 
 from streamer.config import envfile, known
 from streamer.config.known import Setting
+from streamer.config.tables import read_tables, spelled
 from streamer.errors import nearest
+from streamer.model import TableOptions
+
+_NO_TABLES = {
+    "table": "says which tables are moved; write [tables.NAME] for what is asked of one",
+    "rename": 'is a list; write rename = ["schema.table=new", "schema.table.column=new"]',
+}
 
 
 class Place(IntEnum):
@@ -34,11 +41,15 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """What one place says: by option or TOML `keys`, or by environment `variables`."""
+    """What one place says: by option or TOML `keys`, or by environment `variables`.
+
+    `tables` is what TOML asks of single tables.
+    """
 
     place: Place
     keys: Mapping[str, Given] = field(default_factory=dict[str, Given])
     variables: Mapping[str, Given] = field(default_factory=dict[str, Given])
+    tables: Mapping[str, TableOptions] = field(default_factory=dict[str, TableOptions])
 
     def plain(self, setting: Setting[object]) -> Given | None:
         """The setting itself."""
@@ -57,7 +68,7 @@ def from_options(options: Mapping[str, object]) -> Layer:
     """What the command line says; None, False and empty lists mean that nothing was said."""
     found: dict[str, Given] = {}
     for setting in known.ALL:
-        value = options.get(setting.key) if setting.option else None
+        value = options.get(setting.destination) if setting.option else None
         if value is None or value is False or value == []:
             continue
         texts = cast("list[object]", value) if isinstance(value, list) else [value]
@@ -105,23 +116,30 @@ def from_env_file(path: Path, problems: list[str]) -> Layer:
 def from_toml(path: Path, problems: list[str]) -> Layer:
     """What a TOML file says; unknown keys and secrets are problems."""
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         problems.append(f"--config: {path} can't be read ({_reason(error)}); write a file's path")
         return Layer(Place.TOML)
-    except tomllib.TOMLDecodeError as error:
-        problems.append(f"{path}: not TOML: {error}; correct that line")
+    try:
+        document = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        # Numbers of thousands of digits and brackets in thousands of brackets are no settings.
+        why = error if isinstance(error, tomllib.TOMLDecodeError) else "too long or too deep"
+        problems.append(f"{path}: not TOML: {why}; correct that line")
         return Layer(Place.TOML)
+    tables = read_tables(document.pop("tables", {}), path, problems)
     found: dict[str, Given] = {}
     for key, value in _flat(document, {"source", "target"}):
-        where = f"{key} ({path})"
+        where = f"{'.'.join(map(spelled, key.split('.')))} ({path})"
         if (problem := _refused(key, value)) is not None:
             problems.append(f"{where}: {problem}")
         elif (texts := _texts(value)) is not None:
             found[key] = Given(texts, where, Place.TOML)
+        elif isinstance(value, dict) and key in _NO_TABLES:
+            problems.append(f"{where}: {_NO_TABLES[key]}")
         else:
             problems.append(f"{where}: a setting is a text, a number, true or false; write one")
-    return Layer(Place.TOML, keys=found)
+    return Layer(Place.TOML, keys=found, tables=tables)
 
 
 def _refused(key: str, value: object) -> str | None:

@@ -7,20 +7,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from streamer.config import known, layers
+from streamer.config import known, layers, names
 from streamer.config.known import Setting
 from streamer.config.layers import Given, Layer, Place
 from streamer.config.settings import (
     API_BASE_URL,
+    FILE_CONCURRENCY,
     Config,
+    FileTarget,
     OutputSettings,
     PacingSettings,
     RunSettings,
     Selection,
     TargetSettings,
 )
+from streamer.config.shaping import resolve_shaping
 from streamer.config.source import resolve_source
 from streamer.errors import SettingsError
+from streamer.model import Shaping, TableOptions
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -59,6 +63,11 @@ class Lookup:
                 return self._read(file)
         return self.variable(setting.libpq) if setting.libpq else None
 
+    @property
+    def tables(self) -> Mapping[str, TableOptions]:
+        """What the TOML file asks of single tables."""
+        return {name: asked for layer in self._layers for name, asked in layer.tables.items()}
+
     def variable(self, name: str) -> Given | None:
         """An environment variable that is no setting of ours."""
         found = (layer.variables.get(name) for layer in self._layers)
@@ -81,7 +90,7 @@ class Lookup:
             return default
         texts = given.texts
         if given.place in {Place.ENVIRONMENT, Place.ENV_FILE}:
-            texts = tuple(text.strip() for text in texts[0].split(",") if text.strip())
+            texts = names.split(texts[0])
         return self._parsed(setting, given, texts) or default
 
     def required(self, setting: Setting[T], what: str) -> T | None:
@@ -144,18 +153,25 @@ def resolve(
     look = Lookup(found, problems)
     output = _output(look)
     selection, pacing, run = _job(look) if job else (Selection(), PacingSettings(), RunSettings())
+    shaping = resolve_shaping(look, reads=source) if job else Shaping()
     source_settings = resolve_source(look, environ) if source else None
     target_settings = _target(look) if target and not run.dry_run else None
+    if isinstance(target_settings, FileTarget):
+        pacing = _unpaced(look, pacing)
+        _keep_apart(look, target_settings.path, run)
     if problems:
         raise SettingsError(problems)
     secrets = [*(source_settings.secrets if source_settings else ())]
-    if target_settings is not None:
+    if isinstance(target_settings, TargetSettings):
         secrets.append(target_settings.token)
+    if shaping.hash_key is not None:
+        secrets.append(shaping.hash_key)
     config = Config(
         target=target_settings,
         selection=selection,
         pacing=pacing,
         run=run,
+        shaping=shaping,
         output=output,
         origins=look.origins,
         warnings=tuple(look.warnings),
@@ -166,7 +182,12 @@ def resolve(
     return replace(config, source=source_settings.settings)
 
 
-def _target(look: Lookup) -> TargetSettings | None:
+def _target(look: Lookup) -> TargetSettings | FileTarget | None:
+    """What `--target` names; D1's settings are looked at only where it is D1."""
+    before = len(look.problems)
+    chosen = look.optional(known.TARGET_KIND)
+    if chosen is not None or len(look.problems) > before:
+        return chosen
     account = look.required(known.ACCOUNT_ID, "the account's id (dash.cloudflare.com shows it)")
     database = look.required(known.DATABASE_ID, "the id or name of a D1 database")
     token = look.required(known.API_TOKEN, "an API token with the permission D1 Edit")
@@ -174,6 +195,24 @@ def _target(look: Lookup) -> TargetSettings | None:
     if account is None or database is None or token is None:
         return None
     return TargetSettings(account, database, token, address)
+
+
+def _unpaced(look: Lookup, pacing: PacingSettings) -> PacingSettings:
+    """Pacing for a file of this machine: no limit and few at once, unless the user says otherwise."""
+    return replace(
+        pacing,
+        rate=pacing.rate if look.given(known.RATE_LIMIT) else None,
+        concurrency=pacing.concurrency if look.given(known.CONCURRENCY) else FILE_CONCURRENCY,
+    )
+
+
+def _keep_apart(look: Lookup, target: Path, run: RunSettings) -> None:
+    """Refuse a target that another file of the run would overwrite."""
+    given = look.given(known.TARGET_KIND)
+    where = given.where if given else known.TARGET_KIND.option
+    for other, called in ((run.checkpoint, "checkpoint"), (run.report, "report")):
+        if other.absolute() == target.absolute():
+            look.problems.append(f"{where}: {target} is the {called}; write another file")
 
 
 def _job(look: Lookup) -> tuple[Selection, PacingSettings, RunSettings]:

@@ -21,6 +21,7 @@ from streamer.model import (
 
 API_BASE_URL = "https://api.cloudflare.com/client/v4"
 GIVE_UP_AFTER_S = 6 * 3600.0
+FILE_CONCURRENCY = 2  # one request is executed while the next one is made
 DEFAULT_RATE = Rate(RATE_LIMIT_REQUESTS, API_WINDOW_S)
 
 
@@ -70,6 +71,13 @@ class TargetSettings:
     database: str
     token: Secret
     api_base_url: str = API_BASE_URL
+
+
+@dataclass(frozen=True, slots=True)
+class FileTarget:
+    """A plain SQLite file that obeys D1's rules; `path` as the user wrote it."""
+
+    path: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +144,7 @@ class Config:
     """
 
     source: SourceSettings = field(default_factory=SourceSettings)
-    target: TargetSettings | None = None
+    target: TargetSettings | FileTarget | None = None
     selection: Selection = field(default_factory=Selection)
     pacing: PacingSettings = field(default_factory=PacingSettings)
     run: RunSettings = field(default_factory=RunSettings)

@@ -14,15 +14,20 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
+from streamer.config.settings import FileTarget
 from streamer.limits import BATCH_STATEMENTS
 from streamer.model import Rate, Secret
 
 Choice = TypeVar("Choice", bound=StrEnum)
+Word = TypeVar("Word", bound=str)
 
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 MOST_CONCURRENCY = 256
+LEAST_HASH_KEY = 16
 LEAST_BATCH_BYTES = 1_000
 MOST_BATCH_BYTES = 100_000_000
+
+HASH_KEY_ADVICE = "write what `openssl rand -hex 32` prints"
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DURATION = re.compile(r"([0-9]{1,9}) ?([smh])")
@@ -127,6 +132,18 @@ def choice(kind: type[Choice]) -> Callable[[str], Choice]:
     return parse
 
 
+def word(*choices: Word) -> Callable[[str], Word]:
+    """A parser of one of `choices`."""
+
+    def parse(text: str) -> Word:
+        for known in choices:
+            if text.lower() == known:
+                return known
+        raise ValueError(f"{shown(text)} is not known; write {one_of([*choices])}")
+
+    return parse
+
+
 def one_of(words: list[str]) -> str:
     """`a`, `a or b`, `a, b or c`."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
@@ -148,6 +165,16 @@ def path(text: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError:
         raise ValueError(f"{shown(text)}: no such user; write the path without ~") from None
+
+
+def target(text: str) -> FileTarget | None:
+    """Where the tables go: `d1` (None), or `sqlite:FILE`."""
+    kind, _, file = text.partition(":")
+    if kind.lower() == "sqlite" and file:
+        return FileTarget(path(file))
+    if text.lower() != "d1":
+        raise ValueError(f"{shown(text)} is not a target; write d1 or sqlite:FILE")
+    return None
 
 
 def pattern(text: str) -> str:
@@ -182,6 +209,20 @@ def password(text: str) -> Secret:
     """Any text that PostgreSQL can take as a password."""
     if "\0" in text:
         raise ValueError("the password holds a zero byte, which PostgreSQL doesn't take")
+    return Secret(text)
+
+
+def hash_key(text: str) -> Secret:
+    """The key of the mask `hash`: any text that can't be guessed."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"the key is not UTF-8 text; {HASH_KEY_ADVICE}") from None
+    if len(text) < LEAST_HASH_KEY:
+        raise ValueError(
+            f"the key has {len(text)} characters, it takes at least {LEAST_HASH_KEY};"
+            f" {HASH_KEY_ADVICE}"
+        )
     return Secret(text)
 
 

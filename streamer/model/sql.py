@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+RESERVED_NAMES = ("_cf_", "sqlite_", "_streamer_")  # starts of names: D1's, SQLite's and ours, last
+
 
 def quote_identifier(name: str) -> str:
     """`name` as a quoted identifier, as SQLite and PostgreSQL both read it.

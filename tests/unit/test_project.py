@@ -32,6 +32,10 @@ RUN_OPTIONS = re.findall(
     --rate-limit --if-exists --no-schema --resume --restart --dry-run --report --consistency
     --indexes --pushdown --skip-refused --give-up-after --config --env-file --progress
     --log-format --log-file --verbose --quiet -v -q
+    --timestamps --dates --intervals --bigint --numeric --money --nan --booleans --varchar --char
+    --bytea --uuid --json-text --arrays --composites --enums --bits --hstore --geometry --regs
+    --without-rowid --autoincrement --strict --comments --checks --defaults --views --matviews
+    --foreign-tables --rename --exclude-columns
     """,
 )
 
@@ -58,9 +62,9 @@ def test_every_option_of_run_is_a_setting_and_the_other_way_round() -> None:
 def test_switches_take_no_value() -> None:
     parser = run_parser()
 
-    for setting in known.JOB + known.OUTPUT:
+    for setting in known.JOB + known.SHAPING + known.OUTPUT:
         arguments = [setting.option] if setting.switch else [setting.option, "x"]
-        if setting is not known.VERBOSE:
+        if setting.option and setting is not known.VERBOSE:
             assert isinstance(parser.parse_all(arguments), argparse.Namespace)
 
 
