@@ -26,11 +26,13 @@ class StepKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows of one FETCH, in key order; never empty.
+    """Rows of one FETCH, in key order; never without any row that was read.
 
     Each record is a sequence of texts (None is NULL): the first `width` are the cells to store
     (or a single one, the whole row as a JSON array, when `json_rows`), and those at the indexes `key_cells` are the key's texts.
-    `snapshot` numbers the snapshot that it was read in.
+    `snapshot` numbers the snapshot that it was read in. Where a rule left rows out, `left_out` says
+    how many of them lay before each record, and at its end how many behind the last one; `upto` is then the
+    key of the last row that was read (None: the last record's).
     """
 
     records: Sequence[Sequence[str | None]]
@@ -38,6 +40,18 @@ class Page:
     key_cells: tuple[int, ...]
     json_rows: bool = False
     snapshot: int = 0
+    left_out: Sequence[int] = ()
+    upto: Key | None = None
+
+    @property
+    def rows_read(self) -> int:
+        """Records, and rows that were left out."""
+        return len(self.records) + sum(self.left_out)
+
+    @property
+    def last(self) -> Key:
+        """The key of the last row that was read."""
+        return self.upto if self.upto is not None else self.key_of(len(self.records) - 1)
 
     def key_of(self, index: int) -> Key:
         """The key of the record at `index`."""
@@ -82,7 +96,8 @@ class Chunk:
     order. `bytes` is their size in the request body, a comma after each included. `claims` is false
     for a part whose rest follows in a later request: only the last part may claim the keys. `gone`
     counts rows that were read and that the source had no more when they were sent; `rows` doesn't
-    count them, and the one with the key `last` may be among them.
+    count them, and the one with the key `last` may be among them. Nor does it count the rows that a rule
+    left out, `skipped` in number; `last_skipped`: the one with the key `last` is among these.
     """
 
     step: StepId
@@ -95,6 +110,8 @@ class Chunk:
     snapshot: int = 0
     claims: bool = True
     gone: int = 0
+    skipped: int = 0
+    last_skipped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

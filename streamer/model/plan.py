@@ -34,7 +34,8 @@ class ColumnPlan:
     `read_sql` is an SQL expression over the alias `t` that makes PostgreSQL print the value as
     text (NULL stays NULL), for example `t."id"::text`. `exact_sql`: is `read_sql` also the text that casts
     back to the very same key value (then it doubles as key text)?
-    `note` says in a few words how it is stored, for `plan`. A `generated` column is not written.
+    `note` says in a few words how it is stored, for `plan`. A `made` column's values come from an
+    expression or a mask: nothing in the target says what PostgreSQL holds.
     """
 
     source: str
@@ -47,6 +48,7 @@ class ColumnPlan:
     exact_sql: bool = False
     nocase: bool = False
     note: str = ""
+    made: bool = False
 
 
 class KeyKind(StrEnum):
@@ -62,7 +64,7 @@ class KeyPlan:
     """The key rows are read by, resumed by, and upserted by.
 
     `columns` are source names in index order, `targets` their target names, `casts` the types that a key's text is cast to
-    (`format_type`). PHYSICAL has none of them: its key is one text,
+    (`format_type`; '' where rows are looked up by what `read_sql` prints instead). PHYSICAL has none of them: its key is one text,
     the row's rowid in the target (leaf number, block and offset in 15, 32 and 16 bits), written
     under the name `rowid`, which is one that no column of the table hides.
     """

@@ -92,18 +92,19 @@ def rowid_sql(leaf: int) -> str:
     )
 
 
-def behind_sql(leaf: NumberedLeaf, last: Position) -> str:
+def behind_sql(leaf: NumberedLeaf, last: Position, where: str = "") -> str:
     """SQL: how many rows of `leaf` are read already, and the youngest of their transactions.
 
-    `$1` is the lowest transaction that was still running when they were read (bigint). A row whose
+    `where` is a condition that rows must meet to be read, '' for none. `$1` is the lowest transaction that was still running when they were read (bigint). A row whose
     transaction isn't older may be new there; the comparison is that of 32-bit counters, and 1 and
     2 stand for rows that were always visible.
     """
-    upto = f"WHERE t.ctid <= '{last.tid}'::tid" if leaf.number == last.leaf else ""
+    upto = f"t.ctid <= '{last.tid}'::tid" if leaf.number == last.leaf else ""
+    conditions = " AND ".join(filter(None, (upto, where)))
     age = "(((t.xmin::text::bigint - $1::bigint) % 4294967296 + 4294967296) % 4294967296)"
     return (
         f"SELECT count(*), count(*) FILTER (WHERE t.xmin::text::bigint > 2 AND {age} < {_HALF}) "
-        f"FROM {leaf.sql} {upto}"
+        f"FROM {leaf.sql}{' WHERE ' if conditions else ''}{conditions}"
     )
 
 

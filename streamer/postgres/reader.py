@@ -44,10 +44,13 @@ class Reading:
         return [leaf for leaf in self.leaves if leaf.number >= first]
 
     def may_be_fat(self) -> bool:
-        """Whether more than one page's worth of values is kept out of line (TOAST)."""
+        """Whether more than one page's worth of values is, or may be, kept out of line (TOAST).
+
+        What a view or a foreign table holds, nobody knows before it is read.
+        """
         table = self.plan.table
-        stored = table.kind in (TableKind.TABLE, TableKind.PARTITIONED)
-        return stored and table.toast_bytes > PAGE_BYTES
+        unknown = table.kind in (TableKind.VIEW, TableKind.FOREIGN)
+        return unknown or table.toast_bytes > PAGE_BYTES
 
 
 class TableReader:

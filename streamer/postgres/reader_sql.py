@@ -7,6 +7,7 @@ so `(k1, k2) > (…)` uses the very columns, casts and directions of the order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from streamer.model import (
@@ -80,7 +81,7 @@ def size_query(
     """About how many bytes each row of `read_query` prints, in the same order, as one integer.
 
     Costs no reading of TOAST: of texts and bytea the length is kept beside the pointer, of others
-    the compressed size is, and counted _INFLATION-fold.
+    the compressed size is, and counted _INFLATION-fold. What is made of other columns is made.
     """
     sizes = [_size(plan.table, column) for column in stored_columns(plan, kind)]
     total = " + ".join(["0::bigint", *(size for size in sizes if size)])
@@ -99,13 +100,35 @@ def stored_columns(plan: TablePlan, kind: StepKind) -> tuple[ColumnPlan, ...]:
 
 def from_sql(table: Table) -> str:
     """The FROM item: a parent by inheritance without its children, a partitioned root with all."""
-    only = "ONLY " if table.has_children and table.kind is not TableKind.PARTITIONED else ""
+    only = "ONLY " if table.has_children and table.kind is TableKind.TABLE else ""
     name = f"{quote_identifier(table.name.schema)}.{quote_identifier(table.name.name)}"
     return f"{only}{name} AS t"
 
 
+def count_sql(table: Table, where: str = "") -> str:
+    """SQL that counts the rows for which the user's `where` is true; '' counts all."""
+    return f"SELECT count(*) FROM {from_sql(table)}{where_sql([chosen(where)])}"
+
+
+def chosen(where: str) -> str:
+    """The user's `where` as a condition beside others; '' where there is none.
+
+    A comment at its end must not hide what follows.
+    """
+    return f"({where}\n)" if where.strip() else ""
+
+
+def where_sql(conditions: Sequence[str]) -> str:
+    """A WHERE with those of the conditions that aren't empty; '' where all are."""
+    given = [condition for condition in conditions if condition]
+    return f" WHERE {' AND '.join(given)}" if given else ""
+
+
 def lookup_query(plan: TablePlan) -> Query:
-    """All columns of the rows with given keys, in key order; parameter N is a text[] of key N."""
+    """All columns of the rows with given keys, in key order; parameter N is a text[] of key N.
+
+    A key's text is cast to the column's type, or, without one, compared with what is printed.
+    """
     extra: list[str] = []
     cells = [_cell(column) for column in plan.columns]
     key_cells = _key_cells(plan, StepKind.ROWS, extra, len(cells), json_rows=False)
@@ -113,13 +136,25 @@ def lookup_query(plan: TablePlan) -> Query:
     keys = _key_columns(plan)
     names = [f"k{number}" for number in range(len(keys))]
     arrays = ", ".join(f"${number}::text[]" for number in range(1, len(keys) + 1))
-    casts = ", ".join(f"{name}::{cast}" for name, cast in zip(names, plan.key.casts, strict=True))
-    sql = (
-        f"SELECT {outputs} FROM {from_sql(plan.table)} WHERE ({', '.join(keys)}) IN "
-        f"(SELECT {casts} FROM unnest({arrays}) AS wanted ({', '.join(names)})) "
-        f"ORDER BY {', '.join(keys)}"
-    )
+    casts = [
+        f"{name}::{cast}" if cast else name
+        for name, cast in zip(names, plan.key.casts, strict=True)
+    ]
+    wanted = f"SELECT {', '.join(casts)} FROM unnest({arrays}) AS wanted ({', '.join(names)})"
+    where = where_sql([f"({', '.join(_compared(plan))}) IN ({wanted})", chosen(plan.where)])
+    sql = f"SELECT {outputs} FROM {from_sql(plan.table)}{where} ORDER BY {', '.join(keys)}"
     return Query(sql, (), len(cells), key_cells)
+
+
+def _compared(plan: TablePlan) -> list[str]:
+    """What a lookup compares with each of its keys."""
+    printed = {column.source: _cell(column) for column in plan.columns}
+    return [
+        column if cast else printed[name]
+        for name, column, cast in zip(
+            plan.key.columns, _key_columns(plan), plan.key.casts, strict=True
+        )
+    ]
 
 
 def _cell(column: ColumnPlan) -> str:
@@ -150,11 +185,11 @@ def _tail(plan: TablePlan, kind: StepKind, after: Key | None, leaf: NumberedLeaf
     conditions: list[str] = []
     if kind is StepKind.EDGES and not plan.null_edges:
         edges = stored_columns(plan, kind)[len(plan.key.targets) :]
-        set_ones = [f"t.{quote_identifier(column.source)} IS NOT NULL" for column in edges]
+        set_ones = [f"{_cell(column)} IS NOT NULL" for column in edges]
         conditions.append(f"({' OR '.join(set_ones)})")
     if after is not None:
         conditions.append(_behind(plan, leaf, after))
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    where = where_sql([*conditions, chosen(plan.where)])
     if plan.key.kind is KeyKind.PHYSICAL:
         # No ORDER BY: a scan that begins at the beginning delivers positions in order, a sort
         # would read everything first.
@@ -181,6 +216,8 @@ def _parameters(after: Key | None, leaf: NumberedLeaf | None) -> tuple[str, ...]
 
 def _size(table: Table, column: ColumnPlan) -> str:
     name = f"t.{quote_identifier(column.source)}"
+    if name not in column.read_sql:  # made of other columns
+        return f"coalesce(pg_catalog.octet_length({_cell(column)}), 0)"
     kind = table.column(column.source).type.base
     if kind.kind is TypeKind.BASE and kind.name in _LENGTH_IS_KNOWN:
         length = name if kind.name == "bytea" else f"{name}::text"

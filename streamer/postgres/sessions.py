@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from streamer.postgres.connect import Connector, Session, beginning
 from streamer.postgres.failures import FOREIGN, retryable, too_many_connections
+from streamer.postgres.hash_key import HashKey
 from streamer.postgres.patience import Patience, Trouble
 
 READERS = 4
@@ -22,12 +23,13 @@ class Sessions:
     """At most `limit` connections; one fewer each time the server has none left for us.
 
     Where there is a `neighbour`, its idle connections are given up first. `check` looks at every new connection once, in a transaction, and raises where it isn't what it
-    should be (another server behind the same address).
+    should be (another server behind the same address). Every transaction can hash with `hash_key`.
     """
 
     def __init__(self, connector: Connector, *, limit: int = READERS) -> None:
         self.connector = connector
         self.check: Check | None = None
+        self.hash_key: HashKey | None = None
         self.neighbour: Sessions | None = None
         self._places = asyncio.Semaphore(limit)
         self._idle: list[Session] = []
@@ -73,6 +75,12 @@ class Sessions:
         else:
             self._idle.append(session)
 
+    async def begin(self, session: Session, snapshot: str | None = None) -> None:
+        """Begin a read-only transaction with our settings, in an exported snapshot if there is one."""
+        await session.execute(beginning(snapshot))
+        if self.hash_key is not None:
+            await self.hash_key.hand_to(session)
+
     async def close(self) -> None:
         """Close every connection; those lent out are cut off."""
         for session in self._lent:
@@ -91,7 +99,7 @@ class Sessions:
         """A read-only transaction with our settings; rolled back at the end."""
         session = await self.take()
         try:
-            await session.execute(beginning(snapshot))
+            await self.begin(session, snapshot)
             yield session
             await session.execute("ROLLBACK")
         finally:

@@ -17,6 +17,7 @@ from streamer.model import (
     Page,
     PageSize,
     Pushdown,
+    Secret,
     SourceIdentity,
     StepKind,
     Table,
@@ -28,10 +29,11 @@ from streamer.postgres.address import resolve
 from streamer.postgres.catalog import read_catalog, read_identity
 from streamer.postgres.connect import Connector, Session, beginning
 from streamer.postgres.failures import FOREIGN, retryable
+from streamer.postgres.hash_key import HashKey
 from streamer.postgres.patience import Patience, Trouble
 from streamer.postgres.pooler import is_transaction_pooled
 from streamer.postgres.reader import Reading, TableReader
-from streamer.postgres.reader_sql import from_sql, lookup_query
+from streamer.postgres.reader_sql import chosen, count_sql, lookup_query
 from streamer.postgres.sessions import READERS, Sessions
 from streamer.postgres.snapshot import Holder, SnapshotInfo, Snapshots
 from streamer.postgres.window import WindowLimits
@@ -108,12 +110,14 @@ class PostgresSource:
         pushdown: Pushdown = Pushdown.TEXT,
         patience: Patience | None = None,
         readers: int = READERS,
+        hash_key: Secret | None = None,
     ) -> AsyncGenerator[PostgresSource]:
         """Connect and look who is there; everything is closed at the end.
 
         At most `readers` connections read; besides them there is one for questions, and one for
         each snapshot that is held. `warn` is told, once, what TLS leaves open. A first connection isn't waited for: whoever
-        starts a run wants to know at once that a name or a password is wrong.
+        starts a run wants to know at once that a name or a password is wrong. `hash_key` is the key of
+        the mask `hash`, which PostgreSQL applies.
 
         Raises:
             UsageError: the settings can't be understood.
@@ -136,6 +140,8 @@ class PostgresSource:
             )
             source.json_rows = pushdown is Pushdown.JSON
             sessions.check = aside.check = source._still_the_same
+            if hash_key is not None:
+                sessions.hash_key = aside.hash_key = HashKey.of(hash_key)
             try:
                 yield source
             finally:
@@ -176,16 +182,21 @@ class PostgresSource:
         """Yield every row behind `after`, each once, in key order, as non-empty pages."""
         if plan.key.kind is KeyKind.PHYSICAL:
             return self._read_positions(plan, kind, after, page_size)
-        what = Reading(plan, kind, after, page_size, json_rows=self.json_rows)
+        what = Reading(plan, kind, after, page_size, json_rows=self._prints_rows(plan))
         return self._reader(what, self._holder).pages()
 
-    async def count(self, table: Table) -> int:
-        """How many rows `table` has, counted one by one; in the run's snapshot if there is one."""
+    def _prints_rows(self, plan: TablePlan) -> bool:
+        """Whether the server prints whole rows; a transform needs their cells."""
+        return self.json_rows and not plan.transform
+
+    async def count(self, table: Table, where: str = "") -> int:
+        """How many rows `table` has for which `where` is true ('': all), counted one by one.
+
+        In the run's snapshot if there is one.
+        """
 
         async def work(session: Session) -> int:
-            return int(
-                await session.fetchval(f"SELECT count(*) FROM {from_sql(table)}", timeout=None)
-            )
+            return int(await session.fetchval(count_sql(table, where), timeout=None))
 
         return await self._run(f"counting {table.name}", work)
 
@@ -220,9 +231,11 @@ class PostgresSource:
         return pages
 
     async def physical_unchanged(
-        self, table: Table, key: Key, rows_read: int, recorded_snapshot: str
+        self, table: Table, key: Key, rows_read: int, recorded_snapshot: str, *, where: str = ""
     ) -> bool:
         """Whether the rows up to the position `key` are still those that were read (I3).
+
+        Those that `where` leaves out ('': none) were never read and don't matter.
 
         They are if there are as many as were read, and each was already there, for good, in the
         snapshot of that time (the text of pg_current_snapshot()). Rewritten tables look unchanged
@@ -240,7 +253,7 @@ class PostgresSource:
             rows = 0
             oldest = physical.oldest_running(recorded_snapshot)
             for leaf in leaves:
-                sql = physical.behind_sql(leaf, last)
+                sql = physical.behind_sql(leaf, last, chosen(where))
                 found = await session.fetchrow(sql, oldest, timeout=None)
                 if found is None or found[1]:
                     return False
@@ -259,10 +272,10 @@ class PostgresSource:
     async def _read_positions(
         self, plan: TablePlan, kind: StepKind, after: Key | None, page_size: PageSize
     ) -> AsyncGenerator[Page]:
-        if plan.table.kind is TableKind.VIEW:
-            raise ValueError(f"{plan.name} is a view: its rows have no position")
+        if plan.table.kind in (TableKind.VIEW, TableKind.FOREIGN):
+            raise ValueError(f"{plan.name} is a {plan.table.kind}: its rows have no position")
         leaves = physical.in_order(plan.table, self._numbered(plan.table))
-        what = Reading(plan, kind, after, page_size, leaves, json_rows=self.json_rows)
+        what = Reading(plan, kind, after, page_size, leaves, json_rows=self._prints_rows(plan))
         holder = await self._own_holder(plan.table)
         async with contextlib.aclosing(self._reader(what, holder).pages()) as pages:
             async for page in pages:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 import asyncpg
 from asyncpg.cursor import Cursor
 
-from streamer.postgres.connect import Session, beginning
+from streamer.postgres.connect import Session
 from streamer.postgres.reader_sql import Query
 from streamer.postgres.sessions import Sessions
 from streamer.postgres.snapshot import Holder, Snapshots
@@ -82,7 +82,7 @@ class Window:
         session = await sessions.take()
         window = cls(sessions, session, query)
         try:
-            await session.execute(beginning(holder.id() if holder is not None else None))
+            await sessions.begin(session, holder.id() if holder is not None else None)
             info = holder.info if holder is not None else await snapshots.look(session)
             window.snapshot = info.number
             window._rows = await _cursor(session, query)

@@ -117,7 +117,8 @@ def test_the_second_pass_has_key_then_deferred_and_only_rows_that_need_it():
     assert query.sql == (
         'SELECT (print(t."at")) AS c0, (t."b"::text) AS c1, (t."v"::text) AS c2, '
         't."at"::text AS c3 FROM "my schema"."t" AS t '
-        'WHERE (t."b" IS NOT NULL OR t."v" IS NOT NULL) AND t."at" > $1::text::timestamptz '
+        'WHERE ((t."b"::text) IS NOT NULL OR (t."v"::text) IS NOT NULL) AND '
+        't."at" > $1::text::timestamptz '
         'ORDER BY t."at"'
     )
     assert (query.width, query.key_cells) == (3, (3,))
