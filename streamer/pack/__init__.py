@@ -10,15 +10,13 @@ from streamer.pack.ledger import (
     Entry,
     LedgerStep,
     Owner,
-    Reach,
     before_rows,
     create_ledger,
     drop_unused,
     entries_of,
     forget,
+    forget_numbers,
     owners_of,
-    reach,
-    reaches,
     read_ledger,
     read_owners,
     record_batch,
@@ -26,6 +24,7 @@ from streamer.pack.ledger import (
     take_over,
 )
 from streamer.pack.packer import next_page_rows, pack_page
+from streamer.pack.reach import Reach, covers, reach, reaches
 from streamer.pack.split import halve, halve_chunk
 from streamer.pack.unpack import chunk_rows, without_rows
 
@@ -41,10 +40,12 @@ __all__ = [
     "Reach",
     "before_rows",
     "chunk_rows",
+    "covers",
     "create_ledger",
     "drop_unused",
     "entries_of",
     "forget",
+    "forget_numbers",
     "halve",
     "halve_chunk",
     "hard_doubles_probe",

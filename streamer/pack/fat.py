@@ -49,7 +49,7 @@ def fat_statement(layout: Layout, cells: Cells, key: Key) -> Statement:
     size = record_bytes(layout, cells)
     if size > limits.VALUE_BYTES:
         raise BadRowsError(
-            f"{layout.name}, key {', '.join(key)}: the row takes {size:,} bytes; "
+            f"{layout.row_named(key)}: the row takes {size:,} bytes; "
             f"D1 takes {limits.VALUE_BYTES:,}.",
             hint="Shorten the row in PostgreSQL, or leave its table out with --exclude.",
         )

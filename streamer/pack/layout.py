@@ -15,6 +15,7 @@ from streamer import limits
 from streamer.errors import RefusedError
 from streamer.model import (
     ColumnPlan,
+    Key,
     KeyKind,
     Loading,
     Pack,
@@ -64,7 +65,8 @@ class Layout:
     engine reads decimal text exactly. `rowid_cell` is the index of the cell that is SQLite's row
     number (None: no cell is). `json_sql` expands one JSON parameter and, without its
     parameters, takes `json_frame_bytes` in a request; `rows_per_statement` is how many rows a VALUES
-    list takes. `key` holds target names; for EDGES they are those of the first columns.
+    list takes. `key` holds target names; for EDGES they are those of the first columns. With
+    `hides_key`, no message may name a row's key.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Layout:
     rows_per_statement: int
     json_sql: str
     json_frame_bytes: int
+    hides_key: bool = False
 
     @classmethod
     def of(
@@ -120,8 +123,19 @@ class Layout:
             rows_per_statement=1 if pack is Pack.ROWS else most,
             json_sql="",
             json_frame_bytes=0,
+            hides_key=plan.hides_key,
         )
         return draft._with_sql()
+
+    def row_named(self, key: Key) -> str:
+        """The row with this key, for a message."""
+        row = "a row whose key is hidden" if self.hides_key else f"key {', '.join(key)}"
+        return f"{self.name}, {row}"
+
+    def rows_named(self, first: Key, last: Key) -> str:
+        """The rows between these keys, for a message."""
+        keys = f"keys {', '.join(first)} to {', '.join(last)}"
+        return f"{self.name}, {'rows whose keys are hidden' if self.hides_key else keys}"
 
     def _with_sql(self) -> Self:
         sql = self.json_statement({})

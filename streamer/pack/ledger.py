@@ -64,6 +64,11 @@ _FORGET = (
     "DELETE FROM _streamer_ledger WHERE run = ?2 AND epoch < ?3 "
     'AND ("table", step) IN (SELECT value->>0, value->>1 FROM json_each(?1))'
 )
+_FORGET_NUMBERS = (
+    "DELETE FROM _streamer_ledger WHERE run = ?2 AND epoch < ?3 AND EXISTS (SELECT 1 FROM json_each(?1) AS s "
+    'WHERE _streamer_ledger."table" = s.value->>0 AND _streamer_ledger.step = s.value->>1 '
+    "AND _streamer_ledger.first >= CAST(s.value->>2 AS INTEGER))"
+)
 _BEGINNING = ""
 _NAME_BYTES = 640  # a table's name of 63 bytes, escaped three times over, and the numbers
 
@@ -85,7 +90,8 @@ class Owner:
 class LedgerStep:
     """What the ledger calls a step: the target's table and the kind of step.
 
-    `keys_hidden`: the keys must not be written there, since the run masks or hides them.
+    `keys_hidden`: the keys must not be written there, since the run masks or hides them. Then
+    entries claim numbers of chunks only.
     """
 
     table: str
@@ -98,7 +104,7 @@ class Entry:
     """Rows of a step that arrived, in the chunks numbered [first, next).
 
     They lie behind the key `after` (None: from the beginning) up to and with `last` (None: the entry
-    claims no keys).
+    claims no keys). One that claims nothing at all, where keys are hidden, has a negative number.
     """
 
     table: str
@@ -108,18 +114,6 @@ class Entry:
     after: Key | None
     last: Key | None
     rows: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """How far a step's entries reach without a gap: up to the key `last` (None: nothing).
-
-    `rows` counts the rows up to there; no chunk has had `next_number` or a higher one.
-    """
-
-    last: Key | None
-    rows: int
-    next_number: int
 
 
 def create_ledger() -> tuple[Statement, ...]:
@@ -224,6 +218,15 @@ def forget(steps: Iterable[LedgerStep], *, run: str, epoch: int) -> Statement:
     return Statement.of(_FORGET, orjson.dumps(names).decode(), run, str(epoch))
 
 
+def forget_numbers(reached: Mapping[LedgerStep, int], *, run: str, epoch: int) -> Statement:
+    """Take back what older epochs of a run claim of steps from the number on that each has reached.
+
+    Chunks get these numbers anew, at other boundaries.
+    """
+    rows = [[step.table, step.kind.value, str(number)] for step, number in reached.items()]
+    return Statement.of(_FORGET_NUMBERS, orjson.dumps(rows).decode(), run, str(epoch))
+
+
 def entries_of(result: Result) -> tuple[Entry, ...]:
     """The answer to `read_ledger`."""
     return tuple(
@@ -238,44 +241,6 @@ def entries_of(result: Result) -> tuple[Entry, ...]:
         )
         for table, kind, first, after, last, following, rows in result.rows
     )
-
-
-def reach(entries: Sequence[Entry]) -> Reach:
-    """Join the key intervals of one step's entries end to end, from the table's beginning on.
-
-    By keys alone: numbers start over at other boundaries after a resume. Where intervals overlap and
-    chains end apart, the chain with the most rows reaches farthest.
-    """
-    claims = [entry for entry in entries if entry.last is not None and entry.last != entry.after]
-    rows_at: dict[Key | None, int] = {None: 0}
-    moved = True
-    while moved:
-        moved = False
-        for entry in claims:
-            rows = rows_at.get(entry.after, -1)
-            if rows >= 0 and rows + entry.rows > rows_at.get(entry.last, -1):
-                rows_at[entry.last] = rows + entry.rows
-                moved = True
-    farthest = max(rows_at, key=rows_at.__getitem__)
-    numbers = max((entry.next for entry in entries), default=0)
-    return Reach(farthest, rows_at[farthest], numbers)
-
-
-def reaches(entries: Sequence[Entry], key: Key | None) -> bool:
-    """Whether the entries of one step cover everything from the beginning up to `key`."""
-    by_start: dict[Key | None, set[Key | None]] = {}
-    for entry in entries:
-        by_start.setdefault(entry.after, set()).add(entry.last)
-    seen: set[Key | None] = set()
-    waiting: list[Key | None] = [None]
-    while waiting:
-        at = waiting.pop()
-        if at == key:
-            return True
-        if at not in seen:
-            seen.add(at)
-            waiting += [end for end in by_start.get(at, ()) if end is not None]
-    return False
 
 
 def release(tables: Sequence[str], run: str) -> tuple[Statement, ...]:
@@ -312,11 +277,14 @@ def _folded(name: str) -> str:
 
 def _entry(chunk: Chunk, step: LedgerStep) -> Entry:
     shown = chunk.claims and not step.keys_hidden
+    # Numbers are all that hidden keys leave to claim; an entry without a claim must have none.
+    nothing = step.keys_hidden and not chunk.claims
+    first = -1 - chunk.number if nothing else chunk.number
     return Entry(
         table=step.table,
         kind=step.kind,
-        first=chunk.number,
-        next=chunk.number + 1,
+        first=first,
+        next=first if nothing else first + 1,
         after=chunk.after if shown else None,
         last=chunk.last if shown else None,
         rows=chunk.rows,

@@ -34,6 +34,9 @@ def pack_page(
 ) -> list[Chunk]:
     """All rows of a page as chunks numbered from `number`, the first behind the key `after`.
 
+    Rows that were left out count for the chunk of the row behind them, those at the end for the last
+    chunk; where nothing is left of a page, that is one without statements.
+
     A chunk takes at most `chunk_bytes` of a request's body, unless it is a single row, and at most
     `max_statements` statements.
 
@@ -41,6 +44,9 @@ def pack_page(
         BadRowsError: a row can't be stored; `oversized_rows` says which ones are too long.
     """
     end = len(page.records)
+    if not end:
+        nothing = _Part(0, 0, (), 0)
+        return [_chunk(page, nothing, step=step, number=number, after=after)]
     try:
         if layout.form is Pack.JSON:
             parts = list(_json_parts(layout, page, 0, end, chunk_bytes))
@@ -48,27 +54,33 @@ def pack_page(
             parts = list(_values_parts(layout, page, max_statements, chunk_bytes))
     except orjson.JSONEncodeError:  # what it raises for anything but a valid str or None
         raise BadRowsError(
-            f"{layout.name}, keys {', '.join(page.key_of(0))} to {', '.join(page.key_of(end - 1))}: "
+            f"{layout.rows_named(page.key_of(0), page.key_of(end - 1))}: "
             "a cell isn't text in valid Unicode.",
             hint="Mend the transform that made it.",
         ) from None
     chunks: list[Chunk] = []
     for offset, part in enumerate(parts):
-        last = page.key_of(part.end - 1)
-        chunks.append(
-            Chunk(
-                step=step,
-                number=number + offset,
-                rows=part.end - part.start,
-                after=after,
-                last=last,
-                statements=part.statements,
-                bytes=part.bytes,
-                snapshot=page.snapshot,
-            )
-        )
-        after = last
+        chunks.append(_chunk(page, part, step=step, number=number + offset, after=after))
+        after = chunks[-1].last
     return chunks
+
+
+def _chunk(page: Page, part: _Part, *, step: StepId, number: int, after: Key | None) -> Chunk:
+    """A part of a page; the rows that were left out before its rows, or at the end, are its own."""
+    whole = part.end == len(page.records)
+    trailing = page.left_out[part.end] if whole and page.left_out else 0
+    return Chunk(
+        step=step,
+        number=number,
+        rows=part.end - part.start,
+        after=after,
+        last=page.last if whole else page.key_of(part.end - 1),
+        statements=part.statements,
+        bytes=part.bytes,
+        snapshot=page.snapshot,
+        skipped=sum(page.left_out[part.start : part.end]) + trailing,
+        last_skipped=trailing > 0,
+    )
 
 
 def next_page_rows(rows: int, packed_bytes: int, target_bytes: int, current: int) -> int:

@@ -27,13 +27,13 @@ def halve(batch: Batch) -> tuple[Batch, Batch] | None:
 
 
 def halve_chunk(layout: Layout, chunk: Chunk) -> tuple[Chunk, Chunk] | None:
-    """Two parts of a chunk, of the same number; None where it is a single row.
+    """Two parts of a chunk, of the same number; None where it is a single row, or none.
 
     The second may be sent only after the first was acknowledged: the keys between them aren't known,
     so that the second claims the whole interval in the ledger and the first nothing. The chunk is
     acknowledged when both are.
     """
-    if chunk.rows == 1:
+    if chunk.rows <= 1:
         return None
     if len(chunk.statements) == 1:
         one, two, first_rows = _halve_statement(layout, chunk.statements[0])

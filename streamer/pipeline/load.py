@@ -16,7 +16,8 @@ class Position:
 
     `first` is the first chunk's last key, kept so that a resume can look whether the beginning is
     still there. `snapshots` numbers the snapshots that rows were read in. `last_gone`: the row with
-    the key `last` may not have been written, since the source had it no more.
+    the key `last` may not have been written, since the source had it no more or a rule left it out.
+    `skipped` counts the rows up to `last` of which that is true.
     """
 
     last: Key | None = None
@@ -27,17 +28,20 @@ class Position:
     done: bool = False
     snapshots: frozenset[int] = frozenset()
     last_gone: bool = False
+    skipped: int = 0
 
     def moved_over(self, chunk: Chunk) -> Position:
         """The position once `chunk`, the next in key order, was acknowledged."""
+        last_gone = chunk.gone > 0 or chunk.last_skipped
         return Position(
             last=chunk.last,
-            first=self.first or (None if chunk.gone else chunk.last),
+            first=self.first or (None if last_gone else chunk.last),
             next_number=chunk.number + 1,
             rows=self.rows + chunk.rows,
             bytes=self.bytes + chunk.bytes,
             snapshots=self.snapshots | {chunk.snapshot},
-            last_gone=chunk.gone > 0,
+            last_gone=last_gone,
+            skipped=self.skipped + chunk.skipped + chunk.gone,
         )
 
 

@@ -34,7 +34,10 @@ class Source(Protocol):
     def read(
         self, plan: TablePlan, kind: StepKind, after: Key | None, page_size: PageSize
     ) -> AsyncGenerator[Page]:
-        """Yield every row behind `after`, each once, in key order, as non-empty pages."""
+        """Yield every row behind `after`, each once, in key order.
+
+        A page may be left with fewer rows than were read for it, even with none.
+        """
         ...
 
 
@@ -72,7 +75,7 @@ class Observer(Protocol):
         ...
 
     def rows_skipped(self, table: str, rows: int) -> None:
-        """Rows that were read were gone from the source when they were to be written."""
+        """Rows that were read were left out, or gone from the source when they were to be written."""
         ...
 
     def request_answered(self, tables: Sequence[str], answer: Answer) -> None:
@@ -194,7 +197,7 @@ class Mover:
 
     async def _take(self, load: Load, page: Page) -> None:
         if load.kind is StepKind.ROWS:
-            self._observer.page_read(load.name, len(page.records))
+            self._observer.page_read(load.name, page.rows_read)
         chunks = pack_page(
             load.layout,
             page,
@@ -210,7 +213,7 @@ class Mover:
 
     def _adjust(self, load: Load, page: Page, chunks: Sequence[Chunk]) -> None:
         load.page_size.rows = next_page_rows(
-            rows=len(page.records),
+            rows=page.rows_read,
             packed_bytes=sum(chunk.bytes for chunk in chunks),
             target_bytes=self._chunk_bytes(),
             current=load.page_size.rows,
@@ -254,8 +257,8 @@ class Mover:
             chunk = _written(sent, answer)
             if load.kind is StepKind.ROWS:
                 self._observer.chunk_written(load.name, chunk.rows, chunk.bytes)
-                if chunk.gone:
-                    self._observer.rows_skipped(load.name, chunk.gone)
+                if skipped := chunk.gone + chunk.skipped:
+                    self._observer.rows_skipped(load.name, skipped)
             if load.acknowledge(chunk):
                 self._recorder.moved(load)
             if load.done.is_set():

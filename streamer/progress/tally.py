@@ -155,9 +155,16 @@ class Tally:
         """Count `more` for `table`."""
         self._tables[table] = self.of(table) + more
 
-    def settle(self, table: str, *, rows_written: int, bytes_sent: int) -> None:
-        """Set what a checkpoint says of `table`'s written rows; other figures stay."""
-        figures = replace(self.of(table), rows_written=rows_written, bytes_sent=bytes_sent)
+    def settle(
+        self, table: str, *, rows_written: int, bytes_sent: int, rows_skipped: int = 0
+    ) -> None:
+        """Set what a checkpoint says of `table`'s settled rows; other figures stay."""
+        figures = replace(
+            self.of(table),
+            rows_written=rows_written,
+            rows_skipped=rows_skipped,
+            bytes_sent=bytes_sent,
+        )
         self._tables[table] = figures
 
     def add_traffic(self, more: Traffic) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from streamer.config import TargetSettings
 from streamer.errors import SourceChangedError, UsageError
 from streamer.model import KeyKind, SourceIdentity, Storage, TablePlan
+from streamer.model.target import TargetIdentity, TargetKind
 from streamer.run.recorded import members
 
 if TYPE_CHECKING:
@@ -41,9 +42,15 @@ def source_facts(source: SourceIdentity) -> dict[str, JSON]:
     }
 
 
-def target_facts(account: str, database: str, name: str) -> dict[str, JSON]:
-    """What a checkpoint remembers of the target: `database` is its id, which `name` may leave."""
-    return {"account": account, "database": database, "database_name": name}
+def target_facts(target: TargetIdentity) -> dict[str, JSON]:
+    """What a checkpoint remembers of the target; of a file there is no account and no other name."""
+    facts: dict[str, JSON] = {"kind": target.kind.value}
+    if target.account:
+        facts["account"] = target.account
+    facts["database"] = target.database
+    if target.name or target.account:
+        facts["database_name"] = target.name
+    return facts
 
 
 def table_facts(plan: TablePlan) -> dict[str, JSON]:
@@ -92,36 +99,37 @@ def check_source(now: SourceIdentity, then: Mapping[str, JSON]) -> str:
     return ""
 
 
-def check_target(account: str, database: str, then: Mapping[str, JSON]) -> None:
+def check_target(target: TargetIdentity, then: Mapping[str, JSON]) -> None:
     """Refuse to go on in another database.
 
     Raises:
-        UsageError: the checkpoint was made for another account or database.
+        UsageError: the checkpoint was made for another database, account or file.
 
     """
-    known = (str(then.get("account")), str(then.get("database")))
-    if known != (account, database):
+    if not same_target(target, then):
         raise UsageError(
-            f"the checkpoint belongs to another target: database {known[1]} of account "
-            f"{known[0]}, not {database} of {account}",
-            hint="Set D1_DATABASE_ID to that one, name another --checkpoint, or use --restart.",
+            f"the checkpoint belongs to another target: {_named(then)}, "
+            f"not {_named(target_facts(target))}",
+            hint="Name that one as the target, another file with --checkpoint, or use --restart.",
         )
 
 
 def check_settings(
-    source_database: str | None, target: TargetSettings, run: Mapping[str, JSON]
+    source_database: str | None,
+    target: TargetSettings | TargetIdentity,
+    run: Mapping[str, JSON],
 ) -> None:
     """Refuse settings that evidently mean another job than the finished `run`; asks nobody.
 
+    Of D1 only the settings are known, and they may hold the database's name or its id.
+
     Raises:
-        UsageError: another source database, account or D1 database is configured.
+        UsageError: another source database, or another target, is configured.
 
     """
     then = run.get("target")
-    if isinstance(then, Mapping) and target.database != then.get("database_name"):
-        check_target(target.account_id, target.database, then)
-    elif isinstance(then, Mapping):
-        check_target(target.account_id, str(then.get("database")), then)
+    if isinstance(then, Mapping):
+        check_target(_meant(target, then), then)
     known = members(run.get("source")).get("database")
     if source_database and known != source_database:
         raise UsageError(
@@ -130,10 +138,24 @@ def check_settings(
         )
 
 
-def same_target(account: str, database: str, then: JSON) -> bool:
+def same_target(target: TargetIdentity, then: JSON) -> bool:
     """Whether `then`, the target of a checkpoint, is this one."""
     known = members(then)
-    return known.get("account") == account and known.get("database") == database
+    return (known.get("database"), known.get("account", "")) == (target.database, target.account)
+
+
+def _meant(target: TargetSettings | TargetIdentity, then: Mapping[str, JSON]) -> TargetIdentity:
+    """The target that is configured; one named as the checkpoint's is taken for it."""
+    if isinstance(target, TargetIdentity):
+        return target
+    named = target.database == then.get("database_name")
+    database = str(then.get("database")) if named else target.database
+    return TargetIdentity(TargetKind.D1, database, target.account_id)
+
+
+def _named(facts: Mapping[str, JSON]) -> str:
+    database, account = facts.get("database"), facts.get("account")
+    return f"database {database} of account {account}" if account else str(database)
 
 
 def check_loading(plan: TablePlan, then: Mapping[str, JSON]) -> None:
@@ -219,6 +241,8 @@ def comparable_key(plan: TablePlan) -> bool:
     """Whether the text of a key is also what D1 stores, so that it can be looked up there."""
     if plan.key.kind is KeyKind.PHYSICAL:
         return True
+    if plan.hides_key:
+        return False
     by_source = {column.source: column for column in plan.columns}
     return all(
         by_source[name].exact_sql and by_source[name].storage is not Storage.REAL

@@ -286,6 +286,7 @@ class Journal:
             done=step.state == State.DONE,
             snapshots=frozenset(int(str(n)) for n in items(step.document.get("snapshots"))),
             last_gone=bool(step.document.get("last_gone")),
+            skipped=int(str(step.document.get("skipped", 0))),
         )
 
     async def save_loads(self, loads: Sequence[Load]) -> None:
@@ -337,7 +338,7 @@ class Journal:
 
         All in one commit: a step that was forgotten without those that need it would be too late.
         """
-        forgotten = {"first", "snapshots", "last_gone", "problem"}
+        forgotten = {"first", "snapshots", "last_gone", "skipped", "problem"}
         known = facts or {}
         steps = [
             replace(
@@ -373,6 +374,7 @@ class Journal:
                 "first": list(at.first) if at.first else None,
                 "snapshots": sorted(at.snapshots),
                 "last_gone": at.last_gone,
+                "skipped": at.skipped,
                 "tally": figures,
             },
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from streamer.errors import FencedError
 from streamer.model import Key, Loading, Pack, Statement, StepKind, TablePlan
 from streamer.model.sql import quote_identifier
-from streamer.pack import Layout, LedgerStep, reaches
+from streamer.pack import Entry, Layout, LedgerStep, covers, reaches
 from streamer.pipeline import Position
 from streamer.run.identity import comparable_key
 from streamer.run.survey import Database
@@ -28,7 +28,7 @@ class Begun:
     @property
     def ledger_step(self) -> LedgerStep:
         """What the ledger calls it."""
-        return LedgerStep(self.table.target, self.kind)
+        return LedgerStep(self.table.target, self.kind, keys_hidden=self.table.hides_key)
 
 
 async def prove(database: Database, ownership: Ownership, begun: Sequence[Begun]) -> None:
@@ -44,11 +44,18 @@ async def prove(database: Database, ownership: Ownership, begun: Sequence[Begun]
         looks = [_look_for(step.table, key) for step, key in keys]
         answer = await database.execute([*ledgers, *looks])
         for step, result in zip(group, answer.results, strict=False):
-            if not reaches(list(ownership.entries_of(result)), step.position.last):
+            if not _is_reached(step, ownership.entries_of(result)):
                 raise _behind(step, "its ledger ends before the checkpoint's position")
         for (step, _), result in zip(keys, answer.results[len(group) :], strict=True):
             if not result.rows:
                 raise _behind(step, "a row that D1 had acknowledged isn't there")
+
+
+def _is_reached(step: Begun, entries: Sequence[Entry]) -> bool:
+    """Whether the ledger's entries of a step go as far as its position."""
+    if step.table.hides_key:
+        return covers(entries, step.position.next_number)
+    return reaches(entries, step.position.last)
 
 
 def _groups(begun: Sequence[Begun]) -> Iterator[Sequence[Begun]]:

@@ -86,6 +86,8 @@ class D1Sink:
 
     def _place(self, chunk: Chunk) -> str:
         name = self._layouts[chunk.step].name
+        if self._layouts[chunk.step].hides_key:
+            return f"{name} ({chunk.rows:,} rows whose keys are hidden)"
         after = f"behind key ({', '.join(chunk.after)}) " if chunk.after else ""
         return f"{name} ({chunk.rows:,} rows {after}up to key ({', '.join(chunk.last)}))"
 

@@ -17,6 +17,7 @@ from streamer.pack import (
     drop_unused,
     entries_of,
     forget,
+    forget_numbers,
     owners_of,
     read_ledger,
     read_owners,
@@ -63,10 +64,18 @@ class Ownership:
         self._epoch = epoch
         self._holder = holder
 
-    async def take(self, tables: Sequence[str], *, resumed: Sequence[str] = ()) -> None:
+    async def take(
+        self,
+        tables: Sequence[str],
+        *,
+        resumed: Sequence[str] = (),
+        since: int = 0,
+        reached: Mapping[LedgerStep, int] | None = None,
+    ) -> None:
         """Become the only one whose batches D1 takes for `tables`.
 
-        Of those, `resumed` were this run's already.
+        Of those, `resumed` were this run's already, claimed at the epoch `since` or a later one. Of
+        the steps in `reached`, whose keys are hidden, the ledger forgets what lies beyond that number.
 
         Raises:
             FencedError: a resumed table belongs to another run now, or another process of this run
@@ -76,10 +85,12 @@ class Ownership:
         for left in reversed(range(CLAIMS)):
             seen = await self._owners()
             for table in resumed:
-                self._check(table, seen)
-            claim = take_over(tables, seen, run=self._run, epoch=self._epoch, holder=self._holder)
+                self._check(table, seen, since)
+            claim = [take_over(tables, seen, run=self._run, epoch=self._epoch, holder=self._holder)]
+            if reached:
+                claim.append(forget_numbers(reached, run=self._run, epoch=self._epoch))
             try:
-                await self._database.execute([claim])
+                await self._database.execute(claim)
             except FencedError:
                 # A claim of an older start of this run may have been executed late, just now.
                 if not left or not self._are_older(tables, await self._owners()):
@@ -96,12 +107,13 @@ class Ownership:
         ours = [owner for owner in owners if owner.table.lower() in names]
         return all(owner.run == self._run and owner.epoch < self._epoch for owner in ours)
 
-    def _check(self, table: str, seen: Sequence[Owner]) -> None:
+    def _check(self, table: str, seen: Sequence[Owner], since: int) -> None:
         owner = next((o for o in seen if o.table.lower() == table.lower()), None)
-        if owner is None:
+        older = owner is not None and owner.run == self._run and owner.epoch < since
+        if owner is None or older:
             raise FencedError(
-                f"{table}: the mark of this run is gone from D1; the database was restored or "
-                "emptied since.",
+                f"{table}: the mark of this run is {'an older one now' if older else 'gone from D1'}"
+                "; the database was restored or emptied since.",
                 hint="Look at what it holds; then start over with --restart.",
             )
         if owner.run != self._run or owner.epoch >= self._epoch:
@@ -117,7 +129,7 @@ class Ownership:
     def guard(self, step: LedgerStep) -> Statement:
         """A statement that fails its request unless the table is still ours; it claims no keys."""
         nothing = Chunk(StepId(0), 0, 0, after=None, last=(), statements=(), bytes=0, claims=False)
-        return self.record(Batch((nothing,)), {StepId(0): step})
+        return self.record(Batch((nothing,)), {StepId(0): replace(step, keys_hidden=True)})
 
     def preparing(self, tables: Sequence[str]) -> Preparing:
         """The database for what must be done to our `tables` before their first rows of this start."""
