@@ -30,6 +30,7 @@ from streamer.model.flow import (
     StepKind,
 )
 from streamer.model.plan import (
+    Answered,
     ColumnPlan,
     Estimate,
     Finding,
@@ -66,6 +67,7 @@ from streamer.model.shaping import (
 
 __all__ = [
     "Answer",
+    "Answered",
     "Batch",
     "Catalog",
     "Check",

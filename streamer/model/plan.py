@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from streamer.model.catalog import QualifiedName, Table
@@ -220,10 +221,23 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """For how many rows the answer is yes, and the first of these rows.
+
+    `keys` name them as messages do (`id=2`), each with its bytes where the question wants sizes.
+    """
+
+    question: Question
+    rows: int
+    keys: tuple[tuple[str, int | None], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A whole job: tables in load order (parents before children), and what must be said first.
 
-    `questions` are still to be asked; what comes of them belongs to the findings.
+    `questions` are still to be asked; what comes of them belongs to the findings. `refused` are the
+    tables that answers kept from being moved; they are among the refusals.
     """
 
     tables: tuple[TablePlan, ...]
@@ -231,6 +245,7 @@ class Plan:
     estimate: Estimate
     views: tuple[ViewPlan, ...] = ()
     questions: tuple[Question, ...] = ()
+    refused: Mapping[QualifiedName, Finding] = field(default_factory=dict[QualifiedName, Finding])
 
     @property
     def refusals(self) -> tuple[Finding, ...]:

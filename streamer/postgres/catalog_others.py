@@ -119,11 +119,12 @@ async def _starts(session: Session, rows: list[asyncpg.Record]) -> Mapping[int, 
     found: dict[int, int] = {}
     for at in range(0, len(rows), _AT_ONCE):
         parts = [
-            f"SELECT {row['sequence']}::bigint, last_value FROM "
+            f"SELECT {row['sequence']}::bigint AS oid, last_value FROM "
             f"{quote_identifier(row['schema'])}.{quote_identifier(row['name'])}"
             for row in rows[at : at + _AT_ONCE]
         ]
-        found |= {oid: value for oid, value in await session.fetch(" UNION ALL ".join(parts))}
+        rows_of_part = await session.fetch(" UNION ALL ".join(parts))
+        found |= {row["oid"]: row["last_value"] for row in rows_of_part}
     return found
 
 

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar, cast
 
 from streamer.config import SourceSettings
 from streamer.errors import SourceChangedError, UsageError
 from streamer.model import (
+    Answered,
     Catalog,
     Consistency,
     Key,
     KeyKind,
     Page,
     PageSize,
+    PgType,
     Pushdown,
+    QualifiedName,
+    Question,
     Secret,
+    Shaping,
     SourceIdentity,
     StepKind,
     Table,
@@ -27,11 +32,13 @@ from streamer.model import (
 from streamer.postgres import physical
 from streamer.postgres.address import resolve
 from streamer.postgres.catalog import read_catalog, read_identity
-from streamer.postgres.connect import Connector, Session, beginning
+from streamer.postgres.connect import Connector, Session
+from streamer.postgres.expressions import read_expression_types
 from streamer.postgres.failures import FOREIGN, retryable
 from streamer.postgres.hash_key import HashKey
+from streamer.postgres.meeting import ServerFacts, meet
 from streamer.postgres.patience import Patience, Trouble
-from streamer.postgres.pooler import is_transaction_pooled
+from streamer.postgres.questions import ask_all
 from streamer.postgres.reader import Reading, TableReader
 from streamer.postgres.reader_sql import chosen, count_sql, lookup_query
 from streamer.postgres.sessions import READERS, Sessions
@@ -42,25 +49,6 @@ T = TypeVar("T")
 
 MAX_SNAPSHOT_AGE_S = 6 * 3600.0
 _LOOKUP_KEYS = 1_000
-
-_FACTS = """
-SELECT max(setting::float8) FILTER (WHERE name = 'idle_in_transaction_session_timeout') / 1000
-           AS idle_s,
-       max(setting::float8) FILTER (WHERE name = 'transaction_timeout') / 1000 AS transaction_s,
-       bool_or(setting = 'on') FILTER (WHERE name = 'hot_standby_feedback') AS feedback
-FROM pg_settings
-WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout', 'hot_standby_feedback')
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class ServerFacts:
-    """What the server allows: timeouts in seconds (0: none), and how it is reached."""
-
-    idle_s: float
-    transaction_s: float
-    feedback: bool
-    transaction_pooled: bool
 
 
 class PostgresSource:
@@ -129,7 +117,7 @@ class PostgresSource:
         aside = Sessions(connector, limit=1)
         sessions.neighbour, aside.neighbour = aside, sessions
         try:
-            identity, facts = await _meet(aside)
+            identity, facts = await meet(aside)
             source = cls(
                 sessions,
                 aside,
@@ -175,6 +163,22 @@ class PostgresSource:
             return await read_catalog(session, schemas)
 
         return await self._run("reading the catalog", work)
+
+    async def expression_types(
+        self, shaping: Shaping, catalog: Catalog
+    ) -> Mapping[tuple[QualifiedName, str], PgType]:
+        """The types of the user's expressions; UsageError where one, or a `where`, is no SQL."""
+
+        async def work(session: Session) -> Mapping[tuple[QualifiedName, str], PgType]:
+            return await read_expression_types(session, shaping, catalog)
+
+        return await self._run("looking at the settings' SQL", work)
+
+    async def answer(
+        self, questions: Sequence[Question], tables: Sequence[TablePlan]
+    ) -> list[Answered]:
+        """How many rows of `tables` each question is about, and which (see ask_all)."""
+        return await ask_all(questions, tables, self._ask)
 
     def read(
         self, plan: TablePlan, kind: StepKind, after: Key | None, page_size: PageSize
@@ -357,36 +361,15 @@ class PostgresSource:
             )
 
     async def _run(self, doing: str, work: Callable[[Session], Awaitable[T]]) -> T:
-        holder = self._holder
-        return await self._aside.run(
-            doing,
-            work,
-            self._patience,
-            snapshot=holder.id if holder is not None else _none,
-        )
+        return await self._aside.run(doing, work, self._patience, self._snapshot())
+
+    async def _ask(self, doing: str, work: Callable[[Session], Awaitable[T]]) -> T:
+        """As `_run`, several at a time."""
+        return await self._sessions.run(doing, work, self._patience, self._snapshot())
+
+    def _snapshot(self) -> Callable[[], str | None]:
+        return self._holder.id if self._holder is not None else _none
 
 
 def _none() -> None:
     return None
-
-
-async def _meet(sessions: Sessions) -> tuple[SourceIdentity, ServerFacts]:
-    """Who is there and what it allows; the first connection of all, tried once."""
-    connector = sessions.connector
-    try:
-        session = await sessions.take()
-        try:
-            pooled = await is_transaction_pooled(connector, session)
-            await session.execute(beginning())
-            identity = await read_identity(session)
-            found = await session.fetchrow(_FACTS)
-            await session.execute("ROLLBACK")
-        finally:
-            sessions.give(session)
-    except FOREIGN as error:
-        raise connector.explain(error) from None
-    assert found is not None
-    facts = ServerFacts(
-        found["idle_s"] or 0.0, found["transaction_s"] or 0.0, bool(found["feedback"]), pooled
-    )
-    return identity, facts

@@ -1,0 +1,176 @@
+"""Asks PostgreSQL what only the rows can answer: one scan a table for all cheap questions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Protocol, TypeVar
+
+from streamer.errors import leaves
+from streamer.model import Answered, KeyKind, QualifiedName, Question, TableKind, TablePlan
+from streamer.model.sql import quote_identifier
+from streamer.postgres.connect import Session
+from streamer.postgres.reader_sql import chosen, from_sql, where_sql
+
+T = TypeVar("T")
+
+AT_A_TIME = 3
+KEYS = 20
+_CONDITIONS = 500  # of a scan; PostgreSQL's limit of outputs is 1,664
+_KEY_LETTERS = 60
+
+# A whole table is scanned, so PostgreSQL may plan as it likes, and use the workers it has.
+_FREELY = """
+SET LOCAL enable_sort TO DEFAULT; SET LOCAL max_parallel_workers_per_gather TO DEFAULT;
+SET LOCAL synchronize_seqscans TO DEFAULT"""
+
+
+class Ask(Protocol):
+    """Does some work in a read-only transaction of its own, again where that may help."""
+
+    async def __call__(self, doing: str, work: Callable[[Session], Awaitable[T]]) -> T:
+        """Return what `work` returns; `doing` is for errors."""
+        ...
+
+
+async def ask_all(
+    questions: Sequence[Question], tables: Iterable[TablePlan], ask: Ask
+) -> list[Answered]:
+    """Every question's answer, in the order of the questions.
+
+    Tables that nothing is asked of aren't touched; of the others AT_A_TIME are scanned together.
+    Of each finding that names `{keys}` the first KEYS are fetched, unless there are no such rows.
+    """
+    plans = {plan.name: plan for plan in tables}
+    of_table: dict[QualifiedName, list[int]] = {}
+    for number, question in enumerate(questions):
+        of_table.setdefault(question.table, []).append(number)
+    answers: dict[int, Answered] = {}
+    places = asyncio.Semaphore(AT_A_TIME)
+
+    async def answer(name: QualifiedName, numbers: Sequence[int]) -> None:
+        async with places:
+            asked = [questions[number] for number in numbers]
+            found = await _ask_of(plans[name], asked, ask)
+        answers.update(zip(numbers, found, strict=True))
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for name, numbers in of_table.items():
+                group.create_task(answer(name, numbers), name=f"questions-{name}")
+    except BaseExceptionGroup as several:
+        raise next(leaves(several)) from None
+    return [answers[number] for number in range(len(questions))]
+
+
+async def _ask_of(plan: TablePlan, questions: Sequence[Question], ask: Ask) -> list[Answered]:
+    doing = f"counting rows of {plan.name}"
+    counts: dict[int, int] = {}
+
+    async def scan(query: str, numbers: Sequence[int]) -> None:
+        async def work(session: Session) -> Sequence[int]:
+            await session.execute(_FREELY)
+            row = await session.fetchrow(query, timeout=None)
+            return [int(cell) for cell in row or ()]
+
+        counts.update(zip(numbers, await ask(doing, work), strict=True))
+
+    cheap = [n for n, question in enumerate(questions) if not (question.alone or question.query)]
+    for start in range(0, len(cheap), _CONDITIONS):
+        numbers = cheap[start : start + _CONDITIONS]
+        await scan(count_query(plan, [questions[n].condition for n in numbers]), numbers)
+    for number, question in enumerate(questions):
+        if question.alone or question.query:
+            await scan(question.query or count_query(plan, [question.condition]), [number])
+    return [
+        Answered(question, counts[number], await _keys(plan, question, counts[number], ask))
+        for number, question in enumerate(questions)
+    ]
+
+
+async def _keys(
+    plan: TablePlan, question: Question, rows: int, ask: Ask
+) -> tuple[tuple[str, int | None], ...]:
+    query = keys_query(plan, question)
+    if not (rows and query and names_keys(question)):
+        return ()
+
+    async def work(session: Session) -> list[tuple[str, int | None]]:
+        await session.execute(_FREELY)
+        records = await session.fetch(query, timeout=None)
+        return [
+            (
+                _spelled(plan, question, list(record["names"])),
+                None if record["size"] is None else int(record["size"]),
+            )
+            for record in records
+        ]
+
+    return tuple(await ask(f"looking for rows of {plan.name}", work))
+
+
+def names_keys(question: Question) -> bool:
+    """Whether the question's finding wants to name rows."""
+    return "{keys}" in question.finding.what + question.finding.hint
+
+
+def count_query(plan: TablePlan, conditions: Sequence[str]) -> str:
+    """One row: for how many of the rows that are moved each condition is true."""
+    counts = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in conditions)
+    return f"SELECT {counts} FROM {from_sql(plan.table)}{where_sql([chosen(plan.where)])}"
+
+
+def keys_query(plan: TablePlan, question: Question) -> str:
+    """The first rows' keys in key order, as `names` (text[]) and `size`; '' where rows have none.
+
+    The rows are found first and sorted then: reading in key order until enough are found would
+    visit the whole table row by row where they are few.
+    """
+    if question.examples:
+        return (
+            f"SELECT ARRAY[x.name::text] AS names, NULL::bigint AS size "
+            f"FROM ({question.examples} LIMIT {KEYS}) AS x (name)"
+        )
+    if not question.condition:
+        return ""
+    if _positions(plan):
+        if plan.table.kind in {TableKind.VIEW, TableKind.FOREIGN}:
+            return ""
+        keys, texts = ["t.tableoid", "t.ctid"], ["f.o1::text", "f.o0::regclass::text"]
+    else:
+        keys = [f"t.{quote_identifier(name)}" for name in plan.key.columns]
+        texts = [f"f.o{number}::text" for number in range(len(keys))]
+    outputs = ", ".join(f"{key} AS o{number}" for number, key in enumerate(keys))
+    order = ", ".join(f"f.o{number}" for number in range(len(keys)))
+    conditions = where_sql([chosen(plan.where), f"({question.condition})"])
+    return (
+        f"WITH found AS MATERIALIZED (SELECT {outputs}, ({question.sizes or 'NULL'})::bigint"
+        f" AS size FROM {from_sql(plan.table)}{conditions})"
+        f" SELECT ARRAY[{', '.join(texts)}] AS names, f.size FROM found AS f"
+        f" ORDER BY {order} LIMIT {KEYS}"
+    )
+
+
+def _positions(plan: TablePlan) -> bool:
+    """Whether rows are named by where they are: they have no key, or it isn't to be seen."""
+    return plan.key.kind is KeyKind.PHYSICAL or plan.hides_key
+
+
+def _spelled(plan: TablePlan, question: Question, names: Sequence[str | None]) -> str:
+    """A row as messages name it: `id=2`, `(a=1, b=2)`, or by its position."""
+    texts = [_printable(name) for name in names]
+    if question.examples:
+        return texts[0]
+    if _positions(plan):
+        leaf = f" of {texts[1]}" if len(plan.table.leaves) > 1 else ""
+        return f"row at position {texts[0]}{leaf}"
+    pairs = [f"{name}={text}" for name, text in zip(plan.key.columns, texts, strict=True)]
+    return pairs[0] if len(pairs) == 1 else f"({', '.join(pairs)})"
+
+
+def _printable(text: str | None) -> str:
+    """A key's text for people: of no more than _KEY_LETTERS, and nothing that moves a cursor."""
+    if text is None:
+        return "NULL"
+    shown = "".join(letter if letter.isprintable() else "?" for letter in text[:_KEY_LETTERS])
+    return shown + ("…" if len(text) > _KEY_LETTERS else "")

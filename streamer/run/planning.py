@@ -1,0 +1,74 @@
+"""From a source to its whole plan: catalog, plan, the questions that only rows answer, plan again.
+
+`plan`, `schema`, `run --dry-run` and `run` all come this way, so that they say the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+
+from streamer.config import Config
+from streamer.model import Finding, Plan, QualifiedName, Severity
+from streamer.plan import PlanOptions, make_plan
+from streamer.plan.announce import announce
+from streamer.postgres import PostgresSource
+
+COUNTING = "counting what isn't carried over exactly"
+
+
+def _silent(_: str) -> None:
+    pass
+
+
+async def plan_job(
+    source: PostgresSource,
+    config: Config,
+    *,
+    existing_parents: frozenset[str] = frozenset(),
+    refused: Mapping[QualifiedName, Finding] | None = None,
+    asked: Collection[QualifiedName] = (),
+    say: Callable[[str], None] = _silent,
+) -> Plan:
+    """The plan of moving what `config` selects, with everything that is to be said of it.
+
+    `existing_parents` are the tables that the target holds already. A run that goes on gives what it
+    `refused` when it began, and the tables that it `asked` about then: these aren't asked again,
+    for rows may have changed since, and what was begun is carried on. `say` is told what takes time.
+
+    Raises:
+        UsageError: the selection names what isn't there, or a setting fits nothing.
+        SourceError, SourceLostError: the source can't be read.
+
+    """
+    say("reading the catalog")
+    catalog = await source.catalog()
+    options = PlanOptions(
+        indexes=config.run.indexes,
+        rate=config.pacing.rate,
+        existing_parents=existing_parents,
+        shaping=config.shaping,
+        expression_types=await source.expression_types(config.shaping, catalog),
+        refused=refused or {},
+    )
+    plan = make_plan(catalog, config.selection, options)
+    questions = [question for question in plan.questions if question.table not in asked]
+    if not questions:
+        return replace(plan, questions=(), refused=options.refused)
+    say(COUNTING)
+    told, newly = announce(await source.answer(questions, plan.tables))
+    if newly:
+        options = replace(options, refused={**newly, **options.refused})
+        plan = make_plan(catalog, config.selection, options)
+    return replace(
+        plan,
+        findings=_together(plan, told),
+        questions=(),
+        refused=options.refused,
+    )
+
+
+def _together(plan: Plan, told: list[Finding]) -> tuple[Finding, ...]:
+    """The plan's findings and what was `told`, refusals first, nothing twice."""
+    every = dict.fromkeys([*plan.findings, *told])
+    return tuple(sorted(every, key=lambda finding: finding.severity is not Severity.REFUSAL))
