@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from streamer import limits
 from streamer.config import Selection
 from streamer.model import (
     Catalog,
+    Estimate,
     Finding,
     IndexTiming,
-    Plan,
-    Rate,
     PgType,
+    Plan,
     QualifiedName,
+    Rate,
     Severity,
     Shaping,
-    TableKind,
-    TablePlan,
 )
-from streamer.plan.draft import make_drafts
+from streamer.plan.draft import Draft, make_drafts
 from streamer.plan.estimate import estimate
-from streamer.plan.links import link, order_of, places, slow_cycles
+from streamer.plan.kinds import movable
+from streamer.plan.links import Place, link, order_of, places, slow_cycles
+from streamer.plan.naming import about_names
 from streamer.plan.select import select
+from streamer.plan.shape import Shapes, shape
 from streamer.plan.tables import table_plan
-from streamer.translate.losses import object_not_moved
 from streamer.translate.names import fold
-
-_MOVABLE = frozenset({TableKind.TABLE, TableKind.PARTITIONED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,37 +60,48 @@ def make_plan(catalog: Catalog, selection: Selection, options: PlanOptions | Non
     plan stops at refusals, or goes on without those tables.
 
     Raises:
-        UsageError: the selection names what isn't there.
+        UsageError: the selection, or what is asked of tables and columns, fits nothing there is.
 
     """
     options = options or PlanOptions()
     chosen, findings = select(catalog, selection)
-    findings += _about_source(catalog)
-    findings += [said for table in chosen if (said := object_not_moved(table))]
-    tables = [table for table in chosen if table.kind in _MOVABLE]
-    drafts, refusals = make_drafts(tables, catalog.source.server_version)
+    shapes = shape(chosen, options.shaping, options.expression_types, known=catalog.tables)
+    moved, others = movable(shapes.tables, options.shaping)
+    findings += [*_about_source(catalog), *others, *about_names(moved)]
+    drafts, refusals = make_drafts(moved, catalog.source.server_version, options.shaping.hash_key)
+    refusals += [options.refused[d.table.name] for d in drafts if d.table.name in options.refused]
+    drafts = [draft for draft in drafts if draft.table.name not in options.refused]
+    placed, said, too_slow = _place(drafts, shapes, options)
+    taken = {fold(draft.target) for draft, _ in placed}
+    plans = [table_plan(draft, place, options.indexes, taken) for draft, place in placed]
+    findings += [*said, *(finding for plan in plans for finding in plan.said)]
+    cost = estimate(plans, options.rate)
+    findings += _about_size(cost)
+    return Plan(tables=tuple(plans), findings=(*refusals, *too_slow, *findings), estimate=cost)
+
+
+def _place(
+    drafts: Sequence[Draft], shapes: Shapes, options: PlanOptions
+) -> tuple[list[tuple[Draft, Place]], list[Finding], list[Finding]]:
+    """The drafts in load order with their foreign keys, what to say of those, and refusals."""
+    refusals: list[Finding] = []
     while True:
         linked, said = link(
-            drafts, catalog, existing=options.existing_parents, left_out=options.left_out
+            drafts, shapes, existing=options.existing_parents, left_out=options.left_out
         )
         order = order_of(drafts, linked)
         too_slow = slow_cycles(drafts, linked, order)
         if not too_slow:
-            break
+            return places(drafts, linked, order), said, refusals
         refusals += too_slow.values()
         drafts = [draft for draft in drafts if draft.table.name not in too_slow]
-    findings += said
-    taken = {fold(draft.target) for draft in drafts}
-    plans: list[TablePlan] = []
-    for draft, place in places(drafts, linked, order):
-        plan, said = table_plan(draft, place, options.indexes, taken)
-        plans.append(plan)
-        findings += said
-    cost = estimate(plans, options.rate)
-    if cost.size_bytes > limits.DATABASE_BYTES:
-        what = f"about {cost.size_bytes:,} bytes are expected, D1 holds {limits.DATABASE_BYTES:,}"
-        findings.append(Finding(Severity.WARNING, "size", what, "Move fewer tables"))
-    return Plan(tables=tuple(plans), findings=(*refusals, *findings), estimate=cost)
+
+
+def _about_size(cost: Estimate) -> list[Finding]:
+    if cost.size_bytes <= limits.DATABASE_BYTES:
+        return []
+    what = f"about {cost.size_bytes:,} bytes are expected, D1 holds {limits.DATABASE_BYTES:,}"
+    return [Finding(Severity.WARNING, "size", what, "Move fewer tables")]
 
 
 def _about_source(catalog: Catalog) -> list[Finding]:

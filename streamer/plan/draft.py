@@ -2,139 +2,193 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-import orjson
-
 from streamer import limits
+from streamer.errors import UsageError
 from streamer.model import (
     Column,
     ColumnPlan,
     Finding,
     KeyKind,
     KeyPlan,
-    PgType,
     QualifiedName,
+    Secret,
     Severity,
     Table,
-    TypeKind,
 )
+from streamer.plan.fingerprint import key_digest
+from streamer.plan.given_key import with_key
+from streamer.plan.hints import EXCLUDE, exclude_columns
+from streamer.plan.refusals import refusals_of
+from streamer.plan.shape import ShapedTable, is_not_null
 from streamer.translate.foreign_keys import numeric_text_columns
 from streamer.translate.keys import choose_key, unreadable_primary
-from streamer.translate.names import (
-    ROW_COLUMN,
-    collisions,
-    column_problems,
-    name_problem,
-    quote,
-    target_name,
-)
+from streamer.translate.masks import masked
+from streamer.translate.names import ROW_COLUMN, collisions, quote
 from streamer.translate.types import Mapping as TypeMapping
 from streamer.translate.types import Unsupported, map_type
-
-_EXCLUDE = "Exclude the table, or let the rest move with --skip-refused"
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A table that can move: how its columns are stored, and what identifies its rows."""
+    """A table that can move: how its columns are stored, and what identifies its rows.
 
-    table: Table
-    target: str
+    `mappings` and `columns` are of the columns that are moved, `mappings` by source name. `said` is
+    what there is to say of it so far. `hash_digest` stands for the key of its hash masks, '' where it
+    has none.
+    """
+
+    shaped: ShapedTable
     mappings: Mapping[str, TypeMapping]
     columns: tuple[ColumnPlan, ...]
     key: KeyPlan
+    said: tuple[Finding, ...] = ()
+    hash_digest: str = ""
+
+    @property
+    def table(self) -> Table:
+        """The table with the columns that are moved."""
+        return self.shaped.table
+
+    @property
+    def target(self) -> str:
+        """The table's name in the target."""
+        return self.shaped.target
+
+    def target_of(self, source: str) -> str:
+        """The target's name of a column."""
+        return self.shaped.target_of(source)
 
 
-def make_drafts(tables: Sequence[Table], server_version: int) -> tuple[list[Draft], list[Finding]]:
-    """The tables that can move, and the refusals of the others."""
-    same_name = collisions(table.name for table in tables)
-    as_text = numeric_text_columns(tables)
+def make_drafts(
+    tables: Sequence[ShapedTable], server_version: int, hash_key: Secret | None = None
+) -> tuple[list[Draft], list[Finding]]:
+    """The tables that can move, and the refusals of the others.
+
+    `hash_key` is the key of the mask `hash`.
+
+    Raises:
+        UsageError: a key that the user gave can't be one.
+
+    """
+    same_name = collisions({shaped.table.name: shaped.target for shaped in tables})
+    as_text = _numeric_text(tables)
+    digest = key_digest(hash_key) if any(map(_hashes, tables)) else ""
     drafts: list[Draft] = []
     refusals: list[Finding] = []
-    for table in tables:
-        problems = _problems(table, same_name.get(table.name, ()))
-        mappings: dict[str, TypeMapping] = {}
-        for column in table.columns:
-            mapped = map_type(
-                column.type,
-                numeric_text=(table.name, column.name) in as_text,
-                server_version=server_version,
-            )
-            if isinstance(mapped, Unsupported):
-                where = f"{table.name}.{column.name}"
-                refusals.append(Finding(Severity.REFUSAL, where, mapped.reason, _EXCLUDE))
-                problems.append("")
-            else:
-                mappings[column.name] = mapped
-        if not problems:
-            draft = _draft(table, mappings)
-            keyless = draft.key.kind is KeyKind.PHYSICAL
-            if not (keyless and len(table.columns) >= limits.COLUMNS):
-                drafts.append(draft)
-                continue
-            problems.append(
-                f"has {len(table.columns)} columns and no key to read by; "
-                f"such a table may have {limits.COLUMNS - 1}"
-            )
-        refusals += [
-            Finding(Severity.REFUSAL, str(table.name), problem, _EXCLUDE)
-            for problem in problems
-            if problem
-        ]
+    wrong: list[str] = []
+    for shaped in tables:
+        mappings, refused = _mappings(shaped, as_text, server_version)
+        refused += refusals_of(shaped, same_name.get(shaped.table.name, ()))
+        if not refused:
+            keyed, problem = with_key(shaped, mappings)
+            wrong += [problem] if problem else []
+            draft = _draft(keyed, mappings, digest if _hashes(shaped) else "")
+            refused = [] if problem else _too_wide(draft)
+            drafts += [] if refused else [draft]
+        refusals += refused
+    if wrong:
+        raise UsageError("\n".join(wrong))
     return drafts, refusals
 
 
-def _problems(table: Table, same_name: Sequence[QualifiedName]) -> list[str]:
-    """Why the table can't move whatever its types."""
-    problems = column_problems(table.columns)
-    target = target_name(table.name)
-    problems += [problem] if (problem := name_problem(target)) else []
-    if same_name:
-        others = ", ".join(str(name) for name in same_name)
-        problems.append(
-            f"would be called {target}, and so would {others} (D1 ignores the case of names)"
+def _numeric_text(tables: Sequence[ShapedTable]) -> frozenset[tuple[QualifiedName, str]]:
+    """The numeric columns that keys ask to be text, unless the user asked for something else."""
+    options = {
+        (shaped.table.name, name): column.types.numeric
+        for shaped in tables
+        for name, column in shaped.columns.items()
+    }
+    return numeric_text_columns([shaped.table for shaped in tables], options)
+
+
+def _mappings(
+    shaped: ShapedTable, as_text: Collection[tuple[QualifiedName, str]], server_version: int
+) -> tuple[dict[str, TypeMapping], list[Finding]]:
+    """How each column is stored, and the refusals of those that can't be."""
+    mappings: dict[str, TypeMapping] = {}
+    refusals: list[Finding] = []
+    table = shaped.table
+    for column in table.columns:
+        wanted = shaped.columns[column.name]
+        mapped = map_type(
+            column.type,
+            wanted.types,
+            numeric_text=(table.name, column.name) in as_text,
+            server_version=server_version,
         )
-    if not table.readable:
-        problems.append("can't be read: the role has no SELECT privilege on it")
-    if table.rows_hidden:
-        problems.append("can't be read whole: row-level security applies to the role that reads")
-    return problems
+        if wanted.mask and isinstance(mapped, TypeMapping):
+            mapped = masked(mapped, wanted.mask, column.type, not_null=is_not_null(column))
+        if isinstance(mapped, Unsupported):
+            hint = mapped.hint or (
+                f"{exclude_columns(table.name, column.name)}, or {EXCLUDE[0].lower()}{EXCLUDE[1:]}"
+            )
+            where = f"{table.name}.{column.name}"
+            refusals.append(Finding(Severity.REFUSAL, where, mapped.reason, hint))
+        else:
+            mappings[column.name] = mapped
+    return mappings, refusals
 
 
-def _draft(table: Table, mappings: Mapping[str, TypeMapping]) -> Draft:
+def _hashes(shaped: ShapedTable) -> bool:
+    return any(column.mask == "hash" for column in shaped.columns.values())
+
+
+def _draft(shaped: ShapedTable, mappings: Mapping[str, TypeMapping], hash_digest: str) -> Draft:
+    table = shaped.table
+    said = [
+        Finding(Severity.WARNING, f"{table.name}.{name}", mapping.announce)
+        for name, mapping in mappings.items()
+        if mapping.announce
+    ]
     return Draft(
-        table=table,
-        target=target_name(table.name),
+        shaped=shaped,
         mappings=mappings,
-        columns=tuple(_column_plan(column, mappings[column.name]) for column in table.columns),
-        key=choose_key(table, mappings.__getitem__),
+        columns=tuple(_column_plan(column, shaped, mappings) for column in table.columns),
+        key=choose_key(table, mappings.__getitem__, shaped.target_of, shaped.options.key),
+        said=(*shaped.said, *said),
+        hash_digest=hash_digest,
     )
 
 
-def _column_plan(column: Column, mapping: TypeMapping) -> ColumnPlan:
+def _column_plan(
+    column: Column, shaped: ShapedTable, mappings: Mapping[str, TypeMapping]
+) -> ColumnPlan:
+    wanted, mapping = shaped.columns[column.name], mappings[column.name]
+    value = f"({wanted.expression})" if wanted.expression else f"t.{quote(column.name)}"
     return ColumnPlan(
         source=column.name,
-        target=column.name,
+        target=wanted.target,
         storage=mapping.storage,
         wire=mapping.wire,
-        read_sql=mapping.read_sql(f"t.{quote(column.name)}"),
+        read_sql=mapping.read_sql(value),
         type_name=column.type.formatted,
-        not_null=column.not_null or _domain_not_null(column.type),
-        exact_sql=mapping.exact,
+        not_null=is_not_null(column),
+        exact_sql=mapping.exact and not wanted.made,
         nocase=mapping.nocase,
         note=mapping.note,
+        made=wanted.made,
     )
 
 
-def _domain_not_null(kind: PgType | None) -> bool:
-    while kind is not None and kind.kind is TypeKind.DOMAIN:
-        if kind.not_null:
-            return True
-        kind = kind.inner
-    return False
+def _too_wide(draft: Draft) -> list[Finding]:
+    """The refusal of a table without a key that has no place for its rows' position."""
+    if draft.key.kind is not KeyKind.PHYSICAL or len(draft.columns) < limits.COLUMNS:
+        return []
+    name = draft.table.name
+    what = (
+        f"has {len(draft.columns)} columns and no key to read by; "
+        f"such a table may have {limits.COLUMNS - 1}"
+    )
+    hint = f"{exclude_columns(name)} leaves one out, `key` in its table's settings names a key"
+    return [Finding(Severity.REFUSAL, str(name), what, hint)]
+
+
+def hides_key(draft: Draft) -> bool:
+    """Whether the key, as PostgreSQL has it, must not be written into the target."""
+    return any(draft.shaped.columns[name].made for name in draft.key.columns)
 
 
 def about_key(draft: Draft) -> list[Finding]:
@@ -154,21 +208,3 @@ def about_key(draft: Draft) -> list[Finding]:
     elif reason:
         said.append(f"{reason}: rows are read by the unique index {draft.key.name}")
     return [Finding(Severity.WARNING, str(table.name), what) for what in said]
-
-
-def fingerprint(draft: Draft) -> str:
-    """A digest of what must stay as it is between a run and its resumption.
-
-    Sizes, indexes, foreign keys and the order of loading aren't part of it: they may change while
-    rows already moved stay right.
-    """
-    facts = {
-        "name": str(draft.table.name),
-        "target": draft.target,
-        "columns": [
-            [c.source, c.type_name, c.storage, c.wire, c.read_sql, c.not_null, c.nocase]
-            for c in draft.columns
-        ],
-        "key": [draft.key.kind, draft.key.columns, draft.key.casts, draft.key.rowid],
-    }
-    return hashlib.sha256(orjson.dumps(facts)).hexdigest()

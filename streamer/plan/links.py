@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from streamer.model import Catalog, Finding, QualifiedName, Severity
+from streamer.model import Finding, QualifiedName, Severity
 from streamer.plan.draft import Draft
 from streamer.plan.estimate import publish_seconds
+from streamer.plan.shape import Shapes
 from streamer.translate.foreign_keys import ColumnId, Kept, Parents, keep
 from streamer.translate.graph import Edge, Order, load_order
 from streamer.translate.indexes import is_translated
@@ -21,17 +22,22 @@ PUBLISH_SECONDS = 15.0  # half of what D1 allows a request
 
 def link(
     drafts: Sequence[Draft],
-    catalog: Catalog,
+    shapes: Shapes,
     *,
     existing: Collection[str],
     left_out: Collection[str],
 ) -> tuple[dict[QualifiedName, list[Kept]], list[Finding]]:
-    """The foreign keys that each table keeps."""
+    """The foreign keys that each table keeps.
+
+    `existing` are names of tables that the target holds already, `left_out` foreign keys
+    (`schema.table.name`) to give up.
+    """
     by_name = {draft.table.name: draft for draft in drafts}
     parents = Parents(
-        moved=frozenset(by_name),
-        known={table.name: table for table in catalog.tables},
+        moved={name: draft.mappings.keys() for name, draft in by_name.items()},
+        targets=shapes.targets,
         existing=frozenset(fold(name) for name in existing),
+        columns=shapes.columns,
     )
 
     def mapping_of(column: ColumnId) -> TypeMapping:
@@ -40,7 +46,12 @@ def link(
     linked: dict[QualifiedName, list[Kept]] = {}
     findings: list[Finding] = []
     for draft in drafts:
-        linked[draft.table.name], said = keep(draft.table, parents, mapping_of, left_out)
+        table = draft.table
+        given_up = {
+            *draft.shaped.options.exclude_foreign_keys,
+            *(key.name for key in table.foreign_keys if f"{table.name}.{key.name}" in left_out),
+        }
+        linked[table.name], said = keep(table, parents, mapping_of, given_up)
         findings += said
     return linked, findings
 
@@ -97,8 +108,8 @@ def slow_cycles(
                 str(name),
                 f"refers to itself by NOT NULL foreign keys ({', '.join(keys)}); publishing such a"
                 f" cycle would take about {seconds:.0f} s, more than one request may",
-                "Drop one of these foreign keys in the source or make its columns nullable,"
-                " exclude the table, or use --skip-refused",
+                "Leave one of them out with exclude_foreign_keys, make its columns nullable in the"
+                " source, exclude the table, or use --skip-refused",
             )
     return refused
 
@@ -159,10 +170,13 @@ def places(
 
 
 def deferred_columns(draft: Draft, cut: Sequence[Kept]) -> tuple[str, ...]:
-    """One nullable column of each cut foreign key is enough, shared where it can be."""
+    """One nullable column of each cut foreign key is enough, shared where it can be.
+
+    By their names in the target.
+    """
     chosen: list[str] = []
     for kept in cut:
         possible = _deferrable(draft, kept)
         if not set(possible) & set(chosen):
             chosen.append(possible[0])
-    return tuple(chosen)
+    return tuple(map(draft.target_of, chosen))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
 from streamer.model import (
@@ -16,7 +16,7 @@ from streamer.model import (
     Storage,
     Table,
 )
-from streamer.translate.names import fold, target_name
+from streamer.translate.names import fold
 from streamer.translate.types import Mapping as TypeMapping
 from streamer.translate.types import is_numeric, numeric_storage
 
@@ -43,27 +43,36 @@ class Kept:
 class Parents:
     """The tables that foreign keys may refer to.
 
-    `moved` are moved in the same run, `known` is all of the catalog, `existing` are folded names of
-    tables that the target holds already.
+    `moved` are those moved in the same run, with the columns that are moved. `targets` is what all
+    tables of the catalog are called in the target, `existing` are folded names of tables that the
+    target holds already. `columns` are target names of columns that aren't called as in the source.
     """
 
-    moved: Collection[QualifiedName]
-    known: Mapping[QualifiedName, Table]
+    moved: Mapping[QualifiedName, Collection[str]]
+    targets: Mapping[QualifiedName, str]
     existing: Collection[str] = ()
+    columns: Mapping[ColumnId, str] = field(default_factory=dict[ColumnId, str])
+
+    def column(self, table: QualifiedName, name: str) -> str:
+        """The target's name of a column."""
+        return self.columns.get((table, name), name)
 
 
-def numeric_text_columns(tables: Sequence[Table]) -> frozenset[ColumnId]:
+def numeric_text_columns(
+    tables: Sequence[Table], options: Mapping[ColumnId, str] | None = None
+) -> frozenset[ColumnId]:
     """Numeric columns whose equal values must be equal text: stored as text, in a key.
 
     A numeric that would be a REAL becomes text too where a foreign key ties it to such a column.
+    `options` is what the user wants of a column (TypeOptions.numeric); without it `auto` applies.
     """
-    by_name = {table.name: table for table in tables}
+    types = {(table.name, column.name): column.type for table in tables for column in table.columns}
     pairs = [
         ((table.name, child), (key.parent, parent))
         for table in tables
         for key in table.foreign_keys
-        if key.parent in by_name
         for child, parent in zip(key.columns, key.parent_columns, strict=True)
+        if (key.parent, parent) in types
     ]
     in_keys = {
         (table.name, name)
@@ -75,8 +84,10 @@ def numeric_text_columns(tables: Sequence[Table]) -> frozenset[ColumnId]:
     }
 
     def storage(column: ColumnId) -> Storage | None:
-        kind = by_name[column[0]].column(column[1]).type
-        return numeric_storage(kind.base.modifier) if is_numeric(kind) else None
+        wanted = (options or {}).get(column, "auto")
+        if not is_numeric(types[column]) or wanted not in {"auto", "text"}:
+            return None
+        return Storage.TEXT if wanted == "text" else numeric_storage(types[column].base.modifier)
 
     tied = {column: storage(column) for column in {*in_keys, *chain.from_iterable(pairs)}}
     found = {column for column, stored in tied.items() if stored is Storage.TEXT}
@@ -96,50 +107,63 @@ def keep(
 ) -> tuple[list[Kept], list[Finding]]:
     """The foreign keys of `table` that the target can hold, and what to say about the rest.
 
-    `left_out` names foreign keys (`schema.table.name`) that the user gave up.
+    `left_out` names foreign keys of this table that the user gave up.
     """
     kept: list[Kept] = []
     findings: list[Finding] = []
     for key in table.foreign_keys:
-        why, hint = _objection(table, key, parents, mapping_of, left_out)
+        why, hint = ("as asked", "") if key.name in left_out else _objection(key, parents)
+        if not why and key.parent in parents.moved:
+            why, hint = _unlike(table, key, mapping_of)
         where = f"{table.name}.{key.name}"
         if why:
             what = f"the foreign key to {key.parent} is left out: {why}"
             findings.append(Finding(Severity.WARNING, where, what, hint))
             continue
         findings += [Finding(Severity.WARNING, where, what) for what in _changes(key)]
-        plan = ForeignKeyPlan(key.columns, target_name(key.parent), key.parent_columns, key.name)
+        plan = ForeignKeyPlan(
+            tuple(parents.column(table.name, name) for name in key.columns),
+            parents.targets[key.parent],
+            tuple(parents.column(key.parent, name) for name in key.parent_columns),
+            key.name,
+        )
         kept.append(Kept(key, plan, moved=key.parent in parents.moved))
     return kept, findings
 
 
-def _objection(
-    table: Table,
-    key: ForeignKey,
-    parents: Parents,
-    mapping_of: MappingOf,
-    left_out: Collection[str],
-) -> tuple[str, str]:
+def _objection(key: ForeignKey, parents: Parents) -> tuple[str, str]:
     """Why `key` can't be kept and what to do about it; two empty texts if it can."""
-    if f"{table.name}.{key.name}" in left_out:
-        return "as asked", ""
     if not key.validated:
         return (
             "it is NOT VALID in PostgreSQL, so rows without a parent may exist",
             f"ALTER TABLE … VALIDATE CONSTRAINT {key.name} in the source, then it is kept",
         )
     if key.parent not in parents.moved:
-        there = fold(target_name(key.parent)) in parents.existing and key.parent in parents.known
-        if not there:
-            return (
+        there = fold(parents.targets.get(key.parent, "")) in parents.existing
+        return (
+            ("", "")
+            if there
+            else (
                 "that table isn't moved, and D1 would refuse every row that refers to it",
                 "Move that table too, or before this one",
             )
-    else:
-        for child, parent in zip(key.columns, key.parent_columns, strict=True):
-            ours, theirs = mapping_of((table.name, child)), mapping_of((key.parent, parent))
-            if not _alike(ours.family, theirs.family):
-                return f"equal values of {child} and {parent} may be stored differently", ""
+        )
+    missing = [name for name in key.parent_columns if name not in parents.moved[key.parent]]
+    if missing:
+        return f"{', '.join(missing)} of {key.parent} isn't moved", "Move that column too"
+    return "", ""
+
+
+def _unlike(table: Table, key: ForeignKey, mapping_of: MappingOf) -> tuple[str, str]:
+    """Why references can't be told from the stored values, and what to do about it."""
+    for child, parent in zip(key.columns, key.parent_columns, strict=True):
+        ours, theirs = mapping_of((table.name, child)), mapping_of((key.parent, parent))
+        if not _alike(ours.family, theirs.family):
+            hint = (
+                f"Store both alike: the same options, the same mask for {table.name}.{child}"
+                f" and {key.parent}.{parent}"
+            )
+            return f"equal values of {child} and {parent} may be stored differently", hint
     return "", ""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from streamer.model import Finding, Index, IndexPlan, IndexTiming, KeyKind, KeyPlan, Severity, Table
@@ -31,11 +31,19 @@ class Needed:
 
 
 def plan_indexes(
-    table: Table, target: str, key: KeyPlan, needed: Needed, *, timing: IndexTiming, taken: set[str]
+    table: Table,
+    target: str,
+    key: KeyPlan,
+    needed: Needed,
+    *,
+    timing: IndexTiming,
+    taken: set[str],
+    target_of: Callable[[str], str],
 ) -> tuple[list[IndexPlan], list[Finding]]:
     """The target's indexes other than its primary key, and what to say about the others.
 
-    `taken` holds the folded names in use, and takes up the new ones.
+    `taken` holds the folded names in use, and takes up the new ones. `target_of` gives the target's
+    name of a column.
     """
     plans: list[IndexPlan] = []
     findings: list[Finding] = []
@@ -50,7 +58,7 @@ def plan_indexes(
             findings.append(Finding(Severity.WARNING, where, what, hint))
             continue
         findings += [Finding(Severity.WARNING, where, what) for what in _changes(index)]
-        columns = key_names(index)
+        columns = tuple(map(target_of, key_names(index)))
         name = index_name(target, index.name, taken)
         plans.append(
             IndexPlan(
@@ -64,7 +72,7 @@ def plan_indexes(
                 source_bytes=index.bytes,
             )
         )
-    added, said = _added(table, target, needed, taken)
+    added, said = _added(table, target, needed, taken, target_of)
     return plans + added, findings + said
 
 
@@ -122,7 +130,7 @@ def _serves(columns: Sequence[str], wanted: Sequence[str]) -> bool:
 
 
 def _added(
-    table: Table, target: str, needed: Needed, taken: set[str]
+    table: Table, target: str, needed: Needed, taken: set[str], target_of: Callable[[str], str]
 ) -> tuple[list[IndexPlan], list[Finding]]:
     """Indexes that only the target has: publishing a cycle looks up each parent's children."""
     plans: list[IndexPlan] = []
@@ -134,7 +142,7 @@ def _added(
         if there:
             continue
         name = index_name(target, foreign_key, taken)
-        sql = create_index(name, target, wanted)
+        sql = create_index(name, target, tuple(map(target_of, wanted)))
         plans.append(IndexPlan(name=name, table=target, sql=sql, early=True, unique=False))
         what = f"an index on {', '.join(wanted)} is added: its cycle of foreign keys needs it"
         findings.append(Finding(Severity.WARNING, f"{table.name}.{foreign_key}", what))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from streamer.model import Column, Index, KeyKind, KeyPlan, Storage, Table
 from streamer.translate.names import ROW_COLUMN, rowid_name
@@ -16,24 +16,36 @@ def primary_index(table: Table) -> Index | None:
     return next((index for index in table.indexes if index.primary and index.valid), None)
 
 
-def choose_key(table: Table, mapping_of: Callable[[str], Mapping]) -> KeyPlan:
+def choose_key(
+    table: Table,
+    mapping_of: Callable[[str], Mapping],
+    target_of: Callable[[str], str],
+    wanted: Sequence[str] = (),
+) -> KeyPlan:
     """The primary key; else a unique index that can stand in for it; else the physical row.
 
-    Of several unique indexes the one with the fewest columns, integers first, serves.
+    Of several unique indexes one over the columns that are `wanted`, else the one with the fewest
+    columns, integers first, serves. `target_of` gives the target's name of a column.
     """
     usable = [index for index in table.indexes if _usable(table, index, mapping_of)]
     for index in usable:
         if index.primary:
-            return _plan(table, index, KeyKind.PRIMARY)
+            return _plan(table, index, KeyKind.PRIMARY, target_of)
 
-    def cost(index: Index) -> tuple[int, int, str]:
-        wide = sum(mapping_of(name).storage is not Storage.INTEGER for name in key_names(index))
-        return (len(index.columns), wide, index.name)
+    def cost(index: Index) -> tuple[bool, int, int, str]:
+        names = key_names(index)
+        wide = sum(mapping_of(name).storage is not Storage.INTEGER for name in names)
+        return (set(names) != set(wanted), len(names), wide, index.name)
 
     if usable:
-        return _plan(table, min(usable, key=cost), KeyKind.UNIQUE)
-    rowid = rowid_name(column.name for column in table.columns)
+        return _plan(table, min(usable, key=cost), KeyKind.UNIQUE, target_of)
+    rowid = rowid_name(target_of(column.name) for column in table.columns)
     return KeyPlan(KeyKind.PHYSICAL, rowid=rowid or ROW_COLUMN)
+
+
+def is_readable(mapping: Mapping) -> bool:
+    """Whether rows can be read in the order of such a column, and resumed behind a value of it."""
+    return mapping.keyable and not mapping.operator_schema
 
 
 def key_names(index: Index) -> tuple[str, ...]:
@@ -48,7 +60,7 @@ def unreadable_primary(table: Table, mapping_of: Callable[[str], Mapping]) -> st
         return ""
     if not index.immediate:
         return f"its primary key {index.name} is DEFERRABLE"
-    names = [name for name in key_names(index) if not mapping_of(name).keyable]
+    names = [name for name in key_names(index) if not is_readable(mapping_of(name))]
     types = sorted({table.column(name).type.formatted for name in names})
     return f"rows can't be read in the order of its primary key's type {', '.join(types)}"
 
@@ -75,16 +87,16 @@ def _usable(table: Table, index: Index, mapping_of: Callable[[str], Mapping]) ->
     return (
         index.operator_classes_default
         and all(index.primary or column.not_null for column in columns)
-        and all(mapping_of(column.name).keyable for column in columns)
+        and all(is_readable(mapping_of(column.name)) for column in columns)
     )
 
 
-def _plan(table: Table, index: Index, kind: KeyKind) -> KeyPlan:
+def _plan(table: Table, index: Index, kind: KeyKind, target_of: Callable[[str], str]) -> KeyPlan:
     names = key_names(index)
     return KeyPlan(
         kind=kind,
         columns=names,
-        targets=names,
+        targets=tuple(map(target_of, names)),
         casts=tuple(table.column(name).type.formatted for name in names),
         name=index.name,
     )

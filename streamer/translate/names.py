@@ -7,26 +7,28 @@ namespace.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
-from streamer import limits
-from streamer.model import Column, QualifiedName
+from streamer.model import QualifiedName
 from streamer.model.sql import quote_identifier as quote
 
 __all__ = [
     "ROWID_NAMES",
     "ROW_COLUMN",
     "collisions",
-    "column_problems",
+    "column_name_problem",
     "fold",
     "index_name",
     "name_problem",
     "quote",
+    "reserved_prefix",
     "rowid_name",
+    "shared",
     "target_name",
 ]
 
-RESERVED = ("_cf_", "sqlite_", "_streamer_")  # D1's, SQLite's and ours
+OURS = "_streamer_"
+RESERVED = ("_cf_", "sqlite_", OURS)  # D1's, SQLite's and ours
 HIDING = frozenset({"json_each"})  # SQLite looks for a table before it looks for a function
 ROWID_NAMES = ("rowid", "_rowid_", "oid")  # sqlite.org/lang_createtable.html#rowid, 2026-11-22
 ROW_COLUMN = "_streamer_row"  # added where a table's columns hide all three of them
@@ -46,7 +48,9 @@ def target_name(name: QualifiedName) -> str:
 
 def name_problem(name: str) -> str:
     """Why no target table may have this name, a sentence's end; '' where it may."""
-    prefix = _reserved_prefix(name)
+    if "\0" in name:
+        return "a name can't hold a NUL character"
+    prefix = reserved_prefix(name)
     if prefix:
         return f"would be called {name}, and names that start with {prefix} are reserved"
     if fold(name) in HIDING:
@@ -54,15 +58,27 @@ def name_problem(name: str) -> str:
     return ""
 
 
-def _reserved_prefix(name: str) -> str:
+def column_name_problem(name: str) -> str:
+    """Why no target column may have this name, a sentence's end; '' where it may."""
+    if "\0" in name:
+        return "a name can't hold a NUL character"
+    if fold(name).startswith(OURS):
+        return f"would be called {name}, and names that start with {OURS} are reserved"
+    return ""
+
+
+def reserved_prefix(name: str) -> str:
+    """What a name starts with that makes it reserved in the target; '' where nothing does."""
     return next((prefix for prefix in RESERVED if fold(name).startswith(prefix)), "")
 
 
-def collisions(names: Iterable[QualifiedName]) -> dict[QualifiedName, tuple[QualifiedName, ...]]:
+def collisions(
+    targets: Mapping[QualifiedName, str],
+) -> dict[QualifiedName, tuple[QualifiedName, ...]]:
     """For each table whose target name isn't its own: the others that would share it."""
     sharing: dict[str, list[QualifiedName]] = defaultdict(list)
-    for name in names:
-        sharing[fold(target_name(name))].append(name)
+    for name, target in targets.items():
+        sharing[fold(target)].append(name)
     return {
         name: tuple(other for other in group if other != name)
         for group in sharing.values()
@@ -71,22 +87,12 @@ def collisions(names: Iterable[QualifiedName]) -> dict[QualifiedName, tuple[Qual
     }
 
 
-def column_problems(columns: Sequence[Column]) -> list[str]:
-    """Why a target table can't have these columns, a sentence's end each; empty if it can."""
-    if not columns:
-        return ["has no columns"]
-    problems: list[str] = []
-    if len(columns) > limits.COLUMNS:
-        problems.append(f"has {len(columns)} columns, D1 allows {limits.COLUMNS}")
+def shared(names: Iterable[str]) -> list[list[str]]:
+    """The groups of names that are one in the target, because it ignores their case."""
     spellings: dict[str, list[str]] = defaultdict(list)
-    for column in columns:
-        spellings[fold(column.name)].append(quote(column.name))
-    problems += [
-        f"has columns that are one when case is ignored: {', '.join(same)}"
-        for same in spellings.values()
-        if len(same) > 1
-    ]
-    return problems
+    for name in names:
+        spellings[fold(name)].append(name)
+    return [same for same in spellings.values() if len(same) > 1]
 
 
 def rowid_name(columns: Iterable[str]) -> str:
@@ -102,7 +108,7 @@ def index_name(table: str, index: str, taken: set[str]) -> str:
     The new name is added to `taken`.
     """
     name = index if fold(index).startswith(f"{fold(table)}_") else f"{table}_{index}"
-    if _reserved_prefix(name):
+    if reserved_prefix(name):
         name = f"ix_{name}"
     chosen, number = name, 2
     while fold(chosen) in taken:

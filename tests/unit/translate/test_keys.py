@@ -22,14 +22,15 @@ def chosen(*indexes: Index):
         assert isinstance(found, Mapping)
         return found
 
-    return choose_key(made, mapping_of)
+    return choose_key(made, mapping_of, str.upper)
 
 
 def test_the_primary_key_is_the_key_in_its_own_order():
     key = chosen(index("u", "a", unique=True), primary("b", "a"))
 
     assert key.kind is KeyKind.PRIMARY
-    assert key.columns == key.targets == ("b", "a")
+    assert key.columns == ("b", "a")
+    assert key.targets == ("B", "A")
     assert key.casts == ("text", "integer")
     assert key.name == "pkey"
 

@@ -6,15 +6,15 @@ from hypothesis import strategies as st
 from streamer.model import QualifiedName
 from streamer.translate.names import (
     collisions,
-    column_problems,
+    column_name_problem,
     fold,
     index_name,
     name_problem,
     quote,
     rowid_name,
+    shared,
     target_name,
 )
-from tests.engines.catalogs import INT4, column
 
 NAMES = st.text(
     st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), min_size=1, max_size=12
@@ -58,7 +58,7 @@ def test_names_that_differ_in_ascii_case_collide_and_others_do_not():
         QualifiedName("public", "é"),
     ]
 
-    found = collisions(names)
+    found = collisions({name: target_name(name) for name in names})
 
     assert found == {
         names[0]: (names[1], names[2]),
@@ -82,18 +82,15 @@ def test_a_table_that_hides_the_function_rows_travel_by_is_refused():
     assert not name_problem("refuse___cf_kv")
 
 
-def test_columns_that_are_one_when_case_is_ignored_are_named():
-    problems = column_problems([column("A"), column("b"), column("a")])
-
-    assert problems == ['has columns that are one when case is ignored: "A", "a"']
+def test_names_that_are_one_when_case_is_ignored_are_found_together():
+    assert shared(["A", "b", "a", "é", "É"]) == [["A", "a"]]
 
 
-def test_a_hundred_columns_are_the_most_and_one_the_least():
-    columns = [column(f"c{n}", INT4) for n in range(101)]
-
-    assert column_problems(columns) == ["has 101 columns, D1 allows 100"]
-    assert column_problems(columns[:100]) == []
-    assert column_problems([]) == ["has no columns"]
+def test_names_that_are_ours_or_hold_a_nul_are_no_column_s():
+    assert "reserved" in column_name_problem("_STREAMER_row")
+    assert "NUL" in column_name_problem("a\0b")
+    assert "NUL" in name_problem("a\0b")
+    assert not column_name_problem("_cf_x")
 
 
 def test_the_row_number_goes_by_a_name_that_no_column_hides():

@@ -1,0 +1,48 @@
+"""Which relations move as tables: tables always, others where the user says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from streamer.model import Finding, Severity, Shaping, TableKind
+from streamer.plan.shape import ShapedTable
+from streamer.translate.losses import object_not_moved
+
+
+def movable(
+    tables: Sequence[ShapedTable], shaping: Shaping
+) -> tuple[list[ShapedTable], list[Finding]]:
+    """Those that move as tables, and what to say of the others.
+
+    A view moves where its settings name a key; a foreign table needs one too, because neither has
+    rows of its own with a position to read by.
+    """
+    moved: list[ShapedTable] = []
+    findings: list[Finding] = []
+    for shaped in tables:
+        table = shaped.table
+        match table.kind:
+            case TableKind.TABLE | TableKind.PARTITIONED:
+                moves = True
+            case TableKind.MATERIALIZED_VIEW:
+                moves = shaping.matviews == "as-tables"
+            case TableKind.FOREIGN:
+                moves = shaping.foreign_tables == "as-tables"
+            case TableKind.VIEW:
+                moves = bool(shaped.options.key)
+        if moves and table.kind is TableKind.FOREIGN and not shaped.options.key:
+            findings.append(_keyless(shaped))
+        elif moves:
+            moved.append(shaped)
+        elif finding := object_not_moved(table):
+            findings.append(finding)
+    return moved, findings
+
+
+def _keyless(shaped: ShapedTable) -> Finding:
+    what = "the foreign table can't be moved: PostgreSQL knows no key of it"
+    hint = (
+        f'Name columns that identify its rows: key = ["…"] under [tables."{shaped.table.name}"]'
+        " in streamer.toml"
+    )
+    return Finding(Severity.REFUSAL, str(shaped.table.name), what, hint)

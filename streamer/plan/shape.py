@@ -1,0 +1,259 @@
+"""What the user decided about tables and columns, worked into the catalog's tables.
+
+What isn't moved is gone from a shaped table, and so is whatever could no longer hold: keys, indexes,
+checks over columns that aren't moved, or whose values an expression or a mask makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from streamer.errors import UsageError
+from streamer.model import (
+    Column,
+    ColumnOptions,
+    Finding,
+    Mask,
+    PgType,
+    QualifiedName,
+    Severity,
+    Shaping,
+    Table,
+    TableOptions,
+    TypeKind,
+    TypeOptions,
+)
+from streamer.plan.remains import what_remains
+from streamer.plan.resolve import HINT, resolved
+from streamer.translate.keys import key_names, primary_index
+from streamer.translate.names import target_name
+from streamer.translate.types import option_applies
+
+ExpressionTypes = Mapping[tuple[QualifiedName, str], PgType]
+
+
+@dataclass(frozen=True, slots=True)
+class ShapedColumn:
+    """A column that is moved: its name in the target, and how its values are stored or made.
+
+    At most one of `expression` (SQL over the columns of `t`) and `mask` is given.
+    """
+
+    target: str
+    types: TypeOptions = field(default_factory=TypeOptions)
+    expression: str = ""
+    mask: Mask | None = None
+
+    @property
+    def made(self) -> bool:
+        """Whether its values aren't those that PostgreSQL holds."""
+        return bool(self.expression or self.mask)
+
+
+@dataclass(frozen=True, slots=True)
+class ShapedTable:
+    """A table as the user wants it.
+
+    `table` has only the columns that are moved, by their names in the source, those that an
+    expression makes with its type; and of indexes, keys and checks those that are still possible.
+    `said` names what fell away. `where` and `transform` are the user's, '' for none.
+    """
+
+    table: Table
+    target: str
+    options: TableOptions
+    where: str
+    transform: str
+    columns: Mapping[str, ShapedColumn]
+    said: tuple[Finding, ...] = ()
+
+    def target_of(self, source: str) -> str:
+        """The target's name of a column."""
+        return self.columns[source].target
+
+
+@dataclass(frozen=True, slots=True)
+class Shapes:
+    """The tables as the user wants them, and what all tables of the catalog are called in the target.
+
+    `columns` are the target names of renamed columns, of whatever table.
+    """
+
+    tables: tuple[ShapedTable, ...]
+    targets: Mapping[QualifiedName, str]
+    columns: Mapping[tuple[QualifiedName, str], str]
+
+
+def shape(
+    tables: Sequence[Table],
+    shaping: Shaping,
+    expression_types: ExpressionTypes,
+    *,
+    known: Iterable[Table] = (),
+) -> Shapes:
+    """Shape `tables`; settings may also be about others that are `known`.
+
+    Raises:
+        UsageError: settings that fit no table or column, contradict each other, or ask for
+            what a key or a type doesn't allow; all of them at once.
+
+    """
+    everything = list({table.name: table for table in (*tables, *known)}.values())
+    options, problems = resolved(everything, shaping)
+    shaped: list[ShapedTable] = []
+    for table in tables:
+        asked = options.get(table.name, TableOptions())
+        columns, said = _columns(table, asked, shaping.types)
+        problems += said + _about_keys(table, asked, columns)
+        if not columns and table.columns:
+            problems.append(f"{table.name}: no column is left to move.")
+        shaped.append(_shaped(table, asked, columns, expression_types))
+    if problems:
+        raise UsageError("\n".join(dict.fromkeys(problems)), hint=HINT)
+    return Shapes(
+        tables=tuple(shaped),
+        targets={
+            table.name: options.get(table.name, TableOptions()).rename or target_name(table.name)
+            for table in everything
+        },
+        columns={
+            (name, column): asked.rename
+            for name, table in options.items()
+            for column, asked in table.column.items()
+            if asked.rename
+        },
+    )
+
+
+def _shaped(
+    table: Table,
+    asked: TableOptions,
+    columns: Mapping[str, ShapedColumn],
+    expression_types: ExpressionTypes,
+) -> ShapedTable:
+    made = {name: _maker(column) for name, column in columns.items() if column.made}
+    left, said = what_remains(table, frozenset(columns), made)
+    plain = replace(
+        left,
+        columns=tuple(
+            _as_made(table.name, column, columns[column.name], expression_types)
+            for column in left.columns
+        ),
+    )
+    return ShapedTable(
+        table=plain,
+        target=asked.rename or target_name(table.name),
+        options=asked,
+        where=asked.where,
+        transform=asked.transform,
+        columns=columns,
+        said=(*said, *_lost(table, plain, made)),
+    )
+
+
+def _columns(
+    table: Table, asked: TableOptions, run: TypeOptions
+) -> tuple[dict[str, ShapedColumn], list[str]]:
+    """The columns that are moved, and what is wrong with what is asked of them."""
+    problems: list[str] = []
+    chosen = run.but({**asked.types})
+    columns: dict[str, ShapedColumn] = {}
+    for column in table.columns:
+        wanted = not asked.columns or column.name in asked.columns
+        if not wanted or column.name in asked.exclude_columns:
+            continue
+        own = asked.column.get(column.name, ColumnOptions())
+        problems += [
+            f"{table.name}.{column.name}: the option {name} isn't about the type"
+            f" {column.type.formatted}."
+            for name in own.types
+            if not own.expression and not option_applies(column.type, name)
+        ]
+        columns[column.name] = ShapedColumn(
+            target=own.rename or column.name,
+            types=chosen.but({**own.types}),
+            expression=own.expression,
+            mask=own.mask,
+        )
+    return columns, problems
+
+
+def _about_keys(
+    table: Table, asked: TableOptions, columns: Mapping[str, ShapedColumn]
+) -> list[str]:
+    """What is asked of key columns and would make rows one that aren't."""
+    index = primary_index(table)
+    keys = dict.fromkeys([*(key_names(index) if index else ()), *asked.key])
+    problems: list[str] = []
+    for name in keys:
+        where = f"{table.name}.{name}"
+        column = columns.get(name)
+        if column is None:
+            problems.append(f"{where}: a key column can't be left out.")
+        elif column.expression:
+            problems.append(f"{where}: a key column can't be made by an expression.")
+        elif column.mask not in {None, "hash"}:
+            problems.append(f"{where}: the only mask for a key column is hash.")
+    return problems
+
+
+def _as_made(
+    table: QualifiedName, column: Column, shaped: ShapedColumn, types: ExpressionTypes
+) -> Column:
+    """The column as it is once an expression or a mask has made its values."""
+    if not shaped.made:
+        return column
+    bare = replace(column, default=None, identity="", generated="", sequence=None)
+    if shaped.expression:
+        kind = types[table, column.name]
+        return replace(
+            bare, type=kind, not_null=False, collation="", collation_version="", deterministic=True
+        )
+    return replace(bare, type=column.type.base, not_null=is_not_null(column))
+
+
+def _maker(column: ShapedColumn) -> str:
+    return "an expression" if column.expression else f"the mask {column.mask}"
+
+
+def _lost(before: Table, after: Table, made: Mapping[str, str]) -> list[Finding]:
+    """What columns lose because their values are made."""
+    said: list[Finding] = []
+    for name, maker in made.items():
+        old, new = before.column(name), after.column(name)
+        lost = [
+            words
+            for words, gone in (
+                ("NOT NULL", is_not_null(old) and not new.not_null),
+                ("default", bool(old.default) and not old.generated),
+                ("identity", bool(old.identity)),
+                ("generation", bool(old.generated)),
+                ("domain's checks", bool(_domain_checks(old.type))),
+            )
+            if gone
+        ]
+        if lost:
+            what = f"its values are made by {maker}, so its {', '.join(lost)} isn't carried over"
+            said.append(Finding(Severity.WARNING, f"{before.name}.{name}", what))
+    return said
+
+
+def is_not_null(column: Column) -> bool:
+    """Whether the column, or a domain it is of, allows no NULL."""
+    return column.not_null or any(kind.not_null for kind in domains(column.type))
+
+
+def domains(kind: PgType) -> list[PgType]:
+    """The domains of a type, outermost first; none where it isn't one."""
+    found: list[PgType] = []
+    while kind.kind is TypeKind.DOMAIN:
+        found.append(kind)
+        if kind.inner is None:
+            break
+        kind = kind.inner
+    return found
+
+
+def _domain_checks(kind: PgType) -> list[str]:
+    return [check.name for domain in domains(kind) for check in domain.checks]
