@@ -7,8 +7,8 @@ import logging
 from streamer.config import Config
 from streamer.errors import ExitCode
 from streamer.model import Plan
-from streamer.plan import PlanOptions, make_plan
 from streamer.postgres import PostgresSource
+from streamer.run.planning import plan_job
 
 log = logging.getLogger("streamer.cli")
 
@@ -17,15 +17,13 @@ async def read_plan(config: Config) -> Plan:
     """Read the source's catalog and plan the job; the target isn't looked at.
 
     Raises:
-        SourceError, SourceLostError: the catalog can't be read.
-        UsageError: the selection names what isn't there.
+        SourceError, SourceLostError: the source can't be read.
+        UsageError: the selection names what isn't there, or a setting fits nothing.
 
     """
-    options = PlanOptions(indexes=config.run.indexes, rate=config.pacing.rate)
     opening = PostgresSource.open(config.source, config.run.consistency, log.warning)
     async with opening as source:
-        catalog = await source.catalog()
-    return make_plan(catalog, config.selection, options)
+        return await plan_job(source, config, say=log.info)
 
 
 def exit_code(plan: Plan, config: Config) -> ExitCode:

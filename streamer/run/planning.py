@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from streamer.config import Config
 from streamer.model import Finding, Plan, QualifiedName, Severity
 from streamer.plan import PlanOptions, make_plan
 from streamer.plan.announce import announce
 from streamer.postgres import PostgresSource
+from streamer.run.recorded import items, members
+
+if TYPE_CHECKING:
+    from checkpoints import JSON
 
 COUNTING = "counting what isn't carried over exactly"
 
@@ -27,14 +32,14 @@ async def plan_job(
     *,
     existing_parents: frozenset[str] = frozenset(),
     refused: Mapping[QualifiedName, Finding] | None = None,
-    asked: Collection[QualifiedName] = (),
+    asked: Collection[str] = (),
     say: Callable[[str], None] = _silent,
 ) -> Plan:
     """The plan of moving what `config` selects, with everything that is to be said of it.
 
     `existing_parents` are the tables that the target holds already. A run that goes on gives what it
-    `refused` when it began, and the tables that it `asked` about then: these aren't asked again,
-    for rows may have changed since, and what was begun is carried on. `say` is told what takes time.
+    `refused` when it began, and the names of the tables that it `asked` about then: these aren't
+    asked again, for rows may have changed since, and what was begun is carried on. `say` is told what takes time.
 
     Raises:
         UsageError: the selection names what isn't there, or a setting fits nothing.
@@ -52,7 +57,7 @@ async def plan_job(
         refused=refused or {},
     )
     plan = make_plan(catalog, config.selection, options)
-    questions = [question for question in plan.questions if question.table not in asked]
+    questions = [question for question in plan.questions if str(question.table) not in asked]
     if not questions:
         return replace(plan, questions=(), refused=options.refused)
     say(COUNTING)
@@ -72,3 +77,24 @@ def _together(plan: Plan, told: list[Finding]) -> tuple[Finding, ...]:
     """The plan's findings and what was `told`, refusals first, nothing twice."""
     every = dict.fromkeys([*plan.findings, *told])
     return tuple(sorted(every, key=lambda finding: finding.severity is not Severity.REFUSAL))
+
+
+def refusal_facts(refused: Mapping[QualifiedName, Finding]) -> dict[str, JSON]:
+    """What a checkpoint remembers of the tables that answers kept from being moved."""
+    return {
+        str(name): [finding.what, finding.hint, finding.object, name.schema]
+        for name, finding in refused.items()
+    }
+
+
+def refused_then(recorded: JSON) -> dict[QualifiedName, Finding]:
+    """The tables of `refusal_facts`."""
+    found: dict[QualifiedName, Finding] = {}
+    for table, facts in members(recorded).items():
+        texts = [str(fact) for fact in items(facts)]
+        if len(texts) != 4:
+            continue
+        what, hint, of_what, schema = texts
+        name = QualifiedName(schema, table.removeprefix(f"{schema}."))
+        found[name] = Finding(Severity.REFUSAL, of_what, what, hint)
+    return found
