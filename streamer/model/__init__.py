@@ -31,6 +31,7 @@ from streamer.model.flow import (
 )
 from streamer.model.plan import (
     Answered,
+    Clause,
     ColumnPlan,
     Estimate,
     Finding,
@@ -72,6 +73,7 @@ __all__ = [
     "Catalog",
     "Check",
     "Chunk",
+    "Clause",
     "Column",
     "ColumnOptions",
     "ColumnPlan",

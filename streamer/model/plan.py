@@ -80,7 +80,10 @@ class KeyPlan:
 
 @dataclass(frozen=True, slots=True)
 class IndexPlan:
-    """One index of the target; `early`: a foreign key or the upsert needs it before rows come."""
+    """One index of the target; `early`: a foreign key or the upsert needs it before rows come.
+
+    `object` is what findings call it (`schema.table.index`), '' for one that only D1 has.
+    """
 
     name: str
     table: str
@@ -88,6 +91,20 @@ class IndexPlan:
     early: bool
     unique: bool
     source_bytes: int = 0
+    object: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A part of CREATE TABLE that the table can do without: a default, a CHECK, a generated column.
+
+    `object` is what findings call it. `sql` stands behind the type of the target column `column`,
+    or, where that is '', among the table's constraints.
+    """
+
+    object: str
+    column: str
+    sql: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +142,8 @@ class TablePlan:
     `transform` is the user's function, `module:function`, '' for none. With `hides_key` the key as
     PostgreSQL has it must not be written into the target. `generated` are target columns that D1
     computes, so nobody writes them. `after_sql` is to be executed once the rows are there.
-    `said` is what there is to say about this table; the same findings are in the plan's.
+    `said` is what there is to say about this table; the same findings are in the plan's. `clauses`
+    are those parts of `create_sql` that could be left out.
     """
 
     table: Table
@@ -150,6 +168,7 @@ class TablePlan:
     generated: tuple[str, ...] = ()
     after_sql: tuple[str, ...] = ()
     said: tuple[Finding, ...] = ()
+    clauses: tuple[Clause, ...] = ()
 
     @property
     def name(self) -> QualifiedName:
