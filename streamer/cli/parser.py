@@ -8,7 +8,7 @@ from typing import Any, NoReturn, Protocol
 
 from streamer.errors import UsageError, nearest
 
-SECRETS = ("--token", "--api-token", "--password", "--dsn", "--postgres-dsn")
+SECRETS = ("--token", "--api-token", "--password", "--dsn", "--postgres-dsn", "--hash-key")
 
 
 class Parser(argparse.ArgumentParser):
@@ -42,7 +42,8 @@ class Parser(argparse.ArgumentParser):
         if option in SECRETS:
             raise UsageError(
                 f"unknown option {option}: secrets aren't taken from the command line; set"
-                " POSTGRES_PASSWORD, POSTGRES_DSN or CLOUDFLARE_API_TOKEN, or write an --env-file"
+                " POSTGRES_PASSWORD, POSTGRES_DSN, CLOUDFLARE_API_TOKEN or STREAMER_HASH_KEY, or"
+                " write an --env-file"
             )
         raise UsageError(
             f"unknown option {option}{nearest(option, self._option_string_actions)};"

@@ -15,6 +15,7 @@ from streamer.config.tables import read_tables, spelled
 from streamer.errors import nearest
 from streamer.model import TableOptions
 
+_LONG = 128
 _NO_TABLES = {
     "table": "says which tables are moved; write [tables.NAME] for what is asked of one",
     "rename": 'is a list; write rename = ["schema.table=new", "schema.table.column=new"]',
@@ -179,7 +180,10 @@ def _texts(value: object) -> tuple[str, ...] | None:
 
 
 def _text(value: object) -> str:
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    # Python prints no number of thousands of digits in decimal; no setting is that large.
+    return hex(value) if isinstance(value, int) and value.bit_length() > _LONG else str(value)
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:

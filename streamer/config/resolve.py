@@ -102,13 +102,17 @@ class Lookup:
         return value
 
     def _parsed(self, setting: Setting[T], given: Given, texts: tuple[str, ...]) -> tuple[T, ...]:
-        try:
-            values = tuple(setting.parse(text) for text in texts)
-        except ValueError as error:
-            self.problems.append(f"{given.where}: {error}")
+        before = len(self.problems)
+        values: list[T] = []
+        for text in texts:
+            try:
+                values.append(setting.parse(text))
+            except ValueError as error:
+                self.problems.append(f"{given.where}: {error}")
+        if len(self.problems) > before:
             return ()
         self.origins[setting.key] = given.where
-        return values
+        return tuple(values)
 
     def _read(self, given: Given) -> Given | None:
         # A secret put here by mistake would be shown with the file's name, so the name isn't.

@@ -81,8 +81,8 @@ def _less_columns(
         options = less.get(name, TableOptions())
         if options.columns:
             look.problems.append(
-                f"{_where(look, known.EXCLUDE_COLUMNS)}: the settings of {name} have columns, and"
-                f" {column} can't be excluded beside; take it from that list, or write one of both"
+                f"{_where(look, known.EXCLUDE_COLUMNS)}: {values.shown(f'{table}.{column}')} can't be"
+                " excluded where the table's settings have columns; remove it there instead"
             )
         elif column not in options.exclude_columns:
             columns = (*options.exclude_columns, column)

@@ -76,8 +76,8 @@ def _table(section: _Section) -> TableOptions:
     section.exclude_each_other("columns", "exclude_columns")
     section.refuse_unknown(
         lambda key: (
-            f"tables of schemas are written [tables.{spelled(f'{section.name}.{key}')}],"
-            f" columns [{section.where}.column.{spelled(key)}]"
+            f"write [tables.{spelled(f'{section.name}.{key}')}] for a table of a schema,"
+            f" [{section.where}.column.{spelled(key)}] for a column"
         )
     )
     return options
