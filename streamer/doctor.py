@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from streamer import limits
 from streamer.errors import StreamerError
@@ -55,6 +56,15 @@ class TargetFacts:
     id: str
     name: str = ""
     replicated: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What there is to know of a file as a target, beside its contents; `room` is in bytes."""
+
+    path: Path
+    exists: bool
+    room: int
 
 
 def of_error(end: End, error: StreamerError) -> Line:
@@ -118,10 +128,20 @@ def of_plan(plan: Plan) -> list[Line]:
     return lines
 
 
-def of_target(facts: TargetFacts, survey: Survey, plan: Plan | None) -> list[Line]:
+def of_target(facts: TargetFacts | FileFacts, survey: Survey, plan: Plan | None) -> list[Line]:
     """What is to be said of the target, into which `plan` (None: not known) would be moved."""
+    match facts:
+        case TargetFacts():
+            about, last = _database(facts), _replication(facts.replicated)
+        case FileFacts():
+            about, last = _file(facts), _room(facts.room, plan)
+    lines = [*about, _size(survey, plan), _contents(survey, plan), _leftovers(survey), last]
+    return [line for line in lines if line is not None]
+
+
+def _database(facts: TargetFacts) -> list[Line]:
     named = f'"{facts.name}" ({facts.id})' if facts.name else facts.id
-    lines = [
+    return [
         _target("connection", Verdict.OK, f"the token works, D1 database {named} answers"),
         _target(
             "permission",
@@ -129,12 +149,12 @@ def of_target(facts: TargetFacts, survey: Survey, plan: Plan | None) -> list[Lin
             "the token may query it; whether it may also write (permission D1 Edit) shows only"
             " at the first write, which this command leaves out",
         ),
-        _size(survey, plan),
-        _contents(survey, plan),
-        _leftovers(survey),
-        _replication(facts.replicated),
     ]
-    return [line for line in lines if line is not None]
+
+
+def _file(facts: FileFacts) -> list[Line]:
+    found = "a SQLite file" if facts.exists else "isn't there yet; a run makes it"
+    return [_target("file", Verdict.OK, f"{facts.path}: {found}")]
 
 
 def _source(about: str, verdict: Verdict, found: str, hint: str = "") -> Line:
@@ -285,6 +305,18 @@ def _size(survey: Survey, plan: Plan | None) -> Line:
     if after > NEARLY_FULL * limit:
         return _target("size", Verdict.WARNING, found, "Little room is left for what comes later")
     return _target("size", Verdict.OK, found)
+
+
+def _room(room: int, plan: Plan | None) -> Line:
+    needed = plan.estimate.size_bytes if plan is not None else 0
+    if needed > room:
+        return _target(
+            "room",
+            Verdict.PROBLEM,
+            f"{size(room)} are free on the disk, about {size(needed)} are needed",
+            "Make room, or name a file on another disk",
+        )
+    return _target("room", Verdict.OK, f"{size(room)} are free on the disk")
 
 
 def _contents(survey: Survey, plan: Plan | None) -> Line:

@@ -37,7 +37,7 @@ COMMANDS = {
         Command(
             "doctor",
             "check both ends: what works, what doesn't, what to do",
-            Options.SETTINGS,
+            Options.SETTINGS | Options.TARGET,
             source=True,
             target=True,
         ),
@@ -56,7 +56,7 @@ COMMANDS = {
         Command(
             "run",
             "move the tables; can be killed and resumed",
-            _PLANNING | Options.MOVE,
+            _PLANNING | Options.TARGET | Options.MOVE,
             source=True,
             target=True,
             interrupted=75,

@@ -10,21 +10,23 @@ from dataclasses import dataclass, replace
 
 from streamer import doctor
 from streamer.cli.parser import Commands
-from streamer.config import Config, PacingSettings, TargetSettings
-from streamer.d1 import SilentObserver, open_database
-from streamer.doctor import End, Line, TargetFacts, Verdict
+from streamer.config import Config, FileTarget, PacingSettings, TargetSettings
+from streamer.d1 import D1Database, SilentObserver
+from streamer.doctor import End, FileFacts, Line, TargetFacts, Verdict
 from streamer.errors import ExitCode, StreamerError
 from streamer.model import Plan
 from streamer.plan import PlanOptions, make_plan, select
 from streamer.postgres.checkup import Checkup, checkup
 from streamer.progress.view import printable
 from streamer.run.survey import Survey, survey
+from streamer.targets import open_target, room
 
 FORMAT_VERSION = 1
 GIVE_UP_AFTER_S = 10.0  # somebody is waiting for the answer
 EXAMPLES = """\
 examples:
   streamer doctor
+  streamer doctor --target sqlite:shop.db
   streamer doctor --json | jq '.checks[] | select(.verdict != "ok")'
 
 Nothing is written at either end. Each line says ok, warning or problem.
@@ -36,7 +38,7 @@ Exit codes: 0 a run can start; 1 there is a problem; 2 wrong settings
 class Target:
     """What was seen at the target."""
 
-    facts: TargetFacts
+    facts: TargetFacts | FileFacts
     survey: Survey
 
 
@@ -140,14 +142,17 @@ async def _look_at_target(config: Config) -> Target | StreamerError:
         return error
 
 
-async def _survey(settings: TargetSettings, pacing: PacingSettings) -> Target:
+async def _survey(settings: TargetSettings | FileTarget, pacing: PacingSettings) -> Target:
     brief = replace(pacing, give_up_after_s=min(pacing.give_up_after_s, GIVE_UP_AFTER_S))
-    database = await open_database(settings, brief, SilentObserver())
+    database = await open_target(settings, brief, SilentObserver(), writing=False)
     try:
-        info = database.info
-        return Target(
-            TargetFacts(id=info.id, name=info.name, replicated=info.replicated),
-            await survey(database),
-        )
+        return Target(_facts(settings, database), await survey(database))
     finally:
         await database.aclose()
+
+
+def _facts(settings: TargetSettings | FileTarget, database: D1Database) -> TargetFacts | FileFacts:
+    if isinstance(settings, FileTarget):
+        return FileFacts(settings.path, exists=settings.path.exists(), room=room(settings.path))
+    info = database.info
+    return TargetFacts(id=info.id, name=info.name, replicated=info.replicated)

@@ -16,6 +16,7 @@ class Options(Flag):
     SELECTION = auto()
     SHAPE = auto()
     CHECKPOINT = auto()
+    TARGET = auto()
     MOVE = auto()
     STORED = auto()
 
@@ -35,6 +36,9 @@ def add_options(parser: Parser, groups: Options) -> None:
         )
     if groups & Options.MOVE:
         _move(parser)
+    if groups & Options.TARGET:
+        text = "where to: d1 (default), or sqlite:FILE, a plain file that obeys D1's rules"
+        _add(parser, text, "--target", metavar="TARGET")
     if groups & Options.SETTINGS:
         _settings(parser)
     _output(parser, progress=bool(groups & Options.MOVE))

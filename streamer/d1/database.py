@@ -11,6 +11,7 @@ from streamer.d1.clock import Clock
 from streamer.d1.failures import Failure, FailureKind, TooLargeError
 from streamer.d1.observer import TargetObserver
 from streamer.model import Answer, Result, Statement
+from streamer.model.target import TargetIdentity, TargetKind
 from streamer.pace import BatchBytes
 
 _ABSENT = frozenset({404, 405, 501})
@@ -21,8 +22,9 @@ _PING = api.body([Statement("SELECT 1")])
 class D1Database:
     """One D1 database behind its REST API. It retries, paces and classifies by itself.
 
-    Whatever is given to it may be executed more than once, so it must be idempotent. Any number
-    of tasks may use it at once.
+    `identity` says which one it is, `info` what the API told of it when it was opened. Whatever is
+    given to it may be executed more than once, so it must be idempotent. Any number of tasks may
+    use it at once.
     """
 
     def __init__(
@@ -34,15 +36,16 @@ class D1Database:
         batch_bytes: BatchBytes,
         clock: Clock,
         observer: TargetObserver,
+        identity: TargetIdentity | None = None,
     ) -> None:
-        self.account_id = account_id
         self.info = info
+        self.identity = identity or TargetIdentity(TargetKind.D1, info.id, account_id, info.name)
         self._path = api.database_path(account_id, info.id)
         self._caller = caller
         self._batch_bytes = batch_bytes
         self._clock = clock
         self._observer = observer
-        caller.where = f"D1 database {info.name or info.id}"
+        caller.where = str(self.identity)
         caller.ping = Call("POST", f"{self._path}/raw", _PING)
 
     @property

@@ -25,6 +25,7 @@ from streamer.d1.pacer import Pacer
 from streamer.d1.window_file import WindowFile, WindowFileError, state_directory, token_key
 from streamer.errors import TargetError
 from streamer.model import Rate
+from streamer.model.target import TargetIdentity
 from streamer.pace import AdaptiveConcurrency, BatchBytes, FixedConcurrency
 from streamer.pace.concurrency import CAP
 
@@ -41,11 +42,13 @@ async def open_database(
     transport: Transport | None = None,
     state: Path | None = None,
     shared: bool = True,
+    identity: TargetIdentity | None = None,
 ) -> D1Database:
     """Connect to the database that `settings` name, by id or by name.
 
     `state` is the directory of the count that processes with the same token share (None: the
-    user's state directory); without `shared` there is none. The rest is for simulations.
+    user's state directory); without `shared` there is none. Behind another `transport` there may be
+    another database, whose `identity` is given then. The rest is for simulations.
 
     Raises:
         UsageError: the base URL, the account id or the token can't be one.
@@ -92,6 +95,7 @@ async def open_database(
         batch_bytes=BatchBytes(pacing.batch_bytes),
         clock=clock,
         observer=observer,
+        identity=identity,
     )
 
 

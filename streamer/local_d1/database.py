@@ -12,7 +12,15 @@ from pathlib import Path
 from streamer.local_d1.authorizer import ABSENT_FUNCTIONS
 from streamer.local_d1.body import Query
 from streamer.local_d1.counting import RowsWritten
-from streamer.local_d1.engine import BindingsError, Engine, Row, SqliteError, TextError, Value
+from streamer.local_d1.engine import (
+    SERVED,
+    BindingsError,
+    Engine,
+    Row,
+    SqliteError,
+    TextError,
+    Value,
+)
 from streamer.local_d1.errors import ApiError, failed
 
 _NO_TRANSACTIONS = (
@@ -57,16 +65,21 @@ class Result:
 class Database:
     """A database file, open. Every `run` is one transaction, as every request to D1 is."""
 
-    def __init__(self, path: Path, query_s: float) -> None:
-        """Create or open the file at `path`; a request that takes longer than `query_s` fails."""
+    def __init__(self, path: Path, query_s: float, *, pragmas: Sequence[str] | None = None) -> None:
+        """Create or open the file at `path`; a request that takes longer than `query_s` fails.
+
+        With `pragmas`, which say how it is written, it is a plain file that only obeys D1's rules;
+        without, it is one as the hosted service keeps it.
+        """
         self._query_s = query_s
         self.writes = 0  # requests that changed it since it was opened
-        self._engine = Engine(path)
+        self._engine = Engine(path, SERVED if pragmas is None else pragmas)
         self._written = RowsWritten(self._engine)
-        # The hosted service keeps such a table, and lists it in sqlite_schema.
-        self._engine.ask(
-            "CREATE TABLE IF NOT EXISTS _cf_KV (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID"
-        )
+        if pragmas is None:
+            # The hosted service keeps such a table, and lists it in sqlite_schema.
+            self._engine.ask(
+                "CREATE TABLE IF NOT EXISTS _cf_KV (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID"
+            )
 
     def close(self) -> None:
         """Close the file; requests on other threads must have ended."""

@@ -30,8 +30,10 @@ _LIMITS = {
     apsw.SQLITE_LIMIT_ATTACHED: 0,
 }
 SQL_BYTES = 100_000  # the same page; of one statement
-_PAGE_BYTES = 4096
 _STEPS = 1_000_000  # of SQLite's virtual machine, between two looks at the clock
+
+# Quick, and safe against the death of the process: the service's files are for rehearsals.
+SERVED = ("journal_mode=WAL", "synchronous=NORMAL")
 
 Value = None | int | float | str | bytes
 Row = tuple[Value, ...]
@@ -81,15 +83,19 @@ class Selected:
 class Engine:
     """One connection. `ask` is for the server's own questions, `execute` for the clients' statements."""
 
-    def __init__(self, path: Path) -> None:
-        """Create or open the file at `path`."""
-        self._connection = apsw.Connection(str(path))
+    def __init__(self, path: Path, pragmas: Sequence[str] = SERVED) -> None:
+        """Create or open the file at `path`; `pragmas` say how it is written. Raises SqliteError."""
+        try:
+            self._connection = apsw.Connection(str(path))
+        except apsw.Error as error:
+            raise _translated(error) from None
         self._trusted = False
         self._columns: tuple[str, ...] = ()
         self._scanned = 0
         self.deadline = float("inf")  # of time.monotonic(), for what runs
         self.wanted_transaction = False  # whether the last statement tried BEGIN or one of its kin
-        self._prepare()
+        self._prepare(pragmas)
+        self._page_bytes = int(str(self.ask("PRAGMA page_size")[0][0]))
 
     def close(self) -> None:
         """Close the file."""
@@ -177,7 +183,7 @@ class Engine:
     def size(self) -> int:
         """Bytes of the database, free pages left out."""
         (pages,), (free,) = *self.ask("PRAGMA page_count"), *self.ask("PRAGMA freelist_count")
-        return (int(str(pages)) - int(str(free))) * _PAGE_BYTES
+        return (int(str(pages)) - int(str(free))) * self._page_bytes
 
     def copy_to(self, path: Path) -> None:
         """Write a copy of the whole database to `path`."""
@@ -191,13 +197,13 @@ class Engine:
         _copy(source, self._connection)
         source.close()
 
-    def _prepare(self) -> None:
+    def _prepare(self, pragmas: Sequence[str]) -> None:
         connection = self._connection
         connection.set_busy_timeout(5_000)
         connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
         connection.drop_modules(["fts5", "fts5vocab", "rtree"])
-        for setting in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-            self.ask(f"PRAGMA {setting}")
+        for pragma in (*pragmas, "foreign_keys=ON"):
+            self.ask(f"PRAGMA {pragma}")
         connection.authorizer = self._authorize
         connection.exec_trace = self._on_statement
         connection.trace_v2(apsw.SQLITE_TRACE_PROFILE, self._on_profile)

@@ -16,13 +16,12 @@ from typing import Self
 import orjson
 from aiohttp import web
 
+from streamer.local_d1 import answers
 from streamer.local_d1 import body as bodies
-from streamer.local_d1.database import Result
 from streamer.local_d1.errors import ApiError, LocalD1Error
 from streamer.local_d1.faults import Faults, ScriptedFault, Troublemaker
 from streamer.local_d1.registry import Entry, Registry
 from streamer.local_d1.storage import ObjectStorage
-from streamer.local_d1.values import seen_rows
 from streamer.local_d1.worker import DatabaseWorker, Times
 
 _BODY_BYTES = 100_000_000  # developers.cloudflare.com/workers/platform/limits: a request's body
@@ -219,7 +218,7 @@ class LocalD1:
     async def _run(self, request: web.Request) -> web.Response:
         worker = self._worker(self._entry(request))
         queries = bodies.queries(bodies.parse(await request.read()))
-        shown = _as_arrays if request.match_info["form"] == "raw" else _as_objects
+        shown = answers.as_arrays if request.match_info["form"] == "raw" else answers.as_objects
         return _ok([shown(result) for result in await worker.run(queries)])
 
     async def _import(self, request: web.Request) -> web.Response:
@@ -320,30 +319,6 @@ async def _enveloped(request: web.Request, handler: Handler) -> web.StreamRespon
         return _failure(500, 7500, "internal error; reference = local-d1")
 
 
-def _as_arrays(result: Result) -> dict[str, object]:
-    return {
-        "results": {"columns": result.columns, "rows": seen_rows(result.rows)},
-        "success": True,
-        "meta": _meta(result),
-    }
-
-
-def _as_objects(result: Result) -> dict[str, object]:
-    rows = [dict(zip(result.columns, row, strict=True)) for row in seen_rows(result.rows)]
-    return {"results": rows, "success": True, "meta": _meta(result)}
-
-
-def _meta(result: Result) -> dict[str, object]:
-    return {
-        "served_by": "local-d1",
-        "served_by_region": "LOCAL",
-        "served_by_primary": True,
-        "timings": {"sql_duration_ms": result.meta.duration},
-        **asdict(result.meta),
-        "total_attempts": 1,
-    }
-
-
 def _described(entry: Entry) -> dict[str, object]:
     return {**asdict(entry), "version": "production", "running_in_region": "LOCAL"}
 
@@ -356,15 +331,13 @@ def _count(request: web.Request, name: str, default: int) -> int:
 
 
 def _ok(result: object, **more: object) -> web.Response:
-    return _json({"result": result, "errors": [], "messages": [], "success": True, **more})
+    return _json(answers.success(result, **more))
 
 
 def _failure(
     status: int, code: int, message: str, headers: dict[str, str] | None = None
 ) -> web.Response:
-    errors = [{"code": code, "message": message}]
-    envelope = {"result": [], "errors": errors, "messages": [], "success": False}
-    return _json(envelope, status, headers)
+    return _json(answers.failure(code, message), status, headers)
 
 
 def _json(body: object, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

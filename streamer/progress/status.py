@@ -13,7 +13,7 @@ from streamer.progress.view import duration, printable, rows_of, size
 ROWS_KIND = "rows"
 DONE, TODO = "done", "todo"
 SOURCE_FACTS = ("database", "system_identifier", "server_version")
-TARGET_FACTS = ("account", "database", "database_name")
+TARGET_FACTS = ("kind", "account", "database", "database_name")
 
 
 class RunState(StrEnum):

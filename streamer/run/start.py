@@ -15,8 +15,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from checkpoints import RunRecord
-from streamer.config import Config, TargetSettings
-from streamer.d1 import D1Database, open_database
+from streamer.config import Config, FileTarget, TargetSettings
+from streamer.d1 import D1Database
 from streamer.errors import ExitCode, SettingsError, StreamerError, UsageError, leaves
 from streamer.model import Finding, IfExists, Severity, TablePlan
 from streamer.plan import PlanOptions, make_plan
@@ -36,6 +36,7 @@ from streamer.run.job import Ends, Job
 from streamer.run.journal import Journal, RunState, Start
 from streamer.run.reporting import save_report
 from streamer.run.survey import Survey, survey
+from streamer.targets import identity_of, open_target
 
 if TYPE_CHECKING:
     from checkpoints import JSON
@@ -64,7 +65,7 @@ async def run(config: Config, events: Events, stop: asyncio.Event) -> ExitCode:
                 pushdown=config.run.pushdown,
             )
         )
-        database = await open_database(target, config.pacing, events)
+        database = await open_target(target, config.pacing, events)
         stack.push_async_callback(database.aclose)
         ends = await _look(config, source, database, events)
         if not (ends.plan.tables or going_on):
@@ -79,7 +80,7 @@ async def run(config: Config, events: Events, stop: asyncio.Event) -> ExitCode:
         return await _carry_out(config, events, journal, ends, stop)
 
 
-def _target(config: Config) -> TargetSettings:
+def _target(config: Config) -> TargetSettings | FileTarget:
     if config.target is None:
         raise SettingsError(["the target's settings are missing: set CLOUDFLARE_API_TOKEN"])
     return config.target
@@ -100,9 +101,12 @@ def _going_on(config: Config, journal: Journal, events: Events) -> bool:
     return False
 
 
-def _repeat(config: Config, target: TargetSettings, journal: Journal, events: Events) -> ExitCode:
+def _repeat(
+    config: Config, target: TargetSettings | FileTarget, journal: Journal, events: Events
+) -> ExitCode:
     """The exit code of the run that is finished; nobody is asked, so that it can't fail now."""
-    check_settings(resolve(config.source).database, target, journal.running.document)
+    meant = target if isinstance(target, TargetSettings) else identity_of(target)
+    check_settings(resolve(config.source).database, meant, journal.running.document)
     events.phase("nothing to do: the run in the checkpoint is finished")
     return ExitCode(int(str(journal.running.document.get("exit_code", 0))))
 
@@ -154,9 +158,7 @@ async def _begin(config: Config, journal: Journal, ends: Ends, events: Events) -
         "tool_version": version("d1-streamer"),
         "started_at": utc(datetime.now(UTC)),
         "source": source_facts(ends.source.identity),
-        "target": target_facts(
-            ends.database.account_id, ends.database.database_id, ends.database.info.name
-        ),
+        "target": target_facts(ends.database.identity),
         "settings": {"if_exists": config.run.if_exists.value},
         "bookmark": await ends.database.bookmark(),
         "snapshots": [],
@@ -183,7 +185,7 @@ def _abandoned(config: Config, journal: Journal, ends: Ends, events: Events) -> 
     if not (config.run.restart and journal.unfinished):
         return frozenset()
     then = journal.running.document.get("target")
-    if not same_target(ends.database.account_id, ends.database.database_id, then):
+    if not same_target(ends.database.identity, then):
         return frozenset()
     ours = {
         str(step.document.get("target"))
@@ -239,7 +241,7 @@ async def _continue(config: Config, journal: Journal, ends: Ends, events: Events
     then_source, then_target = facts.get("source"), facts.get("target")
     assert isinstance(then_source, dict)
     assert isinstance(then_target, dict)
-    resume.check_target(ends.database.account_id, ends.database.database_id, then_target)
+    resume.check_target(ends.database.identity, then_target)
     if warning := resume.check_source(ends.source.identity, then_source):
         events.warning(warning)
     resume.check_tables_are_there(journal, tables)

@@ -10,6 +10,7 @@ import pytest
 from streamer.config import TargetSettings
 from streamer.errors import SourceChangedError, UsageError
 from streamer.model import KeyKind, Secret, SourceIdentity, Storage, Table, TablePlan
+from streamer.model.target import TargetIdentity, TargetKind
 from streamer.run.identity import (
     GoOn,
     check_settings,
@@ -92,22 +93,37 @@ def test_a_promoted_standby_goes_on_with_a_warning_and_a_new_version_without_one
     assert check_source(replace(SOURCE, server_version=190_000), then) == ""
 
 
-def test_another_account_or_database_is_another_target() -> None:
-    then = remembered(target_facts("acc", "id-1", "shop"))
+SHOP = TargetIdentity(TargetKind.D1, "id-1", "acc", "shop")
+FILE = TargetIdentity(TargetKind.SQLITE, "sqlite:/shop.db")
 
-    check_target("acc", "id-1", then)
-    with pytest.raises(UsageError, match="id-1 of account acc, not id-2 of acc"):
-        check_target("acc", "id-2", then)
-    with pytest.raises(UsageError, match="not id-1 of other"):
-        check_target("other", "id-1", then)
-    assert same_target("acc", "id-1", then)
-    assert not same_target("acc", "id-2", then)
-    assert not same_target("acc", "id-1", None)
+
+def test_another_account_or_database_is_another_target() -> None:
+    then = remembered(target_facts(SHOP))
+
+    check_target(SHOP, then)
+    with pytest.raises(UsageError, match="id-1 of account acc, not database id-2 of account acc"):
+        check_target(replace(SHOP, database="id-2"), then)
+    with pytest.raises(UsageError, match="not database id-1 of account other"):
+        check_target(replace(SHOP, account="other"), then)
+    assert same_target(replace(SHOP, name="renamed"), then)
+    assert not same_target(replace(SHOP, database="id-2"), then)
+    assert not same_target(SHOP, None)
+
+
+def test_another_file_is_another_target_and_so_is_a_database() -> None:
+    then = remembered(target_facts(FILE))
+
+    check_target(FILE, then)
+    with pytest.raises(UsageError, match=r"sqlite:/shop\.db, not sqlite:/other\.db"):
+        check_target(replace(FILE, database="sqlite:/other.db"), then)
+    with pytest.raises(UsageError, match=r"sqlite:/shop\.db, not database id-1 of account acc"):
+        check_target(SHOP, then)
+    assert then == {"kind": "sqlite", "database": "sqlite:/shop.db"}
 
 
 FINISHED = {
     "source": source_facts(SOURCE),
-    "target": target_facts("acc", "id-1", "shop"),
+    "target": target_facts(SHOP),
 }
 
 
@@ -131,6 +147,16 @@ def test_settings_of_another_job_do_not_pass_for_a_finished_run(
 ) -> None:
     with pytest.raises(UsageError, match=words):
         check_settings(source, TargetSettings(account, database, Secret("x")), FINISHED)
+
+
+@pytest.mark.parametrize(("done", "now"), [(SHOP, FILE), (FILE, TargetSettings("acc", "shop", Secret("x")))])  # fmt: skip
+def test_a_finished_run_into_a_file_is_not_one_into_d1(
+    done: TargetIdentity, now: TargetIdentity | TargetSettings
+) -> None:
+    finished = {**FINISHED, "target": target_facts(done)}
+
+    with pytest.raises(UsageError, match="another target"):
+        check_settings("shop", now, finished)
 
 
 def test_a_table_that_did_not_change_goes_on_as_it_was() -> None:

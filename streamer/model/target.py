@@ -1,0 +1,33 @@
+"""Which database a run writes into, so that it goes on in no other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class TargetKind(StrEnum):
+    """How a target is reached: by Cloudflare's REST API, or as a file of this machine."""
+
+    D1 = "d1"
+    SQLITE = "sqlite"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetIdentity:
+    """What makes a target this very one.
+
+    `database` is D1's id of it within `account`, or `sqlite:` and a file's absolute path, where
+    `account` is ''. `name` is what people call it, '' where it has no other name.
+    """
+
+    kind: TargetKind
+    database: str
+    account: str = ""
+    name: str = ""
+
+    def __str__(self) -> str:
+        """How messages call it."""
+        if self.kind is TargetKind.SQLITE:
+            return f"the file {self.database.removeprefix('sqlite:')}"
+        return f"D1 database {self.name or self.database}"

@@ -1,0 +1,177 @@
+"""D1's API without a server: answered in this process, from a plain SQLite file.
+
+The engine is the local D1's, so that all of D1's limits and refusals hold, in D1's words. What
+differs is how the file is kept: as SQLite's own tools expect it, and safe against power cuts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from math import inf
+from pathlib import Path
+from typing import ClassVar, Self, TypeVar
+
+import orjson
+
+from streamer.d1.api import EMPTY, Body, Break, Reply, database_path
+from streamer.errors import StreamerError, TargetError, TargetUnavailableError
+from streamer.local_d1 import answers
+from streamer.local_d1 import body as bodies
+from streamer.local_d1.database import Database
+from streamer.local_d1.engine import SqliteError
+from streamer.local_d1.errors import ApiError
+from streamer.targets.place import Place, in_use, inspect, located, user_of
+
+# A rollback journal: at any moment the file is a plain one, or one that SQLite mends by itself.
+# EXTRA makes its removal, which is the commit, survive a power cut, as the checkpoint does.
+_PRAGMAS = ("synchronous=EXTRA", "cache_size=-32000")
+_NOWHERE = Path(":memory:")  # stands for a file that isn't there, while nobody writes
+_CODE = re.compile(r": (SQLITE_[A-Z]+)(?: \(extended: \w+\))?$")
+
+_TROUBLE: dict[str, tuple[type[StreamerError], str, str]] = {
+    "SQLITE_FULL": (
+        TargetUnavailableError,
+        "there is no room left on the disk",
+        "Make room, then go on with --resume",
+    ),
+    "SQLITE_IOERR": (
+        TargetError,
+        "the disk failed to read or write",
+        "Look after the disk, then go on with --resume",
+    ),
+    "SQLITE_READONLY": (
+        TargetError,
+        "it can't be written any more",
+        "Was it moved, or made read-only? Then go on with --resume",
+    ),
+    "SQLITE_CANTOPEN": (
+        TargetError,
+        "it, or its journal beside it, can't be opened",
+        "Give this user the right to write into its folder, then go on with --resume",
+    ),
+    "SQLITE_CORRUPT": (TargetError, "it is damaged", "Restore it, or begin with another file"),
+    "SQLITE_NOTADB": (TargetError, "it is damaged", "Restore it, or begin with another file"),
+}
+
+T = TypeVar("T")
+
+
+class FileTransport:
+    """Answers D1's API for one database, one request at a time, on a thread of its own."""
+
+    account: ClassVar[str] = "local"
+    database: ClassVar[str] = "00000000-0000-4000-8000-000000000000"
+
+    def __init__(self, path: Path, database: Database, place: Place | None) -> None:
+        """Own `database`, which is the file at `path`; without a `place` nothing is written."""
+        self._path = path
+        self._database = database
+        self._place = place
+        self._base = database_path(self.account, self.database)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-file")
+
+    @classmethod
+    def open(cls, path: Path, *, writing: bool) -> Self:
+        """Open the file at `path`; only to be looked at, it is neither made nor locked.
+
+        Raises:
+            UsageError: it can't be a target.
+            TargetError: it is in use, or damaged.
+        """
+        path = located(path)
+        place = Place.take(path) if writing else None
+        if place is None and (user := user_of(path)):
+            raise in_use(path, user)
+        there = place is not None or inspect(path)
+        try:
+            database = _opened(path if there else _NOWHERE)
+        except SqliteError as error:
+            if place is not None:
+                place.leave(unused=True)
+            raise _trouble(path, error) from None
+        return cls(path, database, place)
+
+    async def send(self, method: str, path: str, body: Body = EMPTY) -> Reply | Break:
+        """The answer, as D1 would give it.
+
+        Raises:
+            StreamerError: something is wrong with the file that D1 has no words for.
+        """
+        match method, path.removeprefix(self._base):
+            case "GET", "":
+                return await self._do(self._describe)
+            case "POST", "/raw":
+                return await self._do(lambda: self._run(body))
+            case _:
+                return _reply(404, answers.failure(7003, "no such route"))
+
+    async def aclose(self) -> None:
+        """Leave a plain file, which others may use."""
+        await self._do(self._close)
+        self._thread.shutdown()
+
+    async def _do(self, work: Callable[[], T]) -> T:
+        """Do `work` on the thread; a caller that goes away takes a running statement with it."""
+        started = self._thread.submit(work)
+        try:
+            return await asyncio.wrap_future(started)
+        except asyncio.CancelledError:
+            if started.running():
+                self._database.interrupt()
+            raise
+
+    def _describe(self) -> Reply:
+        size = self._database.size
+        return _reply(200, answers.success({"uuid": self.database, "file_size": size}))
+
+    def _run(self, body: Body) -> Reply:
+        try:
+            queries = bodies.queries(bodies.parse(b"".join(body.pieces)))
+            results = self._database.run(queries)
+        except ApiError as error:
+            found = _CODE.search(error.message)
+            if found is not None and found[1] in _TROUBLE:
+                raise _known(self._path, found[1]) from None
+            return _reply(error.status, answers.failure(error.code, error.message))
+        except SqliteError as error:  # of BEGIN or ROLLBACK, which no client sends
+            raise _trouble(self._path, error) from None
+        return _reply(200, answers.success([answers.as_arrays(result) for result in results]))
+
+    def _close(self) -> None:
+        unused = False
+        with suppress(SqliteError):
+            unused = self._database.ask("SELECT count(*) FROM sqlite_schema") == [(0,)]
+            if self._database.writes:
+                self._database.ask("PRAGMA journal_mode = DELETE")  # it may have come as another
+        self._database.close()
+        if self._place is not None:
+            self._place.leave(unused=unused)
+
+
+def _reply(status: int, document: object) -> Reply:
+    return Reply(status, orjson.dumps(document))
+
+
+def _opened(path: Path) -> Database:
+    database = Database(path, inf, pragmas=_PRAGMAS)
+    try:
+        database.ask("SELECT count(*) FROM sqlite_schema")
+    except SqliteError:
+        database.close()
+        raise
+    return database
+
+
+def _trouble(path: Path, error: SqliteError) -> StreamerError:
+    if error.code in _TROUBLE:
+        return _known(path, error.code)
+    return TargetError(f"the file {path}: {error.message}", hint="Look who else uses it")
+
+
+def _known(path: Path, code: str) -> StreamerError:
+    kind, what, hint = _TROUBLE[code]
+    return kind(f"the file {path}: {what} ({code})", hint=hint)

@@ -1,0 +1,58 @@
+"""Opens the target that a command was told."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streamer.config import FileTarget, PacingSettings, TargetSettings
+from streamer.d1 import D1Database, TargetObserver, open_database
+from streamer.model import Secret
+from streamer.model.target import TargetIdentity, TargetKind
+from streamer.targets.place import located
+
+if TYPE_CHECKING:
+    from streamer.targets.file import FileTransport
+
+
+async def open_target(
+    target: TargetSettings | FileTarget,
+    pacing: PacingSettings,
+    observer: TargetObserver,
+    *,
+    writing: bool = True,
+) -> D1Database:
+    """Open the database `target`; a file is made where there is none, unless only to be looked at.
+
+    Raises:
+        UsageError: the settings, or the file, can't be what they should be.
+        TargetError: there is no such database, or another process uses the file.
+        TargetUnavailableError: D1 couldn't be reached for as long as `pacing` says.
+    """
+    match target:
+        case TargetSettings():
+            return await open_database(target, pacing, observer)
+        case FileTarget():
+            transport = await asyncio.to_thread(_transport, target.path, writing=writing)
+            stand_in = TargetSettings(transport.account, transport.database, Secret("none"))
+            return await open_database(
+                stand_in,
+                pacing,
+                observer,
+                transport=transport,
+                shared=False,
+                identity=identity_of(target),
+            )
+
+
+def identity_of(target: FileTarget) -> TargetIdentity:
+    """Which database a file is; it needn't exist."""
+    return TargetIdentity(TargetKind.SQLITE, f"sqlite:{located(target.path)}")
+
+
+def _transport(path: Path, *, writing: bool) -> FileTransport:
+    # Most runs go to D1 itself and need no engine.
+    from streamer.targets.file import FileTransport  # noqa: PLC0415 (slow to load)
+
+    return FileTransport.open(path, writing=writing)
