@@ -157,7 +157,8 @@ def _column_plan(
     column: Column, shaped: ShapedTable, mappings: Mapping[str, TypeMapping]
 ) -> ColumnPlan:
     wanted, mapping = shaped.columns[column.name], mappings[column.name]
-    value = f"({wanted.expression})" if wanted.expression else f"t.{quote(column.name)}"
+    # A comment at the expression's end must not hide what follows.
+    value = f"({wanted.expression}\n)" if wanted.expression else f"t.{quote(column.name)}"
     return ColumnPlan(
         source=column.name,
         target=wanted.target,

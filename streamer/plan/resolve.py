@@ -1,8 +1,7 @@
 """Finds the tables and columns that the user's settings name, however they are spelled.
 
-A table is spelled `schema.table`, or `table` where its schema is public; names may hold dots
-themselves, so a spelling is compared with each real table's. Where two are spelled alike, quotes tell
-them apart, as in SQL: `"a.b"."c"`.
+A table is spelled `schema.table`, or `table` where its schema is public, without quotes; names may
+hold dots themselves, so a spelling is compared with each real table's.
 """
 
 from __future__ import annotations
@@ -138,7 +137,7 @@ class _Book:
                 places += [
                     (name, column.name)
                     for column in table.columns
-                    if spelling[dot + 1 :] in {column.name, quote(column.name)}
+                    if spelling[dot + 1 :] == column.name
                 ]
         return list(dict.fromkeys(places))
 
@@ -154,26 +153,26 @@ class _Book:
         return columns or list(self._spelled)
 
     def _columns(self, table: Table, spelled: Sequence[str], where: str) -> tuple[str, ...]:
-        names = {quote(column.name): column.name for column in table.columns}
-        names |= {column.name: column.name for column in table.columns}
+        names = [column.name for column in table.columns]
         for spelling in spelled:
             if spelling not in names:
-                near = nearest(spelling, [column.name for column in table.columns])
+                near = nearest(spelling, names)
                 self.problems.append(f"{where}: no column is called {spelling}{near}.")
-        return tuple(dict.fromkeys(names[name] for name in spelled if name in names))
+        return tuple(dict.fromkeys(name for name in spelled if name in names))
 
     def _ambiguous(self, spelling: str, meant: Sequence[str]) -> None:
-        self.problems.append(f"{spelling} may be {' or '.join(meant)}: write it with the quotes.")
+        self.problems.append(
+            f"{spelling} may be {' or '.join(meant)}: spell it as no other is spelled."
+        )
 
 
 def spellings(name: QualifiedName) -> tuple[str, ...]:
     """The ways in which a user may spell a table's name."""
-    own = (str(name), quoted(name))
-    return (*own, name.name, quote(name.name)) if name.schema == "public" else own
+    return (str(name), name.name) if name.schema == "public" else (str(name),)
 
 
 def quoted(name: QualifiedName) -> str:
-    """The spelling that no other table shares."""
+    """A name in which dots can't be mistaken."""
     return f"{quote(name.schema)}.{quote(name.name)}"
 
 
