@@ -104,11 +104,12 @@ def shape(
     shaped: list[ShapedTable] = []
     for table in tables:
         asked = options.get(table.name, TableOptions())
-        columns, said = _columns(table, asked, shaping.types)
-        problems += said + _about_keys(table, asked, columns)
-        if not columns and table.columns:
-            problems.append(f"{table.name}: no column is left to move.")
-        shaped.append(_shaped(table, asked, columns, expression_types))
+        columns, wrong = _columns(table, asked, shaping.types)
+        wrong += _about_keys(table, asked, columns)
+        if not columns and table.columns and not wrong:
+            wrong.append(f"{table.name}: no column is left to move.")
+        shaped += [] if wrong else [_shaped(table, asked, columns, expression_types)]
+        problems += wrong
     if problems:
         raise UsageError("\n".join(dict.fromkeys(problems)), hint=HINT)
     return Shapes(
