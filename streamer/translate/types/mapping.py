@@ -13,13 +13,15 @@ class Counted:
 
     `condition` is SQL with `{c}` for the source value: cheap, never raising, true for such rows
     (false or NULL for others). `what` is a part of a sentence with `{rows}` for their number.
-    `refuses`: the table can't be moved while there are any.
+    `refuses`: the table can't be moved while there are any; `nulls`: they become NULL, so that it
+    can't be moved either where the column is NOT NULL.
     """
 
     condition: str
     what: str
     hint: str = ""
     refuses: bool = False
+    nulls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +31,13 @@ class Mapping:
     `template` is SQL with `{c}` for the value; `exact`: its text casts back to the same key value;
     `keyable`: PostgreSQL's plain comparison operators order it and its text comes back through a
     cast, so that reading can resume behind it; `family`: values of columns with the same family
-    are spelled alike, '' where equal values may be spelled differently.
+    are spelled alike, '' where equal values may be spelled differently; `distinct`: values that
+    PostgreSQL tells apart are stored apart, so that unique keys stay unique.
 
     `check` is SQL with `{c}` for the target column, for a CHECK constraint ('' for none); `counted`
     is what becomes of single values; `announce` is what is to be said of the column whatever its
-    rows hold ('' for nothing). Where `operator_schema` is given, PostgreSQL orders the type only by
-    the operators of that schema: `OPERATOR("schema".>)`.
+    rows hold ('' for nothing). Where `operator_schema` is given, a column that isn't `keyable`
+    would be by the operators of that schema: `t."c" OPERATOR("schema".>) …`.
     """
 
     storage: Storage
@@ -44,6 +47,7 @@ class Mapping:
     exact: bool = False
     keyable: bool = True
     nocase: bool = False
+    distinct: bool = True
     note: str = ""
     check: str = ""
     counted: tuple[Counted, ...] = ()

@@ -1,0 +1,71 @@
+"""SQL about JSON values: which nest too deep for SQLite, and which a jsonb can't hold.
+
+Conditions over `{c}` that never raise. What is costly is only asked of values that could be meant:
+the order of evaluation is that of CASE.
+"""
+
+from __future__ import annotations
+
+SQLITE_DEPTH = 1000  # JSON_MAX_DEPTH, sqlite.org/json1.html, 2026-11-22
+WHAT = (
+    f"JSON in {{rows}} of the rows nests deeper than {SQLITE_DEPTH:,} levels: its text is kept, but"
+    " for D1 json_valid() of it is 0 and its JSON functions fail"
+)
+
+
+def _pattern(regex: str) -> str:
+    """The regular expression as an SQL literal, whatever standard_conforming_strings is."""
+    return "E'" + regex.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+# Strings go, with the brackets in them; then only brackets stay, each a step down or up.
+_STRING = _pattern(r'"([^"\\]|\\.)*"')
+_BRACKETS = f"regexp_replace(regexp_replace(v.j, {_STRING}, '', 'g'), '[^][{{}}]', '', 'g')"
+_DEPTH = (
+    "(SELECT max(s.depth) FROM (SELECT sum(CASE WHEN b.x IN ('[', '{') THEN 1 ELSE -1 END)"
+    " OVER (ORDER BY b.n) AS depth FROM"
+    f" unnest(string_to_array({_BRACKETS}, NULL)) WITH ORDINALITY AS b (x, n)) AS s)"
+)
+
+
+def _deeper_than(levels: int) -> str:
+    """SQL over the text `v.j`: has it more levels than these."""
+    opening = "length(v.j) - length(translate(v.j, '[{', ''))"
+    return (
+        f"CASE WHEN octet_length(v.j) <= {2 * levels} THEN false"
+        f" WHEN {opening} <= {levels} THEN false ELSE {_DEPTH} > {levels} END"
+    )
+
+
+def _of_text(condition: str) -> str:
+    """A condition over `v.j`, as one over the json or jsonb `{c}`, which is printed once."""
+    return f"(SELECT {condition} FROM (SELECT {{c}}::text AS j OFFSET 0) AS v)"
+
+
+TOO_DEEP = _of_text(_deeper_than(SQLITE_DEPTH))
+"""Is the json too deep for SQLite."""
+
+# A level of jsonb takes 8 bytes, which compress to no less than a hundredth.
+TOO_DEEP_JSONB = f"CASE WHEN pg_column_size({{c}}) < 80 THEN false ELSE {TOO_DEEP} END"
+"""Is the jsonb too deep for SQLite."""
+
+# jsonb holds neither NUL nor half a pair of surrogates, nor numbers of numeric's limits (131,072
+# digits before the point, 16,383 behind it), nor what is too deep for the server's stack. This asks
+# for less, by text: a backslash that is itself escaped may be taken for one that isn't.
+_PAIRS = _pattern(r"\\u[dD][89abAB]..\\u[dD][c-fC-F]..")
+_HALVES = _pattern(r"\\u(0000|[dD][89a-fA-F])")
+_NOT_JSONB = (
+    f"CASE WHEN regexp_replace(v.j, {_PAIRS}, '', 'g') ~ {_HALVES} THEN true"
+    " WHEN v.j ~ '[0-9][eE][+-]?[0-9]{5}' THEN true"
+    " WHEN octet_length(v.j) > 4000 AND position(repeat('9', 4000)"
+    " in translate(v.j, '012345678', '999999999')) > 0 THEN true"
+    f" ELSE {_deeper_than(SQLITE_DEPTH)} END"
+)
+NOT_JSONB = _of_text(_NOT_JSONB)
+"""Might a cast of the json to jsonb raise."""
+
+CANONICAL = (
+    f"(SELECT CASE WHEN {_NOT_JSONB} THEN v.j ELSE v.j::jsonb::text END"
+    " FROM (SELECT {c}::text AS j OFFSET 0) AS v)"
+)
+"""The json as jsonb prints it, or as it is where it can't be jsonb."""
