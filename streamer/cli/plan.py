@@ -14,7 +14,7 @@ from streamer.cli.source import exit_code, read_plan
 from streamer.config import Config
 from streamer.errors import ExitCode
 from streamer.model import Finding, KeyKind, Loading, Plan, TablePlan
-from streamer.plan import estimated_rows
+from streamer.plan import by_table, estimated_rows
 
 FORMAT_VERSION = 1
 EXAMPLES = """\
@@ -49,11 +49,21 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
 
 
 def render_plan(plan: Plan) -> str:
-    """The plan for people: tables in load order, findings, estimate; ends with a newline."""
-    blocks = [_table_block(number, table) for number, table in enumerate(plan.tables, 1)]
+    """The plan for people: tables in load order, each with what it loses, views, other findings,
+    estimate; ends with a newline.
+    """
+    said = by_table(plan)
+    blocks = [
+        "\n".join([_table_block(number, table), *_losses(table, said.get(str(table.name), ()))])
+        for number, table in enumerate(plan.tables, 1)
+    ]
     if not blocks:
         blocks.append("No table would be moved.")
-    for title, findings in (("Can't be moved", plan.refusals), ("Warnings", plan.warnings)):
+    if plan.views:
+        blocks.append(
+            "\n".join(["Views:", *(f"  {view.source} → {view.target}" for view in plan.views)])
+        )
+    for title, findings in (("Can't be moved", plan.refusals), ("Warnings", said[""])):
         if findings:
             blocks.append("\n".join([f"{title}:", *(_finding_lines(findings))]))
     blocks.append(_estimate_block(plan))
@@ -65,14 +75,25 @@ def plan_json(plan: Plan) -> dict[str, object]:
 
     `format_version`; `tables` in load order, each with `name`, `target_name`, `rows` (an estimate),
     `bytes`, `key` (`kind`, `columns`), `columns` (`name`, `type`, `storage`, `not_null`, `note`),
-    `foreign_keys`, `indexes`, `loading`, `sql`; `refusals` and `warnings`, each with `object`,
-    `what`, `hint`, `rows`; `estimate` with `requests`, `seconds`, `rows_written`, `cost_usd`,
-    `size_bytes`.
+    `generated` (target names of columns that D1 computes), `where`, `transform`, `foreign_keys`,
+    `indexes`, `loading`, `sql`, `after_sql`, `left_out` (the warnings about it); `views` (`name`,
+    `target_name`, `sql`); `refusals` and `warnings`, each with `object`, `what`, `hint`, `rows`;
+    `estimate` with `requests`, `seconds`, `rows_written`, `cost_usd`, `size_bytes`.
     """
-    estimate = plan.estimate
+    estimate, said = plan.estimate, by_table(plan)
     return {
         "format_version": FORMAT_VERSION,
-        "tables": [_table_json(table) for table in plan.tables],
+        "tables": [
+            {
+                **_table_json(table),
+                "left_out": [_finding_json(finding) for finding in said.get(str(table.name), ())],
+            }
+            for table in plan.tables
+        ],
+        "views": [
+            {"name": str(view.source), "target_name": view.target, "sql": view.create_sql}
+            for view in plan.views
+        ],
         "refusals": [_finding_json(finding) for finding in plan.refusals],
         "warnings": [_finding_json(finding) for finding in plan.warnings],
         "estimate": {
@@ -103,7 +124,30 @@ def _table_block(number: int, table: TablePlan) -> str:
     for column in table.columns:
         text = f"   {column.source:{widths[0]}}  {column.type_name:{widths[1]}}  {column.storage}"
         lines.append(f"{text:<{len(text)}}{f'  {column.note}' if column.note else ''}")
+    if table.generated:
+        lines.append(f"   computed by D1: {', '.join(table.generated)}")
+    if table.indexes:
+        names = (f"{i.name} (unique)" if i.unique else i.name for i in table.indexes)
+        lines.append(f"   indexes: {', '.join(names)}")
     return "\n".join(lines)
+
+
+def _losses(table: TablePlan, findings: Sequence[Finding]) -> list[str]:
+    """What isn't as in PostgreSQL, below the table that it is about."""
+    if not findings:
+        return []
+    lines = ["   not as in PostgreSQL:"]
+    for finding in findings:
+        name = finding.object.removeprefix(str(table.name)).removeprefix(".")
+        what = f"{name}: {finding.what}" if name else finding.what
+        lines.append(f"   - {what}{_rows(finding)}")
+        if finding.hint:
+            lines.append(f"     {finding.hint}")
+    return lines
+
+
+def _rows(finding: Finding) -> str:
+    return "" if finding.rows is None else f" ({finding.rows:,} rows)"
 
 
 def _key(table: TablePlan) -> str:
@@ -115,8 +159,7 @@ def _key(table: TablePlan) -> str:
 def _finding_lines(findings: Sequence[Finding]) -> list[str]:
     lines: list[str] = []
     for finding in findings:
-        rows = "" if finding.rows is None else f" ({finding.rows:,} rows)"
-        lines.append(f"  {finding.object}: {finding.what}{rows}")
+        lines.append(f"  {finding.object}: {finding.what}{_rows(finding)}")
         if finding.hint:
             lines.append(f"    {finding.hint}")
     return lines
@@ -187,8 +230,12 @@ def _table_json(table: TablePlan) -> dict[str, object]:
         ],
         "loading": table.loading.value,
         "deferred": list(table.deferred),
+        "generated": list(table.generated),
+        "where": table.where,
+        "transform": table.transform,
         "without_rowid": table.without_rowid,
         "sql": table.create_sql,
+        "after_sql": list(table.after_sql),
     }
 
 

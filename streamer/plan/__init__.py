@@ -2,6 +2,7 @@
 
 from streamer.plan.build import PlanOptions, make_plan
 from streamer.plan.estimate import estimated_rows
+from streamer.plan.grouping import by_table
 from streamer.plan.select import select
 
-__all__ = ["PlanOptions", "estimated_rows", "make_plan", "select"]
+__all__ = ["PlanOptions", "by_table", "estimated_rows", "make_plan", "select"]

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import apsw
 import orjson
 import pytest
@@ -7,7 +9,8 @@ from streamer.cli.schema import render_schema, schema_json
 from streamer.cli.source import exit_code
 from streamer.config import Config, RunSettings
 from streamer.errors import ExitCode
-from streamer.model import Plan
+from streamer.model import Finding, Plan, QualifiedName, Severity, ViewPlan
+from streamer.plan import by_table
 from tests.engines.catalogs import (
     INT4,
     INT8,
@@ -54,9 +57,50 @@ def test_the_plan_ends_with_what_cannot_move_what_is_lost_and_the_cost(plan: Pla
     text = render_plan(plan)
 
     refused, lost, cost = (text.index(w) for w in ("Can't be moved:", "Warnings:", "Estimate:"))
-    assert refused < text.index("public.bad.x: the type pg_node_tree can't be moved") < lost < cost
+    assert refused < text.index("public.bad.x: the type pg_node_tree") < lost < cost
     assert f"rows written  {plan.estimate.rows_written:,}, $0.00" in text
     assert "of D1's 10.0 GB" in text
+
+
+def test_what_a_table_loses_stands_below_it_with_the_rows_concerned(plan: Plan):
+    counted = Finding(
+        Severity.WARNING, "shop.parent.name", "loses something", "An option", rows=1_234
+    )
+
+    text = render_plan(replace(plan, findings=(*plan.findings, counted)))
+
+    parent, child = text.index("1. shop.parent"), text.index("2. public.child")
+    lost = text.index("   - name: loses something (1,234 rows)\n     An option")
+    assert parent < text.index("   indexes: shop__parent_by_name") < lost < child
+
+
+def test_a_table_whose_name_begins_like_another_s_keeps_its_own_findings():
+    plan = plan_of(identified("a.b"), identified("a.b.c"), identified("other"))
+    names = ["a.b.one", "a.b.c.two", "public.other.x.y", "size"]
+    findings = [Finding(Severity.WARNING, name, "is lost") for name in names]
+
+    said = by_table(replace(plan, findings=tuple(findings)))
+
+    assert {table: [f.object for f in found] for table, found in said.items()} == {
+        "": ["size"],
+        "a.b": ["a.b.one"],
+        "a.b.c": ["a.b.c.two"],
+        "public.other": ["public.other.x.y"],
+    }
+
+
+def test_views_are_listed_after_the_tables(plan: Plan):
+    view = ViewPlan(
+        QualifiedName("shop", "v"), "shop__v", 'CREATE VIEW "shop__v" ("a") AS SELECT 1'
+    )
+
+    made = replace(plan, views=(view,))
+
+    assert "Views:\n  shop.v → shop__v\n" in render_plan(made)
+    assert plan_json(made)["views"] == [
+        {"name": "shop.v", "target_name": "shop__v", "sql": view.create_sql}
+    ]
+    assert render_schema(made).index("CREATE VIEW") > render_schema(made).rindex("CREATE INDEX")
 
 
 def test_a_plan_without_tables_says_so():
@@ -66,7 +110,9 @@ def test_a_plan_without_tables_says_so():
 def test_the_json_has_the_documented_shape(plan: Plan):
     document = orjson.loads(orjson.dumps(plan_json(plan)))
 
-    assert set(document) == {"format_version", "tables", "refusals", "warnings", "estimate"}
+    assert set(document) == {
+        *("format_version", "tables", "views", "refusals", "warnings", "estimate"),
+    }
     assert set(document["estimate"]) == {
         *("requests", "seconds", "rows_written", "cost_usd", "size_bytes"),
     }
@@ -89,7 +135,7 @@ def test_the_schema_is_sql_that_runs_as_it_stands_comments_included(plan: Plan):
 def test_the_schema_comments_on_what_is_left_out(plan: Plan):
     text = render_schema(plan)
 
-    assert "-- public.bad.x: the type pg_node_tree can't be moved" in text
+    assert text.startswith("-- Can't be moved:\n-- public.bad.x: the type pg_node_tree")
     assert "E'two\n-- lines'" in text
     assert text.index("CREATE INDEX") > text.rindex("CREATE TABLE")
 
