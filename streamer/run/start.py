@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from checkpoints import RunRecord
@@ -19,12 +20,13 @@ from streamer.config import Config, FileTarget, TargetSettings
 from streamer.d1 import D1Database
 from streamer.errors import ExitCode, SettingsError, StreamerError, UsageError, leaves
 from streamer.model import Finding, IfExists, Severity, TablePlan
-from streamer.plan import PlanOptions, make_plan
+from streamer.pipeline.transform import load_transforms
 from streamer.postgres import PostgresSource
 from streamer.postgres.address import resolve
 from streamer.progress import Events, Tally, utc
 from streamer.run import resume, steps
 from streamer.run.admission import Found, admit, found, refuse_what_cannot_move
+from streamer.run.chosen import check_hash_key, hash_key_facts
 from streamer.run.identity import (
     check_settings,
     same_target,
@@ -33,7 +35,8 @@ from streamer.run.identity import (
     target_facts,
 )
 from streamer.run.job import Ends, Job
-from streamer.run.journal import Journal, RunState, Start
+from streamer.run.journal import Journal, RunState, Start, Work
+from streamer.run.planning import plan_job, refusal_facts, refused_then
 from streamer.run.reporting import save_report
 from streamer.run.survey import Survey, survey
 from streamer.targets import identity_of, open_target
@@ -63,11 +66,12 @@ async def run(config: Config, events: Events, stop: asyncio.Event) -> ExitCode:
                 config.run.consistency,
                 events.warning,
                 pushdown=config.run.pushdown,
+                hash_key=config.shaping.hash_key,
             )
         )
         database = await open_target(target, config.pacing, events)
         stack.push_async_callback(database.aclose)
-        ends = await _look(config, source, database, events)
+        ends = await _look(config, source, database, events, journal if going_on else None)
         if not (ends.plan.tables or going_on):
             events.phase("nothing to do: there is no table to move")
             return ExitCode.INCOMPLETE if ends.plan.refusals else ExitCode.DONE
@@ -112,18 +116,25 @@ def _repeat(
 
 
 async def _look(
-    config: Config, source: PostgresSource, database: D1Database, events: Events
+    config: Config,
+    source: PostgresSource,
+    database: D1Database,
+    events: Events,
+    earlier: Journal | None,
 ) -> Ends:
-    """Read both ends and make the plan; refuse what can't be moved."""
-    events.phase("reading the catalog")
-    catalog = await source.catalog()
+    """Read both ends and make the plan; refuse what can't be moved.
+
+    Of the run in `earlier`, which goes on, rows aren't counted again.
+    """
     seen = await survey(database)
-    plan = make_plan(
-        catalog,
-        config.selection,
-        PlanOptions(
-            indexes=config.run.indexes, rate=config.pacing.rate, existing_parents=seen.names
-        ),
+    refused = earlier.running.document.get("refused") if earlier is not None else None
+    plan = await plan_job(
+        source,
+        config,
+        existing_parents=seen.names,
+        refused=refused_then(refused),
+        asked={step.table for step in earlier.steps} if earlier is not None else (),
+        say=events.phase,
     )
     refusals = [_sentence(finding) for finding in plan.refusals]
     refuse_what_cannot_move(refusals, skip_refused=config.run.skip_refused)
@@ -131,7 +142,8 @@ async def _look(
         events.warning(_sentence(finding))
     for table in plan.tables:
         events.table_expected(str(table.name), table.table.rows)
-    return Ends(source=source, database=database, survey=seen, plan=plan)
+    transforms = load_transforms(plan.tables, Path.cwd())
+    return Ends(source=source, database=database, survey=seen, plan=plan, transforms=transforms)
 
 
 def _sentence(finding: Finding) -> str:
@@ -154,12 +166,15 @@ async def _begin(config: Config, journal: Journal, ends: Ends, events: Events) -
         ours=abandoned,
         remade=remade,
     )
+    run_id = uuid.uuid4().hex
     facts: dict[str, JSON] = {
         "tool_version": version("d1-streamer"),
         "started_at": utc(datetime.now(UTC)),
         "source": source_facts(ends.source.identity),
         "target": target_facts(ends.database.identity),
+        "refused": refusal_facts(ends.plan.refused),
         "settings": {"if_exists": config.run.if_exists.value},
+        **hash_key_facts(config.shaping.hash_key, run_id),
         "bookmark": await ends.database.bookmark(),
         "snapshots": [],
     }
@@ -173,11 +188,25 @@ async def _begin(config: Config, journal: Journal, ends: Ends, events: Events) -
                 "remade": table.target in remade,
             }
             for table in tables
-        },
+        }
+        | resume.view_facts(ends.plan.views, ends.survey, _views_of(journal, ends)),
         done=frozenset(steps.empty_step(t) for t in tables if t.target not in emptied),
     )
-    run = RunRecord(uuid.uuid4().hex, RunState.RUNNING, 1, facts)
-    await journal.begin(run, steps.named(tables), start)
+    run = RunRecord(run_id, RunState.RUNNING, 1, facts)
+    await journal.begin(run, steps.named(tables, ends.plan.views), start)
+
+
+def _views_of(journal: Journal, ends: Ends) -> frozenset[str]:
+    """The views (target names) that the checkpoint's abandoned run had made, or was about to."""
+    if not journal.unfinished:
+        return frozenset()
+    if not same_target(ends.database.identity, journal.running.document.get("target")):
+        return frozenset()
+    return frozenset(
+        str(step.document.get("target"))
+        for name, step in journal.steps.items()
+        if name.work is Work.VIEW and step.document.get("found") == Found.ABSENT
+    )
 
 
 def _abandoned(config: Config, journal: Journal, ends: Ends, events: Events) -> frozenset[str]:
@@ -244,13 +273,15 @@ async def _continue(config: Config, journal: Journal, ends: Ends, events: Events
     resume.check_target(ends.database.identity, then_target)
     if warning := resume.check_source(ends.source.identity, then_source):
         events.warning(warning)
+    check_hash_key(config.shaping.hash_key, journal.running.run_id, facts)
     resume.check_tables_are_there(journal, tables)
     if journal.running.state == RunState.RUNNING:
         again, warnings = resume.verdicts(journal, tables)
         for warning in warnings:
             events.warning(warning)
         await resume.renew_facts(journal, tables)
-        await resume.adopt_new_tables(journal, tables, ends.survey, config.run)
+        views = ends.plan.views
+        await resume.adopt_new_tables(journal, tables, ends.survey, config.run, views)
         await resume.start_over(journal, tables, again)
     else:
         tables, warning = resume.without_new(journal, tables)
@@ -272,7 +303,12 @@ def _take_over_figures(journal: Journal, tables: Sequence[TablePlan], events: Ev
     events.tally = Tally.from_json(journal.running.document.get("tally"), recorded)
     for table in tables:
         at = journal.position(steps.rows_step(table))
-        events.tally.settle(str(table.name), rows_written=at.rows, bytes_sent=at.bytes)
+        events.tally.settle(
+            str(table.name),
+            rows_written=at.rows,
+            rows_skipped=at.skipped,
+            bytes_sent=at.bytes,
+        )
 
 
 def _figures(events: Events, table: str) -> dict[str, JSON]:
