@@ -72,8 +72,9 @@ class PgType:
 class Sequence:
     """The sequence that numbers a column (serial or identity).
 
-    `last_value` is None where nothing was drawn yet (or the role may not look); the next value is
-    then `start`, else `last_value + increment`. `shared`: other columns draw from it too.
+    `last_value` is None where nothing was drawn yet since it was set; the next value is then
+    `start`, else `last_value + increment`. `shared`: other columns draw from it too. `hidden`: the
+    role may not look where it is.
     """
 
     name: QualifiedName
@@ -84,6 +85,7 @@ class Sequence:
     cycle: bool
     last_value: int | None = None
     shared: bool = False
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,7 @@ def _sequence(row: asyncpg.Record, starts: Mapping[int, int]) -> Sequence:
         cycle=row["cycle"],
         last_value=row["last_value"],
         shared=row["shared"],
+        hidden=row["last_value"] is None and row["sequence"] not in starts,
     )
 
 

@@ -7,17 +7,16 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from streamer.errors import leaves
-from streamer.model import Answered, KeyKind, QualifiedName, Question, TableKind, TablePlan
-from streamer.model.sql import quote_identifier
+from streamer.model import Answered, QualifiedName, Question, TablePlan
+from streamer.plan.source_sql import key_order, name_sql, rows_sql
 from streamer.postgres.connect import Session
-from streamer.postgres.reader_sql import chosen, from_sql, where_sql
 
 T = TypeVar("T")
 
 AT_A_TIME = 3
 KEYS = 20
 _CONDITIONS = 500  # of a scan; PostgreSQL's limit of outputs is 1,664
-_KEY_LETTERS = 60
+_NAME_LETTERS = 100
 
 # A whole table is scanned, so PostgreSQL may plan as it likes, and use the workers it has.
 _FREELY = """
@@ -98,13 +97,7 @@ async def _keys(
     async def work(session: Session) -> list[tuple[str, int | None]]:
         await session.execute(_FREELY)
         records = await session.fetch(query, timeout=None)
-        return [
-            (
-                _spelled(plan, question, list(record["names"])),
-                None if record["size"] is None else int(record["size"]),
-            )
-            for record in records
-        ]
+        return [(_printable(record["name"] or "NULL"), record["size"]) for record in records]
 
     return tuple(await ask(f"looking for rows of {plan.name}", work))
 
@@ -116,61 +109,35 @@ def names_keys(question: Question) -> bool:
 
 def count_query(plan: TablePlan, conditions: Sequence[str]) -> str:
     """One row: for how many of the rows that are moved each condition is true."""
-    counts = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in conditions)
-    return f"SELECT {counts} FROM {from_sql(plan.table)}{where_sql([chosen(plan.where)])}"
+    counts = ", ".join(f"count(*) FILTER (WHERE {condition}\n)" for condition in conditions)
+    return f"SELECT {counts} {rows_sql(plan.table, plan.where)}"
 
 
 def keys_query(plan: TablePlan, question: Question) -> str:
-    """The first rows' keys in key order, as `names` (text[]) and `size`; '' where rows have none.
+    """The first rows' keys in key order, as `name` and `size`; '' where rows have none.
 
     The rows are found first and sorted then: reading in key order until enough are found would
     visit the whole table row by row where they are few.
     """
     if question.examples:
         return (
-            f"SELECT ARRAY[x.name::text] AS names, NULL::bigint AS size "
-            f"FROM ({question.examples} LIMIT {KEYS}) AS x (name)"
+            "SELECT x.name::text AS name, NULL::bigint AS size"
+            f" FROM ({question.examples} LIMIT {KEYS}) AS x (name)"
         )
-    if not question.condition:
+    order = key_order(plan)
+    if not (question.condition and order):
         return ""
-    if _positions(plan):
-        if plan.table.kind in {TableKind.VIEW, TableKind.FOREIGN}:
-            return ""
-        keys, texts = ["t.tableoid", "t.ctid"], ["f.o1::text", "f.o0::regclass::text"]
-    else:
-        keys = [f"t.{quote_identifier(name)}" for name in plan.key.columns]
-        texts = [f"f.o{number}::text" for number in range(len(keys))]
-    outputs = ", ".join(f"{key} AS o{number}" for number, key in enumerate(keys))
-    order = ", ".join(f"f.o{number}" for number in range(len(keys)))
-    conditions = where_sql([chosen(plan.where), f"({question.condition})"])
+    outputs = ", ".join(f"{key} AS o{number}" for number, key in enumerate(order))
+    rows = rows_sql(plan.table, plan.where, [question.condition])
     return (
-        f"WITH found AS MATERIALIZED (SELECT {outputs}, ({question.sizes or 'NULL'})::bigint"
-        f" AS size FROM {from_sql(plan.table)}{conditions})"
-        f" SELECT ARRAY[{', '.join(texts)}] AS names, f.size FROM found AS f"
-        f" ORDER BY {order} LIMIT {KEYS}"
+        f"WITH found AS MATERIALIZED (SELECT {name_sql(plan)} AS name,"
+        f" ({question.sizes or 'NULL'})::bigint AS size, {outputs} {rows})"
+        f" SELECT f.name, f.size FROM found AS f"
+        f" ORDER BY {', '.join(f'f.o{number}' for number in range(len(order)))} LIMIT {KEYS}"
     )
 
 
-def _positions(plan: TablePlan) -> bool:
-    """Whether rows are named by where they are: they have no key, or it isn't to be seen."""
-    return plan.key.kind is KeyKind.PHYSICAL or plan.hides_key
-
-
-def _spelled(plan: TablePlan, question: Question, names: Sequence[str | None]) -> str:
-    """A row as messages name it: `id=2`, `(a=1, b=2)`, or by its position."""
-    texts = [_printable(name) for name in names]
-    if question.examples:
-        return texts[0]
-    if _positions(plan):
-        leaf = f" of {texts[1]}" if len(plan.table.leaves) > 1 else ""
-        return f"row at position {texts[0]}{leaf}"
-    pairs = [f"{name}={text}" for name, text in zip(plan.key.columns, texts, strict=True)]
-    return pairs[0] if len(pairs) == 1 else f"({', '.join(pairs)})"
-
-
-def _printable(text: str | None) -> str:
-    """A key's text for people: of no more than _KEY_LETTERS, and nothing that moves a cursor."""
-    if text is None:
-        return "NULL"
-    shown = "".join(letter if letter.isprintable() else "?" for letter in text[:_KEY_LETTERS])
-    return shown + ("…" if len(text) > _KEY_LETTERS else "")
+def _printable(text: str) -> str:
+    """A row's name for people: of no more than _NAME_LETTERS, and nothing that moves a cursor."""
+    shown = "".join(letter if letter.isprintable() else "?" for letter in text[:_NAME_LETTERS])
+    return shown + ("…" if len(text) > _NAME_LETTERS else "")
