@@ -15,15 +15,19 @@ from streamer.model import (
     PgType,
     Plan,
     QualifiedName,
+    Question,
     Rate,
     Severity,
     Shaping,
+    TablePlan,
 )
 from streamer.plan.draft import Draft, make_drafts
 from streamer.plan.estimate import estimate
 from streamer.plan.kinds import movable
 from streamer.plan.links import Place, link, order_of, places, slow_cycles
 from streamer.plan.naming import about_names
+from streamer.plan.others import about_others
+from streamer.plan.questions import table_questions
 from streamer.plan.select import select
 from streamer.plan.shape import Shapes, shape
 from streamer.plan.tables import table_plan
@@ -67,7 +71,7 @@ def make_plan(catalog: Catalog, selection: Selection, options: PlanOptions | Non
     chosen, findings = select(catalog, selection)
     shapes = shape(chosen, options.shaping, options.expression_types, known=catalog.tables)
     moved, others = movable(shapes.tables, options.shaping)
-    findings += [*_about_source(catalog), *others, *about_names(moved)]
+    findings += [*_about_source(catalog), *about_others(catalog), *others, *about_names(moved)]
     drafts, refusals = make_drafts(moved, catalog.source.server_version, options.shaping.hash_key)
     refusals += [options.refused[d.table.name] for d in drafts if d.table.name in options.refused]
     drafts = [draft for draft in drafts if draft.table.name not in options.refused]
@@ -77,7 +81,28 @@ def make_plan(catalog: Catalog, selection: Selection, options: PlanOptions | Non
     findings += [*said, *(finding for plan in plans for finding in plan.said)]
     cost = estimate(plans, options.rate)
     findings += _about_size(cost)
-    return Plan(tables=tuple(plans), findings=(*refusals, *too_slow, *findings), estimate=cost)
+    return Plan(
+        tables=tuple(plans),
+        findings=(*refusals, *too_slow, *findings),
+        estimate=cost,
+        questions=_questions([draft for draft, _ in placed], plans, catalog),
+    )
+
+
+def _questions(
+    drafts: Sequence[Draft], plans: Sequence[TablePlan], catalog: Catalog
+) -> tuple[Question, ...]:
+    """What is to be asked of the rows of all tables."""
+    tables = {table.name: table for table in catalog.tables}
+    wheres = {plan.name: plan.where for plan in plans if plan.where}
+    version = catalog.source.server_version
+    return tuple(
+        question
+        for draft, plan in zip(drafts, plans, strict=True)
+        for question in table_questions(
+            draft, plan, tables=tables, wheres=wheres, server_version=version
+        )
+    )
 
 
 def _place(
