@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamer import limits
 from streamer.errors import UsageError
@@ -128,7 +128,9 @@ def _mappings(
             where = f"{table.name}.{column.name}"
             refusals.append(Finding(Severity.REFUSAL, where, mapped.reason, hint))
         else:
-            mappings[column.name] = mapped
+            # By such a collation equal texts may differ in their bytes.
+            family = mapped.family if column.deterministic else ""
+            mappings[column.name] = replace(mapped, family=family)
     return mappings, refusals
 
 

@@ -13,7 +13,7 @@ from streamer.plan.shape import Shapes
 from streamer.translate.foreign_keys import ColumnId, Kept, Parents, keep
 from streamer.translate.graph import Edge, Order, load_order
 from streamer.translate.indexes import is_translated
-from streamer.translate.keys import key_names
+from streamer.translate.keys import key_names, told_apart_by
 from streamer.translate.names import fold
 from streamer.translate.types import Mapping as TypeMapping
 
@@ -34,10 +34,16 @@ def link(
     """
     by_name = {draft.table.name: draft for draft in drafts}
     parents = Parents(
-        moved={name: draft.mappings.keys() for name, draft in by_name.items()},
+        moved={name: told_apart_by(draft.table) for name, draft in by_name.items()},
         targets=shapes.targets,
         existing=frozenset(fold(name) for name in existing),
         columns=shapes.columns,
+        nulls=frozenset(
+            (name, column)
+            for name, draft in by_name.items()
+            for column, shaped in draft.shaped.columns.items()
+            if shaped.mask == "null"
+        ),
     )
 
     def mapping_of(column: ColumnId) -> TypeMapping:

@@ -23,10 +23,19 @@ from streamer.translate.types import is_numeric, numeric_storage
 ColumnId = tuple[QualifiedName, str]
 MappingOf = Callable[[ColumnId], TypeMapping]
 
-_NUMBERS = frozenset({"integer", "numeric", "numeric real"})
-# (child, parent): PostgreSQL compares them, and SQLite's affinity of the parent does the same.
+# (child, parent): PostgreSQL compares them, and SQLite's affinity of the parent does the same. Not
+# doubles with decimal text, though: a double's text is 1.0 where the numeric's is 1.
 _ALIKE = frozenset(
-    {("integer", "float8"), ("integer", "float4"), ("bpchar", "text"), ("name", "text")}
+    {
+        ("integer", "numeric"),
+        ("numeric", "integer"),
+        ("integer", "numeric real"),
+        ("numeric real", "integer"),
+        ("integer", "float8"),
+        ("integer", "float4"),
+        ("bpchar", "text"),
+        ("name", "text"),
+    }
 )
 
 
@@ -43,15 +52,17 @@ class Kept:
 class Parents:
     """The tables that foreign keys may refer to.
 
-    `moved` are those moved in the same run, with the columns that are moved. `targets` is what all
-    tables of the catalog are called in the target, `existing` are folded names of tables that the
-    target holds already. `columns` are target names of columns that aren't called as in the source.
+    `moved` are those moved in the same run, with the sets of columns by which the target tells
+    their rows apart. `targets` is what all tables of the catalog are called in the target,
+    `existing` are folded names of tables that the target holds already. `columns` are target names
+    of columns that aren't called as in the source, `nulls` are columns that hold nothing but NULL.
     """
 
-    moved: Mapping[QualifiedName, Collection[str]]
+    moved: Mapping[QualifiedName, Collection[frozenset[str]]]
     targets: Mapping[QualifiedName, str]
     existing: Collection[str] = ()
     columns: Mapping[ColumnId, str] = field(default_factory=dict[ColumnId, str])
+    nulls: Collection[ColumnId] = ()
 
     def column(self, table: QualifiedName, name: str) -> str:
         """The target's name of a column."""
@@ -85,9 +96,9 @@ def numeric_text_columns(
 
     def storage(column: ColumnId) -> Storage | None:
         wanted = (options or {}).get(column, "auto")
-        if not is_numeric(types[column]) or wanted not in {"auto", "text"}:
+        if not is_numeric(types[column]) or wanted == "real":
             return None
-        return Storage.TEXT if wanted == "text" else numeric_storage(types[column].base.modifier)
+        return numeric_storage(types[column].base.modifier, wanted)
 
     tied = {column: storage(column) for column in {*in_keys, *chain.from_iterable(pairs)}}
     found = {column for column, stored in tied.items() if stored is Storage.TEXT}
@@ -113,7 +124,9 @@ def keep(
     findings: list[Finding] = []
     for key in table.foreign_keys:
         why, hint = ("as asked", "") if key.name in left_out else _objection(key, parents)
-        if not why and key.parent in parents.moved:
+        # A reference that is NULL in part is none.
+        compared = not any((table.name, name) in parents.nulls for name in key.columns)
+        if not why and compared and key.parent in parents.moved:
             why, hint = _unlike(table, key, mapping_of)
         where = f"{table.name}.{key.name}"
         if why:
@@ -148,9 +161,12 @@ def _objection(key: ForeignKey, parents: Parents) -> tuple[str, str]:
                 "Move that table too, or before this one",
             )
         )
-    missing = [name for name in key.parent_columns if name not in parents.moved[key.parent]]
-    if missing:
-        return f"{', '.join(missing)} of {key.parent} isn't moved", "Move that column too"
+    if frozenset(key.parent_columns) not in parents.moved[key.parent]:
+        names = ", ".join(key.parent_columns)
+        return (
+            f"{names} of {key.parent} is no key in D1 any more",
+            "Move its columns as they are, or with the mask hash",
+        )
     return "", ""
 
 
@@ -168,8 +184,6 @@ def _unlike(table: Table, key: ForeignKey, mapping_of: MappingOf) -> tuple[str, 
 
 
 def _alike(child: str, parent: str) -> bool:
-    if child in _NUMBERS and parent in _NUMBERS:
-        return True
     return (child == parent and child != "") or (child, parent) in _ALIKE
 
 

@@ -8,8 +8,6 @@ from streamer.model import Column, Index, KeyKind, KeyPlan, Storage, Table
 from streamer.translate.names import ROW_COLUMN, rowid_name
 from streamer.translate.types import Mapping
 
-_ALIAS_TYPES = frozenset({"int2", "int4", "int8", "numeric", "bool", "oid"})
-
 
 def primary_index(table: Table) -> Index | None:
     """The table's primary key, whether or not rows can be read by it."""
@@ -53,6 +51,15 @@ def key_names(index: Index) -> tuple[str, ...]:
     return tuple(name for name in index.columns if name is not None)
 
 
+def told_apart_by(table: Table) -> frozenset[frozenset[str]]:
+    """The sets of columns by which the target tells all rows of `table` apart."""
+    return frozenset(
+        frozenset(key_names(index))
+        for index in table.indexes
+        if index.unique and index.valid and index.predicate is None and None not in index.columns
+    )
+
+
 def unreadable_primary(table: Table, mapping_of: Callable[[str], Mapping]) -> str:
     """Why a primary key can't be read by, for a warning; '' where there is none or it can."""
     index = primary_index(table)
@@ -73,9 +80,7 @@ def is_rowid_alias(table: Table, key: KeyPlan, storage_of: Callable[[str], Stora
     index = primary_index(table)
     if index is None or key.kind is KeyKind.PHYSICAL or len(index.columns) != 1:
         return False
-    name = key_names(index)[0]
-    base = table.column(name).type.base
-    return storage_of(name) is Storage.INTEGER and base.name in _ALIAS_TYPES
+    return storage_of(key_names(index)[0]) is Storage.INTEGER
 
 
 def _usable(table: Table, index: Index, mapping_of: Callable[[str], Mapping]) -> bool:

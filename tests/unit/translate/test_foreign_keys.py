@@ -1,6 +1,15 @@
 from dataclasses import replace
 
-from streamer.model import ForeignKeyAction, PgType, Storage
+from streamer.model import (
+    ColumnOptions,
+    ForeignKeyAction,
+    Mask,
+    PgType,
+    Shaping,
+    Storage,
+    TableOptions,
+    TypeOptions,
+)
 from streamer.plan import PlanOptions
 from tests.engines.catalogs import (
     BPCHAR,
@@ -12,6 +21,7 @@ from tests.engines.catalogs import (
     base,
     column,
     identified,
+    index,
     numeric,
     plan_of,
     primary,
@@ -19,6 +29,14 @@ from tests.engines.catalogs import (
     said,
     table,
 )
+
+
+def shaped(asked: dict[str, TableOptions], *, types: TypeOptions | None = None) -> PlanOptions:
+    return PlanOptions(shaping=Shaping(types=types or TypeOptions(), tables=asked))
+
+
+def masked(name: str, mask: Mask) -> TableOptions:
+    return TableOptions(column={name: ColumnOptions(mask=mask)})
 
 
 def parent_of(kind: PgType, name: str = "p"):
@@ -140,3 +158,68 @@ def test_what_a_kept_foreign_key_does_differently_is_told():
     assert "MATCH FULL" in text
     assert "sets all of them" in text
     assert "SET DEFAULT sets NULL" in text
+
+
+def test_a_foreign_key_that_a_table_s_settings_give_up_is_left_out():
+    asked = {"c": TableOptions(exclude_foreign_keys=("fk",))}
+
+    plan = plan_of(parent_of(INT4), child_of(INT4), options=shaped(asked))
+
+    assert not any(t.foreign_keys for t in plan.tables)
+    assert "public.c.fk: the foreign key to public.p is left out: as asked" in said(plan.warnings)
+
+
+def test_hashed_references_find_their_parents_where_both_sides_are_hashed():
+    tables = [parent_of(TEXT), child_of(TEXT)]
+    both = {"p": masked("k", "hash"), "c": masked("ref", "hash")}
+
+    plan = plan_of(*tables, options=shaped(both))
+
+    assert [len(t.foreign_keys) for t in plan.tables] == [0, 1]
+    assert [t.hides_key for t in plan.tables] == [True, False]
+    for one in ({"p": masked("k", "hash")}, {"c": masked("ref", "hash")}):
+        plan = plan_of(*tables, options=shaped(one))
+        assert not any(t.foreign_keys for t in plan.tables)
+        assert "the same mask for public.c.ref and public.p.k" in said(plan.warnings)
+
+
+def test_references_that_a_mask_makes_null_are_none_and_keep_their_foreign_key():
+    asked = {"c": masked("ref", "null"), "p": masked("k", "hash")}
+
+    plan = plan_of(parent_of(TEXT), child_of(TEXT), options=shaped(asked))
+
+    assert [len(t.foreign_keys) for t in plan.tables] == [0, 1]
+
+
+def test_a_foreign_key_needs_its_parent_s_key_in_the_target():
+    code = index("u", "code", unique=True)
+    parent = identified("p", column("code", TEXT), indexes=[code])
+    child = identified("c", column("ref", TEXT), keys=[refers("fk", "ref", "p", "code")])
+
+    for asked in (masked("code", "redact"), TableOptions(exclude_columns=("code",))):
+        plan = plan_of(parent, child, options=shaped({"p": asked}))
+        assert not any(t.foreign_keys for t in plan.tables)
+        assert "code of public.p is no key in D1 any more" in said(plan.warnings)
+
+
+def test_options_that_store_both_sides_of_a_foreign_key_differently_let_go_of_it():
+    real = TableOptions(column={"ref": ColumnOptions(types={"numeric": "real"})})
+    tables = [parent_of(NUMERIC), child_of(NUMERIC)]
+
+    plan = plan_of(*tables, options=shaped({"c": real}))
+
+    assert not any(t.foreign_keys for t in plan.tables)
+    assert "stored differently" in said(plan.warnings)
+    assert "the same options" in said(plan.warnings)
+    whole = plan_of(*tables, options=shaped({}, types=TypeOptions(numeric="real")))
+    assert [len(t.foreign_keys) for t in whole.tables] == [0, 1]
+
+
+def test_texts_that_a_collation_takes_for_equal_are_no_reference():
+    loose = column("k", TEXT, not_null=True)
+    parent = table("p", replace(loose, deterministic=False), indexes=[primary("k")])
+
+    plan = plan_of(parent, child_of(TEXT))
+
+    assert not any(t.foreign_keys for t in plan.tables)
+    assert "stored differently" in said(plan.warnings)
