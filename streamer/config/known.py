@@ -139,6 +139,7 @@ TYPES: Mapping[str, Setting[str]] = {
         name,
         values.word(*TypeOptions.choices(name)),
         # --json is taken: `plan` and `schema` print JSON with it.
+        env="STREAMER_JSON_TEXT" if name == "json" else "",
         long="--json-text" if name == "json" else "",
     )
     for name in TypeOptions.names()

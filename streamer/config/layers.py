@@ -11,7 +11,7 @@ from typing import cast
 
 from streamer.config import envfile, known
 from streamer.config.known import Setting
-from streamer.config.tables import read_tables, spelled
+from streamer.config.tables import ABOVE, read_tables, spelled
 from streamer.errors import nearest
 from streamer.model import TableOptions
 
@@ -151,6 +151,8 @@ def _refused(key: str, value: object) -> str | None:
         names += [name + "_file" for name in settings if settings[name].secret]
         if key in names:
             return None
+        if key.rpartition(".")[2] in settings and not isinstance(value, dict):
+            return f"is a setting for the whole run; {ABOVE}"
         kind = "table" if isinstance(value, dict) else "setting"
         return f"unknown {kind}{nearest(key, names)}; correct its name or remove it"
     if setting.secret:

@@ -9,12 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar, cast
 
-from streamer.config import names, values
+from streamer.config import known, names, values
 from streamer.errors import nearest
 from streamer.model import ColumnOptions, TableOptions, TypeOptions
 from streamer.model.shaping import Mask, WithoutRowid
 
 T = TypeVar("T")
+
+ABOVE = "write it above the first [...] of the file"
 
 _BARE = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _SHOWN = 80
@@ -202,6 +204,8 @@ class _Section:
             guess = nearest(key[:80], self._asked)
             if isinstance(value, dict):
                 self.problem(f"unknown table{guess}; {advise(key)}", key)
+            elif key in {setting.key for setting in known.ALL}:
+                self.problem(f"is a setting for the whole run; {ABOVE}", key)
             else:
                 self.problem(f"unknown setting{guess}; correct its name or remove it", key)
 
@@ -231,7 +235,7 @@ def _target_column(text: str) -> str:
 
 def _function(text: str) -> str:
     module, colon, function = text.partition(":")
-    if not colon or not all(map(_is_name, [*module.split("."), function])):
+    if not colon or not all(map(_is_name, [*module.split("."), *function.split(".")])):
         raise ValueError(
             f"{values.shown(text)} is not a function; write module:function, for example"
             " my_transforms:orders"

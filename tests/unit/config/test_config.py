@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.config import Config, LogFormat, known, resolve
+from streamer.config import Config, LogFormat, TargetSettings, known, resolve
 from streamer.errors import ExitCode, SettingsError
 from streamer.model import IfExists, Pack, Rate
 
@@ -110,7 +110,7 @@ def test_every_option_of_a_run_may_stand_in_toml(tmp_path: Path) -> None:
     assert (config.run.create_schema, config.run.skip_refused) == (False, True)
     assert config.output.log_format is LogFormat.JSON
     assert (config.source.host, config.source.port, config.source.database) == ("db", 77, "shop")
-    assert config.target is not None
+    assert isinstance(config.target, TargetSettings)
     assert config.target.database == "name"
     assert config.origins["batch_size"] == f"batch_size ({toml})"
 
@@ -212,7 +212,7 @@ def test_a_secret_may_stand_in_a_file_of_its_own(tmp_path: Path, name: str, endi
 
     config = resolve({}, environ | {f"{name}_FILE": path}, source=True, target=True)
 
-    assert config.target is not None
+    assert isinstance(config.target, TargetSettings)
     assert config.target.token.reveal() == "canary-token"
     assert config.source.dsn is not None
     assert config.source.dsn.reveal() == SOURCE["POSTGRES_DSN"]
@@ -232,7 +232,7 @@ def test_a_secret_from_a_higher_place_outweighs_a_file_from_a_lower(tmp_path: Pa
 
     config = resolve({"env_file": env_file}, TARGET, target=True)
 
-    assert config.target is not None
+    assert isinstance(config.target, TargetSettings)
     assert config.target.token.reveal() == "canary-token"
 
 

@@ -44,7 +44,7 @@ def test_every_choice_of_a_type_can_be_made_in_every_place(tmp_path: Path, name:
 
         option = known.TYPES[name].option.removeprefix("--").replace("-", "_")
         assert shaping({option: choice.upper()}).types == expected
-        assert resolve({}, {f"STREAMER_{name.upper()}": choice}, job=True).shaping.types == expected
+        assert resolve({}, {known.TYPES[name].variable: choice}, job=True).shaping.types == expected
         assert shaping(toml(tmp_path, f'{name} = "{choice}"')).types == expected
 
 

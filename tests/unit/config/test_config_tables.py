@@ -141,7 +141,8 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
         ('columns = ["a"]\nexclude_columns = ["b"]', "columns and exclude_columns exclude each"),
         ('column = {a = {mask = "null", expression = "1"}}', "expression and mask exclude each"),
         ("email = {}", "[tables.t.column.email] for a column"),
-        ('hash_key = "0123456789abcdef"', "unknown setting"),
+        ("strict = true", "is a setting for the whole run; write it above the first [...]"),
+        ("strikt = true", "unknown setting; correct its name"),
     ],
 )
 def test_what_can_not_be_asked_of_a_table_is_refused_with_what_to_write(
@@ -153,13 +154,13 @@ def test_what_can_not_be_asked_of_a_table_is_refused_with_what_to_write(
     assert words in found
 
 
-@pytest.mark.parametrize("function", ["a:b", "a.b.c:d", "_a:_b", "ä:ö"])
+@pytest.mark.parametrize("function", ["a:b", "a.b.c:d", "_a:_b", "ä:ö", "a:b.c"])
 def test_a_transform_is_a_module_and_a_function(tmp_path: Path, function: str) -> None:
     assert tables(tmp_path, f'[tables.t]\ntransform = "{function}"')["t"].transform == function
 
 
 @pytest.mark.parametrize(
-    "text", ["a", "a:", ":b", "a.b", "a..b:c", "a:b:c", "a:b()", "a b:c", "1:2", "if:a", "a:b.c"]
+    "text", ["a", "a:", ":b", "a.b", "a..b:c", "a:b:c", "a:b()", "a b:c", "1:2", "if:a", "a:b."]
 )
 def test_what_is_no_function_is_refused(tmp_path: Path, text: str) -> None:
     (found,) = problems(tmp_path, f'[tables.t]\ntransform = "{text}"')
@@ -214,3 +215,14 @@ def test_every_field_of_the_options_is_read(tmp_path: Path) -> None:
     for name in known_of_column:
         text = f"[tables.t.column.c]\n{name} = 2020-01-01"
         assert "unknown" not in "".join(problems(tmp_path, text))
+
+
+def test_a_setting_that_got_into_the_table_before_is_sent_above_it(tmp_path: Path) -> None:
+    found = problems(
+        tmp_path, "[source]\nbatch_size = 3\n[tables.t.column.c]\nrate_limit = '1/1'\n"
+    )
+
+    assert found == [
+        f"{where}: is a setting for the whole run; write it above the first [...] of the file"
+        for where in ("tables.t.column.c.rate_limit", "source.batch_size")
+    ]
