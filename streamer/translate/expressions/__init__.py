@@ -1,0 +1,97 @@
+"""PostgreSQL's expressions in D1's SQL: checks, defaults, generated columns, index keys, views.
+
+What comes in is what pg_get_expr, pg_get_constraintdef, pg_get_indexdef and pg_get_viewdef print in
+a session with search_path=pg_catalog. What goes out means the same for every value that the
+columns can hold, as they are stored; everything else is `Untranslated`, with its reason.
+
+The path of an expression: `lexer` (only known tokens, functions and operators pass), `tree`
+(sqlglot's tree, made a tree of the few nodes that are known), `translator` with `comparisons`,
+`numbers`, `texts` and `moments` (typed SQL). Only `tree` imports sqlglot, and is imported itself
+when there is something to translate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from streamer.model import QualifiedName
+from streamer.translate.expressions import defaults, places, views
+from streamer.translate.expressions.values import (
+    Operand,
+    Relation,
+    Scope,
+    Translated,
+    UntranslatableError,
+    Untranslated,
+)
+
+__all__ = [
+    "Default",
+    "Operand",
+    "Relation",
+    "Scope",
+    "Translated",
+    "Untranslated",
+    "check",
+    "default",
+    "domain_check",
+    "generated",
+    "index_key",
+    "predicate",
+    "view",
+]
+
+Default = Translated
+
+
+def check(definition: str, scope: Scope) -> Translated | Untranslated:
+    """A CHECK constraint (pg_get_constraintdef) as the condition between CHECK's parentheses."""
+    try:
+        return places.check(definition, scope)
+    except UntranslatableError as error:
+        return Untranslated(str(error))
+
+
+def domain_check(definition: str, operand: Operand) -> Translated | Untranslated:
+    """A domain's CHECK, over VALUE, as a condition on the column `operand`."""
+    return check(definition, Scope({"VALUE": operand}))
+
+
+def default(sql: str, operand: Operand) -> Default | Untranslated:
+    """A DEFAULT as what stands behind the word: a literal, or an expression in parentheses."""
+    try:
+        return defaults.default(sql, operand)
+    except UntranslatableError as error:
+        return Untranslated(str(error))
+
+
+def generated(sql: str, scope: Scope, operand: Operand) -> Translated | Untranslated:
+    """A generated column's expression, between AS's parentheses; `operand` is the column itself."""
+    try:
+        return places.generated(sql, scope, operand)
+    except UntranslatableError as error:
+        return Untranslated(str(error))
+
+
+def predicate(sql: str, scope: Scope) -> Translated | Untranslated:
+    """A partial index's condition, what stands behind WHERE."""
+    try:
+        return places.predicate(sql, scope)
+    except UntranslatableError as error:
+        return Untranslated(str(error))
+
+
+def index_key(sql: str, scope: Scope) -> Translated | Untranslated:
+    """A key of an index that is an expression; in parentheses where CREATE INDEX needs them."""
+    try:
+        return places.index_key(sql, scope)
+    except UntranslatableError as error:
+        return Untranslated(str(error))
+
+
+def view(definition: str, relations: Mapping[QualifiedName, Relation]) -> Translated | Untranslated:
+    """A view's SELECT (pg_get_viewdef) over `relations`, as what stands behind AS."""
+    try:
+        return views.view(definition, relations)
+    except UntranslatableError as error:
+        return Untranslated(str(error))

@@ -1,0 +1,288 @@
+"""From the tree of an expression to SQL, node by node; what isn't named here isn't translated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from streamer.model import PgType, TypeKind
+from streamer.translate.expressions import comparisons, constants, forms, numbers, texts
+from streamer.translate.expressions.arrays import elements
+from streamer.translate.expressions.casts import Casts
+from streamer.translate.expressions.comparisons import condition
+from streamer.translate.expressions.syntax import Node
+from streamer.translate.expressions.values import (
+    Form,
+    Operand,
+    Scope,
+    UntranslatableError,
+    Value,
+)
+
+_DEEPEST = 40  # D1 allows an expression 100 levels; a node here becomes two at most
+_ORDERS = frozenset({"=", "<>", "<", "<=", ">", ">="})
+_CLOCKS = frozenset(
+    """now localtimestamp current_date current_time localtime statement_timestamp
+    transaction_timestamp clock_timestamp""".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What an expression may do where it stands.
+
+    `guarded`: where PostgreSQL raises an error for a row, D1 must refuse it too. `weaker`:
+    functions may do less than PostgreSQL's, and a note says so.
+    """
+
+    guarded: bool = True
+    weaker: bool = False
+
+
+Resolve = Callable[[str, str], Operand]
+
+
+class Translator:
+    """Translates the expressions of one place; `resolve` finds a column by qualifier and name."""
+
+    def __init__(self, resolve: Resolve, types: Sequence[PgType], rules: Rules) -> None:
+        self._resolve = resolve
+        self._casts = Casts(types, guarded=rules.guarded)
+        self._rules = rules
+        self._depth = 0
+        self.notes: list[str] = []
+
+    @classmethod
+    def of(cls, scope: Scope, rules: Rules) -> Translator:
+        """A translator of expressions over one table."""
+
+        def resolve(table: str, name: str) -> Operand:
+            if table or name not in scope.columns:
+                raise UntranslatableError(f"{name} isn't a column that is carried over")
+            return scope.columns[name]
+
+        return cls(resolve, [operand.type for operand in scope.columns.values()], rules)
+
+    def condition(self, node: Node) -> Value:
+        """A boolean expression."""
+        value = self.value(node)
+        if value.form is not Form.BOOLEAN:
+            raise UntranslatableError("a condition that isn't boolean isn't translated")
+        return value
+
+    def value(self, node: Node) -> Value:
+        """Any expression."""
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise UntranslatableError("it is nested too deeply for D1")
+        value = self._value(node)
+        self._depth -= 1
+        return value
+
+    def _value(self, node: Node) -> Value:
+        op, parts = node.op, node.parts
+        if op in _LEAVES:
+            return self._leaf(node)
+        if op in _CLOCKS:
+            raise UntranslatableError("what depends on the time isn't translated here")
+        if op in _ORDERS and parts[1].op in ("any", "all"):
+            return self._quantified(node)
+        if op == "case":
+            return self._case(parts)
+        if op == "cast" and node.type is not None:
+            return self._casts.cast(parts[0], node.type, self.value)
+        if op in ("and", "or"):
+            return self._chain(node)
+        if op in ("is", "is not"):
+            return self._is(op, self.value(parts[0]), parts[1].op)
+        if op == "in":
+            values = [self.value(part) for part in parts]
+            return comparisons.among(values[0], values[1:], negated=False)
+        return self._applied(op, [self.value(part) for part in parts])
+
+    def _leaf(self, node: Node) -> Value:
+        match node.op:
+            case "name":
+                return forms.column(self._resolve(node.table, node.text))
+            case "number":
+                return constants.number(node.text)
+            case "null":
+                return forms.null()
+            case "string" if node.bits:
+                return forms.literal(Form.PLAIN, "bit", node.text)
+            case "string":
+                return forms.literal(Form.TEXT, "text", node.text)
+            case _:
+                return constants.boolean(node.op == "true")
+
+    def _applied(self, op: str, values: list[Value]) -> Value:
+        if op in _ORDERS:
+            return comparisons.compare(op, *_two(values))
+        if op in ("is distinct", "is not distinct"):
+            return comparisons.distinct(*_two(values), negated=op == "is not distinct")
+        if op in ("+", "-", "*", "/", "%", "mod"):
+            sign = "%" if op == "mod" else op
+            return numbers.calculate(sign, *_two(values), guarded=self._rules.guarded)
+        if op in ("like", "not like"):
+            return texts.matching(*_two(values), negated=op == "not like")
+        if op in _OF_ALL:
+            return _OF_ALL[op](values)
+        if op in _OF_ONE and len(values) == 1:
+            return _OF_ONE[op](values[0])
+        return self._special(op, values)
+
+    def _special(self, op: str, values: list[Value]) -> Value:
+        match op, values:
+            case "not", [value]:
+                return condition(f"NOT {_boolean(value).part}")
+            case "negative", [value]:
+                constant = constants.negative(value)
+                return constant or numbers.negated(value, guarded=self._rules.guarded)
+            case "abs", [value]:
+                return numbers.absolute(value, guarded=self._rules.guarded)
+            case "between", [value, low, high]:
+                one = comparisons.compare(">=", value, low)
+                other = comparisons.compare("<=", value, high)
+                return condition(f"{one.part} AND {other.part}")
+            case (("lower" | "upper"), [value]) if self._rules.weaker:
+                made = texts.cased(op, value)
+                self.notes.append(made.note)
+                return made
+            case (("lower" | "upper"), _):
+                raise UntranslatableError(f"{op}() changes ASCII letters only in D1")
+            case "trim" | "ltrim" | "rtrim" | "btrim", _:
+                return texts.trimmed(op, values)
+            case (("greatest" | "least"), _):
+                return numbers.extreme(op, values)
+            case (("num_nulls" | "num_nonnulls"), _) if values:
+                test = "IS NULL" if op == "num_nulls" else "IS NOT NULL"
+                counted = " + ".join(f"({_null_test(v).part} {test})" for v in values)
+                return Value(counted, Form.INTEGER, "int4", atomic=False)
+            case _:
+                raise UntranslatableError(f"{op} isn't translated here")
+
+    def _chain(self, node: Node) -> Value:
+        """AND and OR, which PostgreSQL prints flat and sqlglot nests to the left."""
+        parts: list[Node] = []
+        rest = node
+        while rest.op == node.op:
+            parts.append(rest.parts[1])
+            rest = rest.parts[0]
+        parts.append(rest)
+        if len(parts) > _DEEPEST:
+            raise UntranslatableError("it has too many parts for D1")
+        conditions = [_boolean(self.value(part)).part for part in reversed(parts)]
+        return condition(f" {node.op.upper()} ".join(conditions))
+
+    def _is(self, op: str, value: Value, what: str) -> Value:
+        if what == "null":
+            return condition(f"{_null_test(value).part} {op.upper()} NULL")
+        return condition(f"{_boolean(value).part} {op.upper()} {what.upper()}")
+
+    def _quantified(self, node: Node) -> Value:
+        subject, listed = node.parts
+        if (node.op, listed.op) not in (("=", "any"), ("<>", "all")):
+            raise UntranslatableError(f"{node.op} {listed.op.upper()} isn't translated")
+        values = [self._casts.cast(*element, self.value) for element in elements(listed.parts[0])]
+        return comparisons.among(self.value(subject), values, negated=listed.op == "all")
+
+    def _case(self, parts: tuple[Node, ...]) -> Value:
+        subject, otherwise = parts[0], parts[-1]
+        tests, results = parts[1:-1:2], [self.value(part) for part in parts[2:-1:2]]
+        if otherwise.op != "none":
+            results.append(self.value(otherwise))
+        kind = result_kind(results)
+        if subject.op == "none":
+            conditions = [self.condition(test) for test in tests]
+        else:
+            whole = self.value(subject)
+            conditions = [comparisons.compare("=", whole, self.value(test)) for test in tests]
+        branches = " ".join(
+            f"WHEN {test.part} THEN {result.part}"
+            for test, result in zip(conditions, results, strict=False)
+        )
+        ending = f" ELSE {results[-1].part}" if otherwise.op != "none" else ""
+        return replace(kind, sql=f"CASE {branches}{ending} END", atomic=False)
+
+
+_LEAVES = frozenset({"name", "number", "string", "true", "false", "null"})
+
+
+def result_kind(values: Sequence[Value]) -> Value:
+    """What is known of a value that is one of these."""
+    kind = forms.common(values)
+    if kind.form in (Form.OPAQUE, Form.JSON):
+        raise UntranslatableError(f"values of type {kind.type} aren't carried through expressions")
+    known = [value for value in values if value.form is not Form.NULL]
+    wide = kind.type
+    if kind.form is Form.INTEGER:
+        wide = max((v.type for v in known), key=numbers.WIDTHS.__getitem__)
+    elif kind.form is Form.FLOAT8 and any(v.type != comparisons.FINITE for v in known):
+        wide = "float8"
+    return Value(
+        "",
+        kind.form,
+        wide,
+        byte_order=all(value.byte_order for value in known),
+        blob=kind.blob,
+    )
+
+
+def _coalesce(values: Sequence[Value]) -> Value:
+    kind = result_kind(values)
+    if len(values) < 2 or kind.blob:
+        raise UntranslatableError("COALESCE isn't translated in this form")
+    return replace(kind, sql=f"coalesce({', '.join(v.sql for v in values)})", atomic=True)
+
+
+def _nullif(values: Sequence[Value]) -> Value:
+    left, right = _two(values)
+    kind = result_kind(values)
+    if kind.form is Form.DECIMAL or kind.blob:
+        raise UntranslatableError("NULLIF isn't translated for these values")
+    comparisons.equal_sides(left, right)
+    return replace(kind, sql=f"nullif({left.sql}, {right.sql})", type=left.type)
+
+
+def _two(values: Sequence[Value]) -> tuple[Value, Value]:
+    if len(values) != 2:
+        raise UntranslatableError("its SQL isn't understood")
+    return values[0], values[1]
+
+
+def _boolean(value: Value) -> Value:
+    if value.form not in (Form.BOOLEAN, Form.NULL):
+        raise UntranslatableError("a condition that isn't boolean isn't translated")
+    return value
+
+
+def _null_test(value: Value) -> Value:
+    if not value.nullable:
+        raise UntranslatableError("NULL isn't the same for these values in D1")
+    return value
+
+
+def is_known_enum(kind: PgType) -> bool:
+    """Whether casts to the type are casts to an enum."""
+    return kind.base.kind is TypeKind.ENUM
+
+
+_OF_ONE: dict[str, Callable[[Value], Value]] = {
+    "length": texts.length,
+    "char_length": texts.length,
+    "character_length": texts.length,
+    "octet_length": texts.octets,
+    "bit_length": lambda value: texts.octets(value, bits=True),
+}
+_OF_ALL: dict[str, Callable[[Sequence[Value]], Value]] = {
+    "||": lambda values: texts.joined(*_two(values)),
+    "coalesce": _coalesce,
+    "nullif": _nullif,
+    "concat": texts.concatenated,
+    "replace": texts.replaced,
+    "strpos": texts.position,
+    "starts_with": texts.starting,
+    "substr": texts.part,
+    "left": texts.left,
+    "right": texts.right,
+}
