@@ -96,9 +96,8 @@ def _wrong(table: TablePlan, there: FoundTable) -> str:
     if there.is_view:
         return "a view in D1"
     wanted = {c.target.lower(): c.storage.value for c in table.columns}
-    missing = [name for name in wanted if name not in there.columns]
-    if missing:
-        return f"in D1 without the columns {', '.join(missing)}"
+    if lacking := _lacking(table, there, wanted):
+        return lacking
     other = [
         f"{name} is {there.columns[name] or 'untyped'}, planned {declared}"
         for name, declared in wanted.items()
@@ -111,6 +110,18 @@ def _wrong(table: TablePlan, there: FoundTable) -> str:
         was = f"the primary key ({', '.join(there.key)})" if there.key else "no primary key"
         return f"in D1 with {was}, planned ({', '.join(key)})"
     return ""
+
+
+def _lacking(table: TablePlan, there: FoundTable, wanted: Collection[str]) -> str:
+    """Which columns the table in D1 hasn't got, or not in the way that is planned; '' for none."""
+    computed = [name for name in wanted if name in there.generated]
+    if computed:
+        return f"in D1 with columns that it computes, planned to be written: {', '.join(computed)}"
+    plain = [n.lower() for n in table.generated if n.lower() not in there.generated]
+    if plain:
+        return f"in D1 without the generated columns {', '.join(plain)}"
+    missing = [name for name in wanted if name not in there.columns]
+    return f"in D1 without the columns {', '.join(missing)}" if missing else ""
 
 
 def _occupied(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from streamer.d1 import TooLargeError
 from streamer.errors import BadRowsError, FencedError, TargetUnavailableError
 from streamer.model import IndexPlan, Statement, TablePlan
+from streamer.model.plan import ViewPlan
 from streamer.model.sql import quote_identifier
 from streamer.pipeline import Position
 from streamer.run.schema import repeatable
@@ -36,6 +37,35 @@ async def build_index(database: Database, index: IndexPlan) -> str:
         raise
     except (BadRowsError, TooLargeError) as error:
         return f"{index.table}: the index {index.name} couldn't be built: {error.what}"
+    return ""
+
+
+async def do_after(database: Database, table: TablePlan, guard: Statement) -> str:
+    """Do what is to be done once a table's rows are there; '' or, if D1 can't, why.
+
+    `guard` fails the request once the table is another's.
+    """
+    try:
+        await database.execute([*map(Statement.of, table.after_sql), guard])
+    except (BadRowsError, TooLargeError) as error:
+        return f"{table.target}: what follows its rows couldn't be done: {error.what}"
+    return ""
+
+
+async def make_view(database: Database, view: ViewPlan, *, anew: bool) -> str:
+    """Make one view, and look whether it can be read; '' or, if it can't be made, why.
+
+    With `anew`, one of that name goes first.
+    """
+    name = quote_identifier(view.target)
+    dropped = [Statement.of(f"DROP VIEW IF EXISTS {name}")] if anew else []
+    made = Statement.of(repeatable(view.create_sql))
+    try:
+        await database.execute([*dropped, made, Statement.of(f"SELECT * FROM {name} LIMIT 0")])
+    except FencedError:
+        raise
+    except (BadRowsError, TooLargeError) as error:
+        return f"{view.source}: the view couldn't be made: {error.what}"
     return ""
 
 

@@ -11,6 +11,7 @@ from streamer.config import TargetSettings
 from streamer.errors import SourceChangedError, UsageError
 from streamer.model import KeyKind, SourceIdentity, Storage, TablePlan
 from streamer.model.target import TargetIdentity, TargetKind
+from streamer.run.chosen import chosen_facts, differing
 from streamer.run.recorded import members
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def table_facts(plan: TablePlan) -> dict[str, JSON]:
         "key": [plan.key.kind.value, *plan.key.columns],
         "collations": _collations(plan),
         "loading": [plan.loading.value, *plan.deferred],
+        "chosen": chosen_facts(plan),
         "rows_estimate": plan.table.rows,
     }
 
@@ -190,10 +192,15 @@ def check_table(plan: TablePlan, then: Mapping[str, JSON], *, done: bool = False
     """
     now = table_facts(plan)
     if now["fingerprint"] != then.get("fingerprint"):
-        raise SourceChangedError(
-            f"{plan.name} changed since the run began: {_difference(now, then)}",
-            hint="Change it back, or start over with --restart.",
-        )
+        settings = ", ".join(differing(chosen_facts(plan), then.get("chosen")))
+        columns = _difference(now, then)
+        if settings and not columns:
+            what = f"settings of {plan.name} changed since the run began: {settings}"
+        elif settings:
+            what = f"{plan.name} changed since the run began: {columns}; and settings: {settings}"
+        else:
+            what = f"{plan.name} changed since the run began: {columns or _OTHERWISE}"
+        raise SourceChangedError(what, hint="Change it back, or start over with --restart.")
     if now["oid"] != then.get("oid"):
         return Verdict(
             GoOn.FROM_THE_START,
@@ -221,7 +228,11 @@ def check_table(plan: TablePlan, then: Mapping[str, JSON], *, done: bool = False
     return Verdict(GoOn.AS_IT_WAS)
 
 
+_OTHERWISE = "its constraints or the way it is stored differ"
+
+
 def _difference(now: Mapping[str, JSON], then: Mapping[str, JSON]) -> str:
+    """How columns and key differ; '' where they don't."""
     was, now_has = then.get("columns"), now["columns"]
     if isinstance(was, Mapping) and isinstance(now_has, Mapping) and was != now_has:
         parts = [f"column {name} is gone" for name in was if name not in now_has]
@@ -234,7 +245,7 @@ def _difference(now: Mapping[str, JSON], then: Mapping[str, JSON]) -> str:
         return ", ".join(parts)
     if then.get("key") != now["key"]:
         return "it has another key"
-    return "its constraints or the way it is stored differ"
+    return ""
 
 
 def comparable_key(plan: TablePlan) -> bool:

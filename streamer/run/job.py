@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from streamer import limits
 from streamer.config import Config
@@ -18,10 +18,12 @@ from streamer.errors import ExitCode, InterruptedRunError
 from streamer.model import Key, KeyKind, Loading, Pack, Plan, StepId, StepKind, TablePlan
 from streamer.pack import Layout, LedgerStep
 from streamer.pipeline import Limits, Load, Mover, Recorder
+from streamer.pipeline.transform import Function, Transforming
 from streamer.postgres import PostgresSource
 from streamer.progress import Events
 from streamer.run import steps
-from streamer.run.finish import build_index, check, check_groups, optimize
+from streamer.run.ending import Ending
+from streamer.run.finish import optimize
 from streamer.run.journal import Journal, RunState, State, Work
 from streamer.run.proof import Begun, prove
 from streamer.run.publish import drop_stages, publish
@@ -36,12 +38,16 @@ FIXED_UPLOADERS = 16  # with automatic concurrency: as many as the adaptive limi
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """Both ends of a run, open, and what was seen there before the first write."""
+    """Both ends of a run, open, and what was seen there before the first write.
+
+    `transforms` are the users' functions, as the plan calls them.
+    """
 
     source: PostgresSource
     database: D1Database
     survey: Survey
     plan: Plan
+    transforms: Mapping[str, Function] = field(default_factory=dict[str, Function])
 
 
 class Job:
@@ -64,7 +70,11 @@ class Job:
         self._ownership = Ownership(
             ends.database, run=run.run_id, epoch=run.epoch, holder=uuid.uuid4().hex
         )
-        self._source = RunSource(ends.source, config.run.consistency, journal.see_snapshot)
+        self._source = Transforming(
+            RunSource(ends.source, config.run.consistency, journal.see_snapshot),
+            ends.plan.tables,
+            ends.transforms,
+        )
         self._ahead = Ahead(
             ends.database,
             self._ownership,
@@ -72,6 +82,16 @@ class Job:
             source=self._source,
             expect=self._expect_parents,
             exact_floats=ends.survey.exact_floats,
+        )
+        self._ending = Ending(
+            ends.database,
+            self._ownership,
+            journal,
+            events,
+            tables=ends.plan.tables,
+            views=ends.plan.views,
+            create_schema=config.run.create_schema,
+            heed_stop=self._heed_stop,
         )
         self.shortcomings: list[str] = []
 
@@ -86,8 +106,7 @@ class Job:
             await self._claim()
             await self._prepare_tables()
             await self._move_rows()
-            await self._build_indexes()
-            await self._check()
+            await self._ending.carry_out()
             await self._journal.note(RunState.FINISHING)
         self._recall_problems()
         self._events.phase("finishing")
@@ -106,9 +125,29 @@ class Job:
         """Make this run, at this epoch, the only one that may write to its tables."""
         self._events.phase("claiming the target")
         known = self._journal.claimed
-        await self._ownership.take([table.target for table in self._tables], resumed=sorted(known))
-        await self._journal.note(claimed=sorted({*known, *(t.target for t in self._tables)}))
-        await prove(self._database, self._ownership, self._begun())
+        begun = self._begun()
+        await self._ownership.take(
+            [table.target for table in self._tables],
+            resumed=sorted(known),
+            since=self._journal.claimed_since,
+            reached=self._hidden_reached() if self._journal.running.epoch > 1 else {},
+        )
+        await self._journal.note(
+            claimed=sorted({*known, *(t.target for t in self._tables)}),
+            claimed_since=self._journal.running.epoch,
+        )
+        await prove(self._database, self._ownership, begun)
+
+    def _hidden_reached(self) -> dict[LedgerStep, int]:
+        """How far steps are whose keys the ledger doesn't know: the number of their next chunk."""
+        return {
+            LedgerStep(table.target, kind, keys_hidden=True): self._journal.position(
+                name
+            ).next_number
+            for table in self._tables
+            if table.hides_key
+            for name, kind in steps.of_rows(table)
+        }
 
     def _begun(self) -> list[Begun]:
         found: list[Begun] = []
@@ -197,11 +236,13 @@ class Job:
 
     async def _is_unchanged(self, table: TablePlan, last: Key) -> bool:
         name = steps.rows_step(table)
+        position = self._journal.position(name)
         return await self._ends.source.physical_unchanged(
             table.table,
             last,
-            self._journal.position(name).rows,
+            position.rows + position.skipped,
             self._journal.recorded_snapshot(name),
+            where=table.where,
         )
 
     async def _number_leaves(self, table: TablePlan) -> None:
@@ -247,7 +288,10 @@ class Job:
             self._database,
             self._ownership,
             layouts={load.step: load.layout for load in wave.loads},
-            steps={load.step: LedgerStep(load.plan.target, load.kind) for load in wave.loads},
+            steps={
+                load.step: LedgerStep(load.plan.target, load.kind, keys_hidden=load.plan.hides_key)
+                for load in wave.loads
+            },
         )
         steps = {load.step: Carried(load.plan, load.layout) for load in wave.loads}
         return ParentsFirst(sink, self._ahead, self._source, steps)
@@ -287,47 +331,6 @@ class Job:
             if not await complete(self._ahead, cycle, self._database.batch_bytes):
                 raise
             await publish(self._database, self._ownership, cycle)
-
-    async def _build_indexes(self) -> None:
-        if not self._config.run.create_schema:
-            return  # who makes the tables makes their indexes
-        for table in self._tables:
-            for index in table.indexes:
-                name = steps.StepName(str(table.name), Work.INDEX, index.name)
-                if index.early or self._journal.is_done(name):
-                    continue
-                self._heed_stop()
-                self._events.phase("building indexes")
-                problem = await build_index(self._database, index)
-                await self._journal.mark(name, State.DONE, problem=problem)
-
-    async def _check(self) -> None:
-        """Count every table and look for missing parents; what doesn't fit is named."""
-        open_tables = [t for t in self._tables if self._is_open(steps.check_step(t))]
-        if open_tables:
-            self._heed_stop()
-            self._events.phase("checking")
-        positions = [(t, self._journal.position(steps.rows_step(t))) for t in open_tables]
-        for group in check_groups(positions):
-            counted = await check(self._database, [table for table, _ in group])
-            for table, position in group:
-                seen = counted[table.target]
-                problem = seen.problem or self._verdict(
-                    table, position.rows, seen.rows, seen.orphans
-                )
-                await self._journal.mark(steps.check_step(table), State.DONE, problem=problem)
-
-    def _verdict(self, table: TablePlan, sent: int, counted: int, orphans: int) -> str:
-        if orphans:
-            return f"{table.target}: {orphans:,} rows refer to rows that aren't there"
-        name = steps.rows_step(table)
-        most = sent + self._journal.parents_sent(name)
-        if counted < sent or (counted > most and not self._journal.held_rows(name)):
-            return (
-                f"{table.target}: D1 holds {counted:,} rows, {sent:,} were moved; "
-                "compare both sides"
-            )
-        return ""
 
     def _recall_problems(self) -> None:
         """Name what couldn't be done as planned, in this process or before a resume."""

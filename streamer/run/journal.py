@@ -34,8 +34,10 @@ class Work(StrEnum):
     ROWS = "rows"
     EDGES = "edges"
     PUBLISH = "publish"
+    AFTER = "after"
     INDEX = "index"
     CHECK = "check"
+    VIEW = "view"
 
 
 class State(StrEnum):
@@ -171,6 +173,11 @@ class Journal:
         """Number a snapshot of the source; it is written down with the first position read in it."""
         self.snapshots.append(facts)
         return len(self.snapshots) - 1
+
+    @property
+    def claimed_since(self) -> int:
+        """The newest epoch at which the tables are known to have been claimed; 0: none."""
+        return int(str(self.running.document.get("claimed_since", 0)))
 
     @property
     def claimed(self) -> frozenset[str]:

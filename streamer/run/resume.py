@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from streamer.config import RunSettings
 from streamer.errors import SourceChangedError, UsageError
 from streamer.model import IfExists, Loading, TablePlan
+from streamer.model.plan import ViewPlan
 from streamer.run.admission import Found, admit, found, listed
 from streamer.run.identity import (
     GoOn,
@@ -19,6 +20,7 @@ from streamer.run.identity import (
 )
 from streamer.run.journal import Journal, Start, State, StepName, Work
 from streamer.run.steps import (
+    after_step,
     check_step,
     edges_step,
     empty_step,
@@ -27,6 +29,7 @@ from streamer.run.steps import (
     rows_are_there,
     rows_step,
     schema_step,
+    view_step,
 )
 from streamer.run.survey import Survey
 
@@ -108,9 +111,13 @@ def verdicts(journal: Journal, tables: Sequence[TablePlan]) -> tuple[list[TableP
 
 
 async def adopt_new_tables(
-    journal: Journal, tables: Sequence[TablePlan], seen: Survey, settings: RunSettings
+    journal: Journal,
+    tables: Sequence[TablePlan],
+    seen: Survey,
+    settings: RunSettings,
+    views: Sequence[ViewPlan] = (),
 ) -> None:
-    """Give the checkpoint the steps of tables that were added since the run began.
+    """Give the checkpoint the steps of tables and views that were added since the run began.
 
     Raises:
         UsageError: an added table must not be written to, see `admit`.
@@ -128,10 +135,11 @@ async def adopt_new_tables(
                 "emptied": table.target in emptied,
             }
             for table in fresh
-        },
+        }
+        | view_facts([view for view in views if view_step(view) not in journal.steps], seen),
         done=frozenset(empty_step(table) for table in fresh if table.target not in emptied),
     )
-    await journal.add(named(tables), start)
+    await journal.add(named(tables, views), start)
 
 
 async def start_over(
@@ -148,6 +156,8 @@ async def start_over(
         for member in members:
             names[rows_step(member)] = names[check_step(member)] = None
             facts[rows_step(member)] = {"again": True}
+            if after_step(member) in journal.steps:
+                names[after_step(member)] = None
             if member.loading is Loading.TWO_PASS:
                 names[edges_step(member)] = None
             if member.loading is Loading.STAGED:
@@ -155,6 +165,28 @@ async def start_over(
     for table in again:
         facts[rows_step(table)] = {**table_facts(table), "again": True}
     await journal.start_over(names, facts)
+
+
+def view_facts(
+    views: Sequence[ViewPlan], seen: Survey, earlier: Collection[str] = ()
+) -> dict[StepName, Mapping[str, JSON]]:
+    """What a run remembers of the views that it is to make: what stood in their places.
+
+    Those in `earlier` (target names) were made by the run before this one, and are made anew.
+    """
+    facts: dict[StepName, Mapping[str, JSON]] = {}
+    for view in views:
+        there = seen.find(view.target)
+        remade = there is not None and there.is_view and view.target in earlier
+        found_there = (
+            Found.ABSENT if there is None or remade else "view" if there.is_view else "table"
+        )
+        facts[view_step(view)] = {
+            "target": view.target,
+            "found": str(found_there),
+            "remade": remade,
+        }
+    return facts
 
 
 def without_new(journal: Journal, tables: Sequence[TablePlan]) -> tuple[list[TablePlan], str]:
@@ -178,5 +210,6 @@ __all__ = [
     "renew_facts",
     "start_over",
     "verdicts",
+    "view_facts",
     "without_new",
 ]

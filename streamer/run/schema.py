@@ -15,7 +15,7 @@ STATEMENTS = limits.BATCH_STATEMENTS - 1  # of one request; one more says whethe
 
 def repeatable(ddl: str) -> str:
     """The CREATE statement `ddl` in a form that may be sent again after a lost answer."""
-    for head in ("CREATE TABLE ", "CREATE UNIQUE INDEX ", "CREATE INDEX "):
+    for head in ("CREATE TABLE ", "CREATE UNIQUE INDEX ", "CREATE INDEX ", "CREATE VIEW "):
         if ddl.startswith(head) and not ddl.startswith(f"{head}IF NOT EXISTS "):
             return f"{head}IF NOT EXISTS {ddl[len(head) :]}"
     return ddl

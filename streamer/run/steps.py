@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from streamer.model import Loading, StepKind, TablePlan
+from streamer.model.plan import ViewPlan
 from streamer.run.journal import Journal, StepName, Work
 
 
@@ -39,6 +40,16 @@ def index_steps(table: TablePlan) -> list[StepName]:
     return [StepName(name, Work.INDEX, index.name) for index in table.indexes if not index.early]
 
 
+def after_step(table: TablePlan) -> StepName:
+    """The step that does what is to be done once the table's rows are there."""
+    return StepName(str(table.name), Work.AFTER)
+
+
+def view_step(view: ViewPlan) -> StepName:
+    """The step that makes a view."""
+    return StepName(str(view.source), Work.VIEW)
+
+
 def check_step(table: TablePlan) -> StepName:
     """The step that counts a table's rows and looks for missing parents."""
     return StepName(str(table.name), Work.CHECK)
@@ -61,14 +72,16 @@ def cycles(tables: Sequence[TablePlan]) -> list[tuple[TablePlan, ...]]:
     return [tuple(t for t in tables if t.cycle == number) for number in numbers]
 
 
-def named(tables: Sequence[TablePlan]) -> list[StepName]:
-    """All steps of a run over `tables`."""
+def named(tables: Sequence[TablePlan], views: Sequence[ViewPlan] = ()) -> list[StepName]:
+    """All steps of a run over `tables`, and of making `views`."""
     steps: list[StepName] = []
     for table in tables:
         steps += [empty_step(table), schema_step(table), rows_step(table)]
         if table.loading is Loading.TWO_PASS:
             steps.append(edges_step(table))
+        if table.after_sql:
+            steps.append(after_step(table))
         steps += index_steps(table)
         steps.append(check_step(table))
     steps += [publish_step(cycle) for cycle in cycles(tables)]
-    return steps
+    return [*steps, *map(view_step, views)]

@@ -12,12 +12,17 @@ from streamer.model.sql import quote_identifier
 from streamer.pack import hard_doubles_probe, probe_is_exact
 
 OURS = "_streamer_"
+GENERATED = (
+    2,
+    3,
+)  # table_xinfo's `hidden` of virtual and stored: sqlite.org/pragma.html, 2026-11-22
 
 _OBJECTS = """\
 SELECT name, type FROM sqlite_master WHERE type IN ('table', 'view')
 AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"""
 _COLUMNS = """\
-SELECT m.name, c.name, c.type, c.pk FROM sqlite_master AS m, pragma_table_info(m.name) AS c
+SELECT m.name, c.name, c.type, c.pk, c.hidden
+FROM sqlite_master AS m, pragma_table_xinfo(m.name) AS c
 WHERE m.type = 'table' AND m.name NOT LIKE '\\_cf\\_%' ESCAPE '\\'"""
 _REFERENCES = """\
 SELECT DISTINCT m.name, f."table" FROM sqlite_master AS m, pragma_foreign_key_list(m.name) AS f
@@ -36,7 +41,8 @@ class Database(Protocol):
 class FoundTable:
     """A table or view of the target; `columns` maps lower-case names to declared types.
 
-    `key` holds the primary key's columns in key order, lower case.
+    `key` holds the primary key's columns in key order, lower case; `generated` are those that
+    SQLite computes, which aren't among `columns`.
     """
 
     name: str
@@ -44,6 +50,7 @@ class FoundTable:
     columns: dict[str, str]
     key: tuple[str, ...]
     holds_rows: bool
+    generated: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +96,11 @@ async def survey(database: Database) -> Survey:
     holding = await _holding_rows(database, [name for name, kind in objects if kind == "table"])
     columns: dict[str, dict[str, str]] = {name: {} for name, _ in objects}
     keys: dict[str, list[tuple[int, str]]] = {name: [] for name, _ in objects}
-    for table, column, declared, position in _texts(answer, 1):
+    generated: dict[str, set[str]] = {}
+    for table, column, declared, position, hidden in _texts(answer, 1):
+        if int(float(hidden)) in GENERATED:
+            generated.setdefault(table, set()).add(column.lower())
+            continue
         columns.setdefault(table, {})[column.lower()] = declared.upper()
         if int(float(position)):
             keys.setdefault(table, []).append((int(float(position)), column.lower()))
@@ -101,6 +112,7 @@ async def survey(database: Database) -> Survey:
                 columns=columns[name],
                 key=tuple(column for _, column in sorted(keys[name])),
                 holds_rows=name in holding,
+                generated=frozenset(generated.get(name, ())),
             )
             for name, kind in objects
         },
