@@ -4,7 +4,12 @@ import os
 
 from hypothesis import settings
 
-pytest_plugins = ["tests.engines.postgres", "tests.engines.workerd", "tests.engines.local_d1"]
+pytest_plugins = [
+    "tests.engines.postgres",
+    "tests.engines.workerd",
+    "tests.engines.local_d1",
+    "tests.engines.sqlite_file",
+]
 
 # No deadline: nothing is tested by the clock. `--hypothesis-profile` chooses another.
 settings.register_profile("dev", deadline=None, max_examples=50)

@@ -1,9 +1,12 @@
-"""What a sink promises, on both local D1s: durable when it says so, once, and only for its owner."""
+"""What a sink promises, on both local D1s and in a plain file: durable when it says so, once, and
+only for its owner.
+"""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import pytest
@@ -17,6 +20,7 @@ from streamer.pipeline import Sink
 from streamer.sinks import D1Sink, Ownership
 from tests.engines.d1server import D1Server
 from tests.engines.limited_sqlite import column, layout_of, packed, page_of, table_plan
+from tests.engines.sqlite_file import FileD1
 
 CANARY = "canary-value"
 A = table_plan([column("k", Storage.INTEGER), column("v")], name="a")
@@ -65,24 +69,47 @@ class Target:
         return {name for (name,) in self.rows(sql)}
 
 
-@pytest.fixture
-async def target(any_d1: D1Server) -> AsyncIterator[Target]:
-    found = any_d1.create(uuid.uuid4().hex)
+@asynccontextmanager
+async def opened(server: D1Server) -> AsyncIterator[Target]:
+    found = server.create(uuid.uuid4().hex)
     for plan in (A, B):
-        any_d1.run(found, plan.create_sql)
+        server.run(found, plan.create_sql)
+    transport = server.transport(found) if isinstance(server, FileD1) else None
     settings = TargetSettings(
-        any_d1.account_id, found, Secret(any_d1.token), api_base_url=any_d1.base_url
+        server.account_id,
+        transport.database if transport else found,
+        Secret(server.token),
+        api_base_url=server.base_url,
     )
     database = await open_database(
-        settings, PacingSettings(rate=None), SilentObserver(), random=lambda: 0.0
+        settings,
+        PacingSettings(rate=None),
+        SilentObserver(),
+        random=lambda: 0.0,
+        transport=transport,
     )
-    target = Target(any_d1, found, database)
+    target = Target(server, found, database)
     await target.owner().take(["a", "b"])
-    any_d1.stats(reset=True)
+    server.stats(reset=True)
     yield target
-    await database.aclose()
-    any_d1.set_faults()
-    any_d1.delete(found)
+    server.set_faults()
+    if transport is None:  # else it is the server's, too
+        await database.aclose()
+    server.delete(found)
+
+
+@pytest.fixture
+async def remote(any_d1: D1Server) -> AsyncIterator[Target]:
+    """A database on each local D1 in turn, with a network in between that may fail."""
+    async with opened(any_d1) as target:
+        yield target
+
+
+@pytest.fixture(params=["workerd_d1", "local_d1", "sqlite_file"])
+async def target(request: pytest.FixtureRequest) -> AsyncIterator[Target]:
+    """A database on each local D1 in turn, and a plain file."""
+    async with opened(request.getfixturevalue(request.param)) as target:
+        yield target
 
 
 def numbered(count: int, text: str = "x") -> list[tuple[str, str | None]]:
@@ -123,16 +150,16 @@ async def test_writing_a_batch_twice_leaves_what_writing_it_once_leaves(target: 
 
 @pytest.mark.parametrize("fault", [{"status": 500}, {"abort": True}], ids=str)
 async def test_an_answer_that_was_lost_after_the_commit_costs_a_request_and_nothing_else(
-    target: Target, fault: dict[str, object]
+    remote: Target, fault: dict[str, object]
 ) -> None:
-    target.server.set_faults({"match": "/raw", "after": True, "times": 2, **fault})
+    remote.server.set_faults({"match": "/raw", "after": True, "times": 2, **fault})
 
-    answer = await target.sink().write(Batch((target.a(numbered(3)),)))
+    answer = await remote.sink().write(Batch((remote.a(numbered(3)),)))
 
     assert answer.attempts == 3
     assert answer.rows_written == 0
-    assert len(target.rows("SELECT * FROM a")) == 3
-    assert len(target.ledger()) == 1
+    assert len(remote.rows("SELECT * FROM a")) == 3
+    assert len(remote.ledger()) == 1
 
 
 async def test_batches_of_an_earlier_start_write_nothing_any_more(target: Target) -> None:
@@ -190,12 +217,12 @@ async def test_a_resume_that_finds_no_mark_of_its_own_stops(target: Target) -> N
 
 
 @pytest.mark.parametrize("lost", [1, 2, 3])
-async def test_a_claim_whose_answer_was_lost_is_made_once(target: Target, lost: int) -> None:
-    target.server.set_faults({"match": "/raw", "abort": True, "after": True, "times": lost})
+async def test_a_claim_whose_answer_was_lost_is_made_once(remote: Target, lost: int) -> None:
+    remote.server.set_faults({"match": "/raw", "abort": True, "after": True, "times": lost})
 
-    await target.owner(epoch=2).take(["a", "b"], resumed=["a", "b"])
+    await remote.owner(epoch=2).take(["a", "b"], resumed=["a", "b"])
 
-    owners = target.rows('SELECT "table", run, epoch FROM _streamer_owner ORDER BY 1')
+    owners = remote.rows('SELECT "table", run, epoch FROM _streamer_owner ORDER BY 1')
     assert owners == [["a", "run", 2], ["b", "run", 2]]
 
 
@@ -254,35 +281,35 @@ NO_MEMORY = {
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("fault", [TOO_LARGE, NO_MEMORY], ids=["413", "memory"])
 async def test_what_is_too_large_is_cut_to_rows_if_it_must_be_and_all_of_it_arrives(
-    target: Target, fault: dict[str, object], form: Pack
+    remote: Target, fault: dict[str, object], form: Pack
 ) -> None:
-    target.form = form
+    remote.form = form
     rows = numbered(8, "y" * 20_000)
-    batch = Batch((target.a(rows), target.b([("x", "y", "z")])))
-    target.server.set_faults({"match": "/raw", "contains": "y" * 20_000, "times": 4, **fault})
+    batch = Batch((remote.a(rows), remote.b([("x", "y", "z")])))
+    remote.server.set_faults({"match": "/raw", "contains": "y" * 20_000, "times": 4, **fault})
 
-    answer = await target.sink().write(batch)
+    answer = await remote.sink().write(batch)
 
-    assert target.rows("SELECT k, length(v) FROM a") == [[n, 20_000] for n in range(1, 9)]
-    assert target.rows("SELECT count(*) FROM b") == [[1]]
-    assert [row[5:] for row in target.ledger() if row[0] == "a" and row[6]] == [
-        ["", '["8"]', sum(row[7] for row in target.ledger() if row[0] == "a" and row[6])]
+    assert remote.rows("SELECT k, length(v) FROM a") == [[n, 20_000] for n in range(1, 9)]
+    assert remote.rows("SELECT count(*) FROM b") == [[1]]
+    assert [row[5:] for row in remote.ledger() if row[0] == "a" and row[6]] == [
+        ["", '["8"]', sum(row[7] for row in remote.ledger() if row[0] == "a" and row[6])]
     ]
     assert answer.attempts >= 3
     assert answer.rows_written > 0
 
 
-async def test_keys_are_claimed_only_with_the_last_part_of_what_was_cut(target: Target) -> None:
-    target.server.set_faults(
+async def test_keys_are_claimed_only_with_the_last_part_of_what_was_cut(remote: Target) -> None:
+    remote.server.set_faults(
         {"match": "/raw", "times": 1, **TOO_LARGE},
         {"match": "/raw", "skip": 1, "times": 1, "status": 401},
     )
 
     with pytest.raises(Exception, match="token"):
-        await target.sink().write(Batch((target.a(numbered(4)),)))
+        await remote.sink().write(Batch((remote.a(numbered(4)),)))
 
-    assert target.rows("SELECT k FROM a") == [[1], [2]]
-    assert [row[6] for row in target.ledger()] == [""]
+    assert remote.rows("SELECT k FROM a") == [[1], [2]]
+    assert [row[6] for row in remote.ledger()] == [""]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -308,12 +335,12 @@ async def test_a_row_that_d1_refuses_ends_the_write_naming_table_and_keys_and_no
 
 @pytest.mark.parametrize("form", FORMS)
 async def test_a_row_that_is_too_large_by_itself_is_found_among_others_that_arrive(
-    target: Target, form: Pack
+    remote: Target, form: Pack
 ) -> None:
-    target.form = form
+    remote.form = form
     rows = numbered(6)
     rows[4] = ("5", CANARY)
-    target.server.set_faults(
+    remote.server.set_faults(
         {
             "match": "/raw",
             "contains": CANARY,
@@ -324,20 +351,20 @@ async def test_a_row_that_is_too_large_by_itself_is_found_among_others_that_arri
     )
 
     with pytest.raises(BadRowsError) as caught:
-        await target.sink().write(Batch((target.a(rows),)))
+        await remote.sink().write(Batch((remote.a(rows),)))
 
     assert "public.a (1 rows" in str(caught.value)
     assert "too big" in str(caught.value)
     assert CANARY not in str(caught.value)
-    assert target.rows("SELECT k FROM a") == [[1], [2], [3], [4]]
+    assert remote.rows("SELECT k FROM a") == [[1], [2], [3], [4]]
 
 
-async def test_many_tables_of_a_refused_batch_are_counted_not_listed(target: Target) -> None:
-    target.server.set_faults({"match": "/raw", "status": 400, "message": "CHECK constraint failed"})
-    chunks = [replace(target.a([(str(n), "x")]), number=n) for n in range(5)]
+async def test_many_tables_of_a_refused_batch_are_counted_not_listed(remote: Target) -> None:
+    remote.server.set_faults({"match": "/raw", "status": 400, "message": "CHECK constraint failed"})
+    chunks = [replace(remote.a([(str(n), "x")]), number=n) for n in range(5)]
 
     with pytest.raises(BadRowsError, match="; and 2 more"):
-        await target.sink().write(Batch(tuple(chunks)))
+        await remote.sink().write(Batch(tuple(chunks)))
 
 
 async def test_the_end_of_a_run_takes_everything_of_ours_away(target: Target) -> None:

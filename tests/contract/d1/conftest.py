@@ -10,9 +10,18 @@ from tests.engines.d1server import D1Server
 from tests.engines.d1target import Pair, Target, fresh
 
 
+@pytest.fixture(params=["workerd_d1", "local_d1", "sqlite_file"])
+def d1(request: pytest.FixtureRequest) -> Iterator[Target]:
+    """A fresh database on each local D1 in turn, and a plain file."""
+    server: D1Server = request.getfixturevalue(request.param)
+    target = fresh(server)
+    yield target
+    server.delete(target.uuid)
+
+
 @pytest.fixture
-def d1(any_d1: D1Server) -> Iterator[Target]:
-    """A fresh database on each local D1 in turn."""
+def served(any_d1: D1Server) -> Iterator[Target]:
+    """A fresh database on each local D1 in turn, for what only a server has."""
     target = fresh(any_d1)
     yield target
     any_d1.delete(target.uuid)

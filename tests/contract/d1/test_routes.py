@@ -102,56 +102,60 @@ def test_a_database_is_addressed_by_its_id_alone(any_d1: D1Server) -> None:
         {"sql": "SELECT 1; SELECT ?", "params": [1]},
     ],
 )
-def test_a_malformed_body_is_refused(d1: Target, body) -> None:
-    answer = d1.server.api("POST", f"/{d1.uuid}/raw", body)
+def test_a_malformed_body_is_refused(served: Target, body) -> None:
+    answer = served.server.api("POST", f"/{served.uuid}/raw", body)
 
     assert answer.error[:2] == MALFORMED
     assert answer.body["success"] is False
 
 
-def test_an_empty_batch_has_no_statements(d1: Target) -> None:
-    answer = d1.server.api("POST", f"/{d1.uuid}/raw", {"batch": []})
+def test_an_empty_batch_has_no_statements(served: Target) -> None:
+    answer = served.server.api("POST", f"/{served.uuid}/raw", {"batch": []})
 
     assert answer.error == (400, 7500, "No SQL statements detected.")
 
 
-def test_params_may_be_null_or_missing(d1: Target) -> None:
+def test_params_may_be_null_or_missing(served: Target) -> None:
     for body in ({"sql": "SELECT 1"}, {"sql": "SELECT 1", "params": None}, {"batch": [{"sql": "SELECT 1", "params": []}]}):  # fmt: skip
-        assert d1.send(body)[0]["results"]["rows"] == [[1]]
+        assert served.send(body)[0]["results"]["rows"] == [[1]]
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/raw/nowhere", "/dump"])
-def test_an_unknown_path_has_no_route(d1: Target, path: str) -> None:
-    assert d1.server.api("POST", f"/{d1.uuid}{path}", {}).error[:2] == (404, 7003)
+def test_an_unknown_path_has_no_route(served: Target, path: str) -> None:
+    assert served.server.api("POST", f"/{served.uuid}{path}", {}).error[:2] == (404, 7003)
 
 
-def test_requests_are_counted(d1: Target) -> None:
-    d1.server.stats(reset=True)
+def test_requests_are_counted(served: Target) -> None:
+    served.server.stats(reset=True)
 
-    d1.run("SELECT 1")
-    d1.send({"sql": "SELECT 1"}, route="query")
+    served.run("SELECT 1")
+    served.send({"sql": "SELECT 1"}, route="query")
 
-    stats = d1.server.stats()
+    stats = served.server.stats()
     assert stats["requests"] == 2
     assert stats["by"] == {"POST raw": 1, "POST query": 1}
     assert stats["in_flight_max"] == 1
 
 
-def test_a_fault_can_come_before_or_after_the_work(d1: Target) -> None:
-    d1.run("CREATE TABLE t (a)")
+def test_a_fault_can_come_before_or_after_the_work(served: Target) -> None:
+    served.run("CREATE TABLE t (a)")
     fault = {"match": "/raw", "status": 500, "message": "Network connection lost."}
 
-    d1.server.set_faults({**fault, "after": True}, fault)
+    served.server.set_faults({**fault, "after": True}, fault)
 
     for n in (1, 2):
-        assert d1.refusal(f"INSERT INTO t VALUES ({n})") == (500, 7500, "Network connection lost.")
-    assert d1.rows("SELECT a FROM t") == [[1]]
+        assert served.refusal(f"INSERT INTO t VALUES ({n})") == (
+            500,
+            7500,
+            "Network connection lost.",
+        )
+    assert served.rows("SELECT a FROM t") == [[1]]
 
 
-def test_a_fault_waits_for_its_request(d1: Target) -> None:
-    d1.server.set_faults({"contains": "INDEX", "skip": 1, "times": 2, "status": 429, "code": 971, "message": "slow", "headers": {"Retry-After": "7"}})  # fmt: skip
+def test_a_fault_waits_for_its_request(served: Target) -> None:
+    served.server.set_faults({"contains": "INDEX", "skip": 1, "times": 2, "status": 429, "code": 971, "message": "slow", "headers": {"Retry-After": "7"}})  # fmt: skip
 
-    answers = [d1.server.api("POST", f"/{d1.uuid}/raw", {"sql": f"SELECT '{word}'"}) for word in ("x", "INDEX", "INDEX", "x", "INDEX", "INDEX")]  # fmt: skip
+    answers = [served.server.api("POST", f"/{served.uuid}/raw", {"sql": f"SELECT '{word}'"}) for word in ("x", "INDEX", "INDEX", "x", "INDEX", "INDEX")]  # fmt: skip
 
     assert [answer.status for answer in answers] == [200, 200, 429, 200, 429, 200]
     assert answers[2].error == (429, 971, "slow")
@@ -159,11 +163,11 @@ def test_a_fault_waits_for_its_request(d1: Target) -> None:
 
 
 @pytest.mark.parametrize(("after", "rows"), [(False, []), (True, [[1]])])
-def test_a_connection_can_be_broken_before_or_after_the_work(d1: Target, after, rows) -> None:
-    d1.run("CREATE TABLE t (a)")
-    d1.server.set_faults({"match": "/raw", "abort": True, "after": after})
+def test_a_connection_can_be_broken_before_or_after_the_work(served: Target, after, rows) -> None:
+    served.run("CREATE TABLE t (a)")
+    served.server.set_faults({"match": "/raw", "abort": True, "after": after})
 
     with pytest.raises(ConnectionError):
-        d1.run("INSERT INTO t VALUES (1)")
+        served.run("INSERT INTO t VALUES (1)")
 
-    assert d1.rows("SELECT a FROM t") == rows
+    assert served.rows("SELECT a FROM t") == rows

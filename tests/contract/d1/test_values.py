@@ -140,8 +140,8 @@ def test_columns_of_one_name_stay_apart_in_raw(d1: Target) -> None:
     assert result["results"] == {"columns": ["a", "a", "3"], "rows": [[1, 2, 3]]}
 
 
-def test_query_answers_with_objects(d1: Target) -> None:
-    (result,) = d1.send({"sql": "SELECT 1 AS a, 'x' AS b"}, route="query")
+def test_query_answers_with_objects(served: Target) -> None:
+    (result,) = served.send({"sql": "SELECT 1 AS a, 'x' AS b"}, route="query")
 
     assert result["results"] == [{"a": 1, "b": "x"}]
 
@@ -154,8 +154,8 @@ def test_a_write_has_no_columns(d1: Target) -> None:
     assert d1.run("CREATE TABLE t (a)")["results"] == {"columns": [], "rows": []}
 
 
-def test_the_key_value_table_of_the_service_is_listed_but_closed(d1: Target) -> None:
-    listed = d1.rows("SELECT name FROM sqlite_schema WHERE name LIKE '\\_cf\\_%' ESCAPE '\\'")
+def test_the_key_value_table_of_the_service_is_listed_but_closed(served: Target) -> None:
+    listed = served.rows("SELECT name FROM sqlite_schema WHERE name LIKE '\\_cf\\_%' ESCAPE '\\'")
 
     assert ["_cf_KV"] in listed
-    assert d1.refusal("SELECT * FROM _cf_KV")[:2] == (400, 7500)
+    assert served.refusal("SELECT * FROM _cf_KV")[:2] == (400, 7500)
