@@ -147,7 +147,9 @@ def _losses(table: TablePlan, findings: Sequence[Finding]) -> list[str]:
 
 
 def _rows(finding: Finding) -> str:
-    return "" if finding.rows is None else f" ({finding.rows:,} rows)"
+    """How many rows, where the sentence doesn't say it."""
+    told = finding.rows is None or f"{finding.rows:,} of the rows" in finding.what
+    return "" if told else f" ({finding.rows:,} rows)"
 
 
 def _key(table: TablePlan) -> str:
