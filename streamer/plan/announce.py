@@ -28,13 +28,11 @@ def _told(answer: Answered) -> Finding:
         asked,
         what=_filled(asked.what, answer),
         hint=_filled(asked.hint, answer),
-        rows=answer.rows,
+        rows=answer.rows if "{rows}" in asked.what else None,
     )
 
 
 def _filled(text: str, answer: Answered) -> str:
-    if answer.rows == 1:
-        text = text.replace("{rows} rows", "1 row")
     return text.replace("{rows}", f"{answer.rows:,}").replace("{keys}", named(answer))
 
 

@@ -35,8 +35,8 @@ def orphan_questions(
             finding = Finding(
                 Severity.WARNING,
                 f"{plan.name}.{key.name}",
-                f"NOT VALID, and {{rows}} rows refer to rows of {key.parent} that don't exist:"
-                " {keys}",
+                f"rows of {key.parent} that don't exist are referred to by {{rows}} of the rows, for"
+                " it is NOT VALID: {keys}",
                 f"Mend these rows in the source, then ALTER TABLE … VALIDATE CONSTRAINT {key.name}",
             )
             found.append(_orphans(draft, plan, key, parent, where="", finding=finding))
@@ -44,7 +44,8 @@ def orphan_questions(
             finding = Finding(
                 Severity.REFUSAL,
                 f"{plan.name}.{key.name}",
-                f"{{rows}} rows refer to rows of {key.parent} that its `where` leaves out: {{keys}}",
+                f"rows of {key.parent} that its `where` leaves out are referred to by {{rows}} of the"
+                " rows: {keys}",
                 f"Give {plan.name} a `where` that leaves these rows out too, or give the foreign "
                 f'key up with exclude_foreign_keys = ["{key.name}"]',
             )

@@ -82,13 +82,13 @@ def _of_given_key(draft: Draft, plan: TablePlan) -> list[Question]:
     nulls = Finding(
         Severity.REFUSAL,
         str(plan.name),
-        f"{{rows}} rows have NULL in {names}, which its settings call its key",
+        f"NULL in {names}, which its settings call its key, in {{rows}} of the rows",
         "Name other columns as its `key`, or leave these rows out with a `where`",
     )
     twice = Finding(
         Severity.REFUSAL,
         str(plan.name),
-        f"{{rows}} rows share {names}, which its settings call its key: {{keys}}",
+        f"{names}, which its settings call its key, isn't unique in {{rows}} of the rows: {{keys}}",
         "Name more columns as its `key`, or none",
     )
     return [
@@ -111,8 +111,8 @@ def _of_unique_indexes(draft: Draft, plan: TablePlan) -> list[Question]:
         finding = Finding(
             Severity.REFUSAL,
             f"{plan.name}.{index.name}",
-            f"{{rows}} rows that differ in {', '.join(names)} would be the same once stored,"
-            f" where values must be unique: {{keys}}",
+            f"{', '.join(names)} must be unique, and would be the same once stored in {{rows}} of the"
+            " rows: {keys}",
             f"Store {merged} exactly: the default of its type's option",
         )
         conditions = [index.predicate] if index.predicate else []

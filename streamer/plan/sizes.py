@@ -115,7 +115,7 @@ def _of_value(plan: TablePlan, size: _Size) -> Question:
         Finding(
             Severity.REFUSAL,
             f"{plan.name}.{size.column}",
-            f"{{rows}} values are bigger than the {_MOST} bytes that D1 takes: {{keys}}",
+            f"more than {_MOST} bytes, which no value may have in D1, in {{rows}} of the rows: {{keys}}",
             _HINT,
         ),
         condition=_above([size]),
@@ -131,7 +131,7 @@ def _of_row(plan: TablePlan, sizes: list[_Size]) -> Question:
         Finding(
             Severity.REFUSAL,
             str(plan.name),
-            f"{{rows}} rows are bigger than the {_MOST} bytes that D1 takes for a row: {{keys}}",
+            f"more than {_MOST} bytes, which no row may have in D1, in {{rows}} of the rows: {{keys}}",
             _HINT,
         ),
         condition=f"({_above(sizes)}) AND {single}" if len(sizes) > 1 else "false",
