@@ -40,7 +40,7 @@ def orphan_questions(
                 f"Mend these rows in the source, then ALTER TABLE … VALIDATE CONSTRAINT {key.name}",
             )
             found.append(_orphans(draft, plan, key, parent, where="", finding=finding))
-        elif key.name in kept and wheres.get(key.parent) and not plan.transform:
+        elif key.name in kept and wheres.get(key.parent) and _refers(draft, plan, key):
             finding = Finding(
                 Severity.REFUSAL,
                 f"{plan.name}.{key.name}",
@@ -52,6 +52,12 @@ def orphan_questions(
             asked = _orphans(draft, plan, key, parent, where=wheres[key.parent], finding=finding)
             found.append(asked)
     return found
+
+
+def _refers(draft: Draft, plan: TablePlan, key: ForeignKey) -> bool:
+    """Whether the references are known to be PostgreSQL's own: a mask may make them NULL."""
+    nulls = any(draft.shaped.columns[name].mask == "null" for name in key.columns)
+    return not (plan.transform or nulls)
 
 
 def _orphans(
