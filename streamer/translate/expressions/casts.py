@@ -69,23 +69,24 @@ class Casts:
 
 
 def _as_text(value: Value) -> Value | None:
+    made = None
     match value.form:
         case Form.TEXT if value.operand is not None and value.operand.mapping.nocase:
-            if not value.operand.deterministic:
-                return None
-            sql = f"{value.sql} COLLATE BINARY"
-            return replace(value, sql=sql, type="text", atomic=False, folded=False, operand=None)
+            if value.operand.deterministic:
+                sql = f"{value.sql} COLLATE BINARY"
+                made = Value(sql, Form.TEXT, "text", atomic=False)
         case Form.TEXT | Form.CHARACTER:
-            return replace(value, form=Form.TEXT, type="text")
+            made = replace(value, form=Form.TEXT, type="text")
         case Form.INTEGER if value.type in WIDTHS:
-            return Value(f"CAST({value.sql} AS TEXT)", Form.TEXT, "text")
+            made = Value(f"CAST({value.sql} AS TEXT)", Form.TEXT, "text")
         case Form.BOOLEAN:
             sql = f"CASE {value.part} WHEN 1 THEN 'true' WHEN 0 THEN 'false' END"
-            return Value(sql, Form.TEXT, "text", atomic=False)
+            made = Value(sql, Form.TEXT, "text", atomic=False)
         case Form.PLAIN if not value.blob and value.type != "time":
-            return Value(value.sql, Form.TEXT, "text", atomic=value.atomic)
+            made = Value(value.sql, Form.TEXT, "text", atomic=value.atomic)
         case _:
-            return None
+            pass
+    return made
 
 
 def _as_numeric(value: Value) -> Value | None:

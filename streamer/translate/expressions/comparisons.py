@@ -131,9 +131,10 @@ def _check_floats(left: Value, right: Value) -> None:
     if left.form is right.form:
         return
     for value in (left, right):
-        known = value.form is Form.FLOAT8 and isinstance(value.constant, (Decimal, str))
-        exact = known and (isinstance(value.constant, str) or constants.is_float4(value.constant))
-        if exact:
+        constant = value.constant if value.form is Form.FLOAT8 else None
+        if isinstance(constant, str):
+            return
+        if isinstance(constant, Decimal) and constants.is_float4(constant):
             return
     raise UntranslatableError(_UNLIKE)
 

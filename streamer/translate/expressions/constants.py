@@ -14,7 +14,6 @@ from streamer.translate.expressions.values import (
     Form,
     UntranslatableError,
     Value,
-    text_literal,
 )
 
 _DIGITS = 15  # DBL_DIG: decimals of so many digits stay apart as doubles
@@ -70,23 +69,26 @@ def typed(text: str, kind: TypeName, user_types: frozenset[str] = frozenset()) -
 
 
 def _built_in(text: str, name: str) -> Value:
+    made = None
     if name in ("text", "varchar", "name"):
-        return forms.literal(Form.TEXT, name, text)
-    if name == "bpchar":
-        return forms.literal(Form.CHARACTER, name, text.rstrip(" "))
-    if name in WIDTHS and re.fullmatch(r"-?\d+", text):
-        return _integer(int(text), name)
-    if name in ("numeric", "float8", "float4"):
-        return _number_of(text, name)
-    if name == "bool" and text in ("true", "false"):
-        return boolean(text == "true")
-    if name in _MOMENT_SHAPES:
-        return _moment(text, name)
-    if name in _PLAIN_SHAPES and _PLAIN_SHAPES[name].fullmatch(text):
-        return forms.literal(Form.PLAIN, name, text)
-    if name == "bytea" and re.fullmatch(r"\\x([0-9a-f]{2})*", text):
-        return Value(f"x'{text[2:]}'", Form.BYTES, name, constant=bytes.fromhex(text[2:]))
-    raise UntranslatableError(f"constants of type {name} aren't translated")
+        made = forms.literal(Form.TEXT, name, text)
+    elif name == "bpchar":
+        made = forms.literal(Form.CHARACTER, name, text.rstrip(" "))
+    elif name in WIDTHS and re.fullmatch(r"-?\d+", text):
+        made = _integer(int(text), name)
+    elif name in ("numeric", "float8", "float4"):
+        made = _number_of(text, name)
+    elif name == "bool" and text in ("true", "false"):
+        made = boolean(true=text == "true")
+    elif name in _MOMENT_SHAPES:
+        made = _moment(text, name)
+    elif name in _PLAIN_SHAPES and _PLAIN_SHAPES[name].fullmatch(text):
+        made = forms.literal(Form.PLAIN, name, text)
+    elif name == "bytea" and re.fullmatch(r"\\x([0-9a-f]{2})*", text):
+        made = Value(f"x'{text[2:]}'", Form.BYTES, name, constant=bytes.fromhex(text[2:]))
+    if made is None:
+        raise UntranslatableError(f"constants of type {name} aren't translated")
+    return made
 
 
 def _moment(text: str, name: str) -> Value:
@@ -110,9 +112,9 @@ def _number_form(name: str) -> Form:
     return {"numeric": Form.NUMBER, "float8": Form.FLOAT8, "float4": Form.FLOAT4}[name]
 
 
-def boolean(value: bool) -> Value:
+def boolean(*, true: bool) -> Value:
     """TRUE or FALSE."""
-    return Value("1" if value else "0", Form.BOOLEAN, "bool", constant=int(value))
+    return Value("1" if true else "0", Form.BOOLEAN, "bool", constant=int(true))
 
 
 def _integer(value: int, name: str) -> Value:
@@ -157,14 +159,14 @@ def is_float4(value: Decimal) -> bool:
 
 def resized(value: Value, kind: TypeName) -> Value:
     """A constant under a type with a length, or precision and scale: only where it fits as it is."""
-    constant, parameters = value.constant, kind.parameters
+    constant, parameters = value.constant, [*kind.parameters, 0]
     fits = False
     if isinstance(constant, str) and value.form in (Form.TEXT, Form.CHARACTER):
         fits = len(constant) <= parameters[0]
     elif isinstance(constant, str) and kind.name == "bit":
         fits = len(constant) == parameters[0]
     elif isinstance(constant, Decimal) and kind.name == "numeric":
-        scale = parameters[1] if len(parameters) > 1 else 0
+        scale = parameters[1]
         fits = constant == round(constant, scale) and abs(constant) < 10 ** (parameters[0] - scale)
     if not fits:
         raise UntranslatableError("a constant that a cast changes isn't translated")
@@ -204,17 +206,3 @@ def hidden(value: Value) -> Value:
     """A uuid constant as 16 bytes."""
     digits = str(value.constant).replace("-", "")
     return Value(f"x'{digits}'", value.form, value.type, constant=value.constant, blob=True)
-
-
-__all__ = [
-    "boolean",
-    "decimal_sql",
-    "hidden",
-    "is_float4",
-    "negative",
-    "number",
-    "recast",
-    "resized",
-    "text_literal",
-    "typed",
-]

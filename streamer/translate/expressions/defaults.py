@@ -7,7 +7,7 @@ from dataclasses import replace
 from streamer.model import PgType, TypeKind
 from streamer.translate.expressions import constants, forms, stored
 from streamer.translate.expressions.syntax import Node, TypeName, parse
-from streamer.translate.expressions.translator import Rules, Translator
+from streamer.translate.expressions.translator import CLOCKS, Rules, Translator
 from streamer.translate.expressions.values import (
     Form,
     Operand,
@@ -17,9 +17,7 @@ from streamer.translate.expressions.values import (
     Value,
 )
 
-_NOW = frozenset(
-    "now localtimestamp statement_timestamp transaction_timestamp clock_timestamp".split()
-)
+_NOW = CLOCKS - {"current_date", "current_time", "localtime"}
 _CLOCKS = {
     "timestamp": (_NOW, "CURRENT_TIMESTAMP", "the time is UTC, in whole seconds"),
     "timestamptz": (_NOW, "CURRENT_TIMESTAMP", "the time is in whole seconds"),
@@ -45,7 +43,7 @@ def default(sql: str, operand: Operand) -> Translated:
     if sql.startswith("nextval("):
         raise UntranslatableError(f"{sql} draws from a sequence, which D1 doesn't have")
     node = _without_domains(parse(sql), operand.type)
-    if node.op == "null":
+    if _is_null(node):
         return Translated("NULL")
     kind = operand.type.base
     if (clock := _clock(node, kind.name)) is not None:
@@ -55,6 +53,12 @@ def default(sql: str, operand: Operand) -> Translated:
     if (text := stored.constant(node, operand)) is not None:
         return Translated(text)
     return Translated(_expression(node, operand))
+
+
+def _is_null(node: Node) -> bool:
+    while node.op == "cast":
+        node = node.parts[0]
+    return node.op == "null"
 
 
 def _without_domains(node: Node, kind: PgType) -> Node:
@@ -86,8 +90,7 @@ def _clock(node: Node, column: str) -> tuple[str, str] | None:
         if not utc or time.op not in _NOW - {"localtimestamp"}:
             return None
         node = time
-    known = node.op in _NOW or node.op in _CLOCKS["time"][0] | {"current_date"}
-    return (node.op, kind) if known and not node.parts else None
+    return (node.op, kind) if node.op in CLOCKS and not node.parts else None
 
 
 def _of_clock(clock: tuple[str, str], operand: Operand) -> Translated:

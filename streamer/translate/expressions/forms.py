@@ -30,6 +30,7 @@ _FORMS = {
     "bpchar": Form.CHARACTER,
     "bytea": Form.BYTES,
     "jsonb": Form.JSON,
+    "numeric": Form.NUMBER,
     **dict.fromkeys(_TEXTS, Form.TEXT),
     **dict.fromkeys(MOMENTS, Form.MOMENT),
     **dict.fromkeys(PLAIN, Form.PLAIN),
@@ -116,23 +117,15 @@ def _essence(mapping: Mapping) -> tuple[object, ...]:
 
 
 def _form(kind: PgType, operand: Operand) -> Form:
-    storage = operand.mapping.storage
-    if kind.kind is TypeKind.ENUM:
-        return Form.PLAIN if is_usual(operand) else Form.OPAQUE
-    if kind.kind is not TypeKind.BASE:
-        return Form.OPAQUE
-    if kind.extension == "citext" and is_usual(operand):
-        return Form.TEXT
-    if kind.schema != "pg_catalog":
-        return Form.OPAQUE
-    if kind.name == "numeric":
-        if storage is Storage.TEXT:
-            return Form.DECIMAL
-        return Form.NUMBER if is_usual(operand) else Form.OPAQUE
-    if kind.name == "uuid" and storage is Storage.BLOB:
+    storage, name = operand.mapping.storage, type_key(kind)
+    if name == "numeric" and storage is Storage.TEXT:
+        return Form.DECIMAL
+    if name == "uuid" and storage is Storage.BLOB:
         return Form.PLAIN
-    if kind.name not in _FORMS and kind.name != "char":
-        return Form.OPAQUE
     if not is_usual(operand):
         return Form.OPAQUE
-    return _FORMS[type_key(kind)]
+    if kind.kind is TypeKind.ENUM:
+        return Form.PLAIN
+    if kind.kind is not TypeKind.BASE:
+        return Form.OPAQUE
+    return Form.TEXT if kind.extension == "citext" else _FORMS.get(name, Form.OPAQUE)

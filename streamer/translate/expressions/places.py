@@ -29,7 +29,7 @@ def check(definition: str, scope: Scope) -> Translated:
         if ending in found[2]:
             raise UntranslatableError(f"it is {ending} in PostgreSQL")
     node = parse(found[1], scope.columns)
-    return _translated(*_condition(node, scope, Rules()))
+    return _translated(*_condition(node, scope, Rules(), positive=True))
 
 
 def predicate(sql: str, scope: Scope) -> Translated:
@@ -60,9 +60,11 @@ def index_key(sql: str, scope: Scope) -> Translated:
     return Translated(f"({value.sql})", _notes(translator))
 
 
-def _condition(node: Node, scope: Scope, rules: Rules) -> tuple[Value, Translator]:
+def _condition(
+    node: Node, scope: Scope, rules: Rules, *, positive: bool = False
+) -> tuple[Value, Translator]:
     translator = Translator.of(scope, rules)
-    return translator.condition(node), translator
+    return translator.condition(node, positive=positive), translator
 
 
 def _translated(value: Value, translator: Translator) -> Translated:

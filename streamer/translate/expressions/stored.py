@@ -21,7 +21,8 @@ from streamer.translate.expressions.values import (
 
 # What these types' constants are printed as is what their columns hold.
 _AS_PRINTED = frozenset(
-    "json jsonb inet cidr timetz pg_lsn point tsvector xml line lseg box path polygon circle".split()
+    {"json", "jsonb", "xml", "inet", "cidr", "timetz", "pg_lsn", "tsvector", "point", "line"}
+    | {"lseg", "box", "path", "polygon", "circle"}
 )
 _NUMERIC_HEADER = 4  # VARHDRSZ, src/include/utils/numeric.h: typmod = (precision << 16 | scale) + 4
 _ISO = re.compile(r"P(?:-?\d+[YMD])*(?:T(?:-?\d+(?:\.\d+)?[HMS])+)?")

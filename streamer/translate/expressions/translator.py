@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from streamer.model import PgType, TypeKind
+from streamer.model import PgType
 from streamer.translate.expressions import comparisons, constants, forms, numbers, texts
 from streamer.translate.expressions.arrays import elements
 from streamer.translate.expressions.casts import Casts
@@ -21,9 +21,11 @@ from streamer.translate.expressions.values import (
 
 _DEEPEST = 40  # D1 allows an expression 100 levels; a node here becomes two at most
 _ORDERS = frozenset({"=", "<>", "<", "<=", ">", ">="})
-_CLOCKS = frozenset(
-    """now localtimestamp current_date current_time localtime statement_timestamp
-    transaction_timestamp clock_timestamp""".split()
+CLOCKS = frozenset(
+    {
+        *("now", "statement_timestamp", "transaction_timestamp", "clock_timestamp"),
+        *("localtimestamp", "current_date", "current_time", "localtime"),
+    }
 )
 
 
@@ -63,42 +65,50 @@ class Translator:
 
         return cls(resolve, [operand.type for operand in scope.columns.values()], rules)
 
-    def condition(self, node: Node) -> Value:
-        """A boolean expression."""
-        value = self.value(node)
+    def condition(self, node: Node, *, positive: bool = False) -> Value:
+        """A boolean expression; `positive`: rows are refused where it is false, and only there."""
+        value = self.value(node, positive=positive)
         if value.form is not Form.BOOLEAN:
             raise UntranslatableError("a condition that isn't boolean isn't translated")
         return value
 
-    def value(self, node: Node) -> Value:
+    def value(self, node: Node, *, positive: bool = False) -> Value:
         """Any expression."""
         self._depth += 1
         if self._depth > _DEEPEST:
             raise UntranslatableError("it is nested too deeply for D1")
-        value = self._value(node)
+        value = self._value(node, positive=positive)
         self._depth -= 1
         return value
 
-    def _value(self, node: Node) -> Value:
+    def _value(self, node: Node, *, positive: bool) -> Value:
         op, parts = node.op, node.parts
-        if op in _LEAVES:
-            return self._leaf(node)
-        if op in _CLOCKS:
+        if op in CLOCKS:
             raise UntranslatableError("what depends on the time isn't translated here")
         if op in _ORDERS and parts[1].op in ("any", "all"):
             return self._quantified(node)
-        if op == "case":
-            return self._case(parts)
-        if op == "cast" and node.type is not None:
-            return self._casts.cast(parts[0], node.type, self.value)
-        if op in ("and", "or"):
-            return self._chain(node)
-        if op in ("is", "is not"):
-            return self._is(op, self.value(parts[0]), parts[1].op)
-        if op == "in":
-            values = [self.value(part) for part in parts]
-            return comparisons.among(values[0], values[1:], negated=False)
-        return self._applied(op, [self.value(part) for part in parts])
+        match op:
+            case "name" | "number" | "string" | "true" | "false" | "null":
+                value = self._leaf(node)
+            case "case":
+                value = self._case(parts)
+            case "cast" if node.type is not None:
+                value = self._casts.cast(parts[0], node.type, self.value)
+            case "and" | "or":
+                value = self._chain(node, positive=positive)
+            case "is" | "is not":
+                value = self._is(op, self.value(parts[0]), parts[1].op)
+            case "=" if positive and (name := _own_case(parts)):
+                value = self._in_case(name, self.value(_other(parts)))
+            case _:
+                value = self._applied(op, [self.value(part) for part in parts])
+        return value
+
+    def _in_case(self, name: str, value: Value) -> Value:
+        """`lower(c) = c`: D1 accepts more than PostgreSQL, never less."""
+        made = texts.cased(name, value)
+        self.notes.append(made.note)
+        return condition(f"{made.sql} = {value.part}")
 
     def _leaf(self, node: Node) -> Value:
         match node.op:
@@ -113,55 +123,60 @@ class Translator:
             case "string":
                 return forms.literal(Form.TEXT, "text", node.text)
             case _:
-                return constants.boolean(node.op == "true")
+                return constants.boolean(true=node.op == "true")
 
     def _applied(self, op: str, values: list[Value]) -> Value:
         if op in _ORDERS:
             return comparisons.compare(op, *_two(values))
-        if op in ("is distinct", "is not distinct"):
-            return comparisons.distinct(*_two(values), negated=op == "is not distinct")
-        if op in ("+", "-", "*", "/", "%", "mod"):
-            sign = "%" if op == "mod" else op
-            return numbers.calculate(sign, *_two(values), guarded=self._rules.guarded)
-        if op in ("like", "not like"):
-            return texts.matching(*_two(values), negated=op == "not like")
         if op in _OF_ALL:
             return _OF_ALL[op](values)
         if op in _OF_ONE and len(values) == 1:
             return _OF_ONE[op](values[0])
-        return self._special(op, values)
+        if op in ("+", "-", "*", "/", "%", "mod"):
+            sign = "%" if op == "mod" else op
+            return numbers.calculate(sign, *_two(values), guarded=self._rules.guarded)
+        return self._tested(op, values) or self._special(op, values)
+
+    def _tested(self, op: str, values: list[Value]) -> Value | None:
+        value = None
+        match op, values:
+            case (("is distinct" | "is not distinct"), [left, right]):
+                value = comparisons.distinct(left, right, negated=op == "is not distinct")
+            case (("like" | "not like"), [left, right]):
+                value = texts.matching(left, right, negated=op == "not like")
+            case "in", [subject, *choices]:
+                value = comparisons.among(subject, choices, negated=False)
+            case "not", [inner]:
+                value = condition(f"NOT {_boolean(inner).part}")
+            case "between", [inner, low, high]:
+                one = comparisons.compare(">=", inner, low)
+                other = comparisons.compare("<=", inner, high)
+                value = condition(f"{one.part} AND {other.part}")
+            case _:
+                pass
+        return value
 
     def _special(self, op: str, values: list[Value]) -> Value:
         match op, values:
-            case "not", [value]:
-                return condition(f"NOT {_boolean(value).part}")
             case "negative", [value]:
                 constant = constants.negative(value)
                 return constant or numbers.negated(value, guarded=self._rules.guarded)
             case "abs", [value]:
                 return numbers.absolute(value, guarded=self._rules.guarded)
-            case "between", [value, low, high]:
-                one = comparisons.compare(">=", value, low)
-                other = comparisons.compare("<=", value, high)
-                return condition(f"{one.part} AND {other.part}")
             case (("lower" | "upper"), [value]) if self._rules.weaker:
                 made = texts.cased(op, value)
                 self.notes.append(made.note)
                 return made
-            case (("lower" | "upper"), _):
-                raise UntranslatableError(f"{op}() changes ASCII letters only in D1")
             case "trim" | "ltrim" | "rtrim" | "btrim", _:
                 return texts.trimmed(op, values)
             case (("greatest" | "least"), _):
                 return numbers.extreme(op, values)
-            case (("num_nulls" | "num_nonnulls"), _) if values:
-                test = "IS NULL" if op == "num_nulls" else "IS NOT NULL"
-                counted = " + ".join(f"({_null_test(v).part} {test})" for v in values)
-                return Value(counted, Form.INTEGER, "int4", atomic=False)
+            case (("num_nulls" | "num_nonnulls"), [_, *_]):
+                return _counted("IS NULL" if op == "num_nulls" else "IS NOT NULL", values)
             case _:
-                raise UntranslatableError(f"{op} isn't translated here")
+                raise UntranslatableError(_REASONS.get(op, f"{op} isn't translated here"))
 
-    def _chain(self, node: Node) -> Value:
+    def _chain(self, node: Node, *, positive: bool) -> Value:
         """AND and OR, which PostgreSQL prints flat and sqlglot nests to the left."""
         parts: list[Node] = []
         rest = node
@@ -171,7 +186,9 @@ class Translator:
         parts.append(rest)
         if len(parts) > _DEEPEST:
             raise UntranslatableError("it has too many parts for D1")
-        conditions = [_boolean(self.value(part)).part for part in reversed(parts)]
+        conditions = [
+            _boolean(self.value(part, positive=positive)).part for part in reversed(parts)
+        ]
         return condition(f" {node.op.upper()} ".join(conditions))
 
     def _is(self, op: str, value: Value, what: str) -> Value:
@@ -205,7 +222,25 @@ class Translator:
         return replace(kind, sql=f"CASE {branches}{ending} END", atomic=False)
 
 
-_LEAVES = frozenset({"name", "number", "string", "true", "false", "null"})
+_REASONS = {name: f"{name}() changes ASCII letters only in D1" for name in ("lower", "upper")}
+
+
+def _own_case(parts: tuple[Node, ...]) -> str:
+    """Which of lower and upper is compared with its own argument, '' for neither."""
+    for one, other in (parts, parts[::-1]):
+        if one.op in ("lower", "upper") and len(one.parts) == 1 and one.parts[0] == other:
+            return one.op
+    return ""
+
+
+def _other(parts: tuple[Node, ...]) -> Node:
+    one, other = parts
+    return other if one.op in ("lower", "upper") else one
+
+
+def _counted(test: str, values: Sequence[Value]) -> Value:
+    sql = " + ".join(f"({_null_test(value).part} {test})" for value in values)
+    return Value(sql, Form.INTEGER, "int4", atomic=False)
 
 
 def result_kind(values: Sequence[Value]) -> Value:
@@ -260,11 +295,6 @@ def _null_test(value: Value) -> Value:
     if not value.nullable:
         raise UntranslatableError("NULL isn't the same for these values in D1")
     return value
-
-
-def is_known_enum(kind: PgType) -> bool:
-    """Whether casts to the type are casts to an enum."""
-    return kind.base.kind is TypeKind.ENUM
 
 
 _OF_ONE: dict[str, Callable[[Value], Value]] = {
