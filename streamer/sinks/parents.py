@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from streamer.d1 import RefusedRowsError
+from streamer.errors import BadRowsError
 from streamer.model import Answer, Batch, Chunk, Key, KeyKind, StepId
-from streamer.pack import chunk_rows, pack_page, step_columns, without_rows
+from streamer.pack import Layout, chunk_rows, pack_page, step_columns, without_rows
 from streamer.sinks.ahead import (
     LOOKUP_KEYS,
     Ahead,
@@ -26,7 +27,8 @@ from streamer.sinks.ahead import (
     parents_of,
 )
 from streamer.sinks.d1 import D1Sink, joined
-from streamer.sinks.references import Carried, Row, Wanted, key_text
+from streamer.sinks.left_out import is_thinned, left_out
+from streamer.sinks.references import Carried, Row, Wanted, key_text, keyed_by
 
 ROUNDS = 5  # of looking at one batch, while the source goes on changing
 
@@ -75,6 +77,7 @@ class ParentsFirst:
 
     async def _write_after_parents(self, batch: Batch, refused: RefusedRowsError) -> Answer:
         asked: set[Wanted] = set()
+        lacking: Lacking = []
         for turn in range(ROUNDS):
             try:
                 lacking = await self._lacking(batch)
@@ -94,7 +97,26 @@ class ParentsFirst:
                 if not lacks_parents(error):
                     raise
                 refused = error
-        raise refused
+        raise self._left_behind(batch, lacking) or refused
+
+    def _left_behind(self, batch: Batch, lacking: Lacking) -> BadRowsError | None:
+        """What to say of the first row whose parent a setting of the user's leaves out, if any."""
+        for question, found in lacking:
+            parent = self._ahead.tables[question.key.parent]
+            if not is_thinned(parent):
+                continue
+            layout = question.carried.layout
+            rows = [
+                row
+                for chunk in batch.chunks
+                if self._steps[chunk.step] is question.carried
+                for row in chunk_rows(layout, chunk)
+                if question.holds(row) in found
+            ]
+            if rows:
+                missing = found[question.holds(rows[0])]
+                return left_out(layout.row_named(_stored_key(layout, rows[0])), parent, missing)
+        return None
 
     async def _write(self, batch: Batch) -> Answer:
         answer = await self._sink.write(batch)
@@ -134,7 +156,9 @@ class ParentsFirst:
     ) -> Chunk:
         """`chunk` with what the source has now of `rows`, which are those that `refers` names."""
         layout, columns = carried.layout, step_columns(carried.plan, carried.layout.kind)
-        plan = replace(carried.plan, columns=columns)
+        keyed = keyed_by(carried.plan, carried.plan.key.targets)
+        assert keyed is not None, "the rows of a table without a key can't be looked up again"
+        plan = replace(keyed, columns=columns)
         keys = [_key_of(carried, row) for row in rows]
         statements = list(without_rows(layout, chunk, refers))
         found = 0
@@ -162,8 +186,14 @@ def _refers(carried: Carried, lacking: Lacking, gone: set[Wanted]) -> Callable[[
     return lambda row: any(question.holds(row) in cells for question, cells in ours)
 
 
+def _stored_key(layout: Layout, row: Row) -> Key:
+    """A row's key as the target has it."""
+    places = {column.target: n for n, column in enumerate(layout.columns)}
+    return tuple(str(row[places[name]]) for name in layout.key)
+
+
 def _key_of(carried: Carried, row: Row) -> Key:
-    """A row's key, as texts that PostgreSQL casts back."""
+    """A row's key, as PostgreSQL printed it."""
     columns = carried.layout.columns
     places = {column.target: n for n, column in enumerate(columns)}
     return tuple(

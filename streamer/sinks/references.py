@@ -40,7 +40,7 @@ class Carried:
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """A parent that isn't in D1: its table (target name), the columns it is referred by, and their
-    texts, which PostgreSQL casts back.
+    texts, as PostgreSQL printed them.
     """
 
     parent: str
@@ -84,20 +84,25 @@ class Question:
 
 
 def key_text(column: ColumnPlan, cell: str) -> str:
-    """A cell as a text that PostgreSQL, in UTC, casts to the very same value."""
-    return f"\\x{cell}" if column.wire is Wire.HEX else cell
+    """A cell as PostgreSQL printed it: digits of its own, in hex."""
+    return cell.lower() if column.wire is Wire.HEX else cell
 
 
 def keyed_by(parent: TablePlan, columns: Sequence[str]) -> TablePlan | None:
     """`parent` as it is looked up by the columns (target names) that a foreign key refers to.
 
-    None where its rows, found that way, couldn't be written.
+    Where D1 holds another text than PostgreSQL's own (a hash, what an expression makes), that is
+    what rows are compared by. None where its rows, found that way, couldn't be written.
     """
-    by_target = {column.target: column.source for column in parent.columns}
+    by_target = {column.target: column for column in parent.columns}
     if parent.key.kind is KeyKind.PHYSICAL or not by_target.keys() >= set(columns):
         return None
-    sources = tuple(by_target[name] for name in columns)
-    casts = tuple(parent.table.column(name).type.formatted for name in sources)
+    meant = [by_target[name] for name in columns]
+    casts = tuple(
+        parent.table.column(column.source).type.formatted if column.exact_sql else ""
+        for column in meant
+    )
+    sources = tuple(column.source for column in meant)
     return replace(parent, key=KeyPlan(KeyKind.UNIQUE, sources, tuple(columns), casts))
 
 
@@ -196,9 +201,9 @@ class _Sql:
 
 
 def text_of(alias: str, column: ColumnPlan) -> str:
-    """SQL for a target's value as a text that PostgreSQL casts back.
+    """SQL for a target's value as the text that PostgreSQL printed.
 
     D1 would round large integers in its answer.
     """
     name = f"{alias}.{quote_identifier(column.target)}"
-    return f"'\\x'||hex({name})" if column.wire is Wire.HEX else f"CAST({name} AS TEXT)"
+    return f"lower(hex({name}))" if column.wire is Wire.HEX else f"CAST({name} AS TEXT)"

@@ -14,6 +14,7 @@ from itertools import chain
 from streamer.model import ForeignKeyPlan, Result, Statement, Storage, TablePlan
 from streamer.model.sql import quote_identifier
 from streamer.sinks.ahead import Ahead, TooManyError
+from streamer.sinks.left_out import is_thinned, left_out
 from streamer.sinks.references import Wanted, keyed_by, text_of
 
 GENERATIONS = 200  # of rows that refer to rows
@@ -24,6 +25,7 @@ AT_ONCE = 2_000  # references of one foreign key that are looked at in one reque
 class _Gap:
     """A foreign key of a staged table, and what asks for those of its references that lead nowhere."""
 
+    table: TablePlan
     key: ForeignKeyPlan
     statement: Statement
 
@@ -39,15 +41,22 @@ async def complete(ahead: Ahead, cycle: Sequence[TablePlan], most_bytes: int) ->
 
     Rows of the cycle go to its stages, others to their tables. False where some aren't in the
     source either.
+
+    Raises:
+        BadRowsError: some can't be there, since settings leave them out.
+
     """
     gaps = list(chain.from_iterable(_gaps(table, cycle, ahead.tables) for table in cycle))
     staged = {table.target for table in cycle}
     seen: set[Wanted] = set()
     for _ in range(GENERATIONS if gaps else 0):
         answer = await ahead.ask([gap.statement for gap in gaps])
-        found = zip(gaps, answer.results, strict=True)
-        wanted = set(chain.from_iterable(gap.wanted(result) for gap, result in found))
+        found = [
+            (gap, gap.wanted(result)) for gap, result in zip(gaps, answer.results, strict=True)
+        ]
+        wanted = set(chain.from_iterable(some for _, some in found))
         if wanted & seen:
+            _explain(ahead, found, seen)
             return False
         if not wanted:
             return True
@@ -59,6 +68,14 @@ async def complete(ahead: Ahead, cycle: Sequence[TablePlan], most_bytes: int) ->
         except TooManyError:
             return False
     return False
+
+
+def _explain(ahead: Ahead, found: list[tuple[_Gap, set[Wanted]]], seen: set[Wanted]) -> None:
+    """Raise, where what was `seen` missing before may be missing since settings leave it out."""
+    for gap, wanted in found:
+        parent = ahead.tables[gap.key.parent]
+        if is_thinned(parent) and (missing := wanted & seen):
+            raise left_out(str(gap.table.name), parent, min(missing, key=lambda one: one.key))
 
 
 def _gaps(
@@ -77,7 +94,7 @@ def _gaps(
             continue
         outputs = ", ".join(text_of("o", column) for column in ours)
         statement = _statement(table, key, outputs, stages.get(key.parent, ""))
-        found.append(_Gap(key, statement))
+        found.append(_Gap(table, key, statement))
     return found
 
 
