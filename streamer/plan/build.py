@@ -19,8 +19,11 @@ from streamer.model import (
     Rate,
     Severity,
     Shaping,
+    TableKind,
     TablePlan,
+    ViewPlan,
 )
+from streamer.plan.carry import carry_over
 from streamer.plan.draft import Draft, make_drafts
 from streamer.plan.estimate import estimate
 from streamer.plan.kinds import movable
@@ -30,7 +33,9 @@ from streamer.plan.others import about_others
 from streamer.plan.questions import table_questions
 from streamer.plan.select import select
 from streamer.plan.shape import Shapes, shape
+from streamer.plan.strict import strict_questions
 from streamer.plan.tables import table_plan
+from streamer.plan.views import plan_views
 from streamer.translate.names import fold
 
 
@@ -42,6 +47,8 @@ class PlanOptions:
     are kept. `left_out` names foreign keys (`schema.table.name`) to give up. `rate` None: requests
     aren't limited. `expression_types` are the types that PostgreSQL gives to the shaping's
     expressions, by table and column. `refused` are tables that their rows keep from being moved.
+    `untranslatable` names defaults, CHECKs, generated columns, indexes and views that D1 turned out
+    not to take, as findings name them.
     """
 
     indexes: IndexTiming = IndexTiming.AUTO
@@ -55,6 +62,7 @@ class PlanOptions:
         default_factory=dict[tuple[QualifiedName, str], PgType]
     )
     refused: Mapping[QualifiedName, Finding] = field(default_factory=dict[QualifiedName, Finding])
+    untranslatable: frozenset[str] = frozenset()
 
 
 def make_plan(catalog: Catalog, selection: Selection, options: PlanOptions | None = None) -> Plan:
@@ -75,22 +83,54 @@ def make_plan(catalog: Catalog, selection: Selection, options: PlanOptions | Non
     drafts, refusals = make_drafts(moved, catalog.source.server_version, options.shaping.hash_key)
     refusals += [options.refused[d.table.name] for d in drafts if d.table.name in options.refused]
     drafts = [draft for draft in drafts if draft.table.name not in options.refused]
+    drafts = carry_over(drafts, options.shaping, options.untranslatable)
     placed, said, too_slow = _place(drafts, shapes, options)
     taken = {fold(draft.target) for draft, _ in placed}
-    plans = [table_plan(draft, place, options.indexes, taken) for draft, place in placed]
-    findings += [*said, *(finding for plan in plans for finding in plan.said)]
+    views, about_views = _views(shapes, [draft for draft, _ in placed], catalog, options, taken)
+    plans = [
+        table_plan(draft, place, options.indexes, taken, options.shaping) for draft, place in placed
+    ]
+    findings += [*said, *(finding for plan in plans for finding in plan.said), *about_views]
     cost = estimate(plans, options.rate)
     findings += _about_size(cost)
     return Plan(
         tables=tuple(plans),
         findings=(*refusals, *too_slow, *findings),
         estimate=cost,
-        questions=_questions([draft for draft, _ in placed], plans, catalog),
+        views=tuple(views),
+        questions=_questions([draft for draft, _ in placed], plans, catalog, options.shaping),
+    )
+
+
+def _views(
+    shapes: Shapes,
+    drafts: Sequence[Draft],
+    catalog: Catalog,
+    options: PlanOptions,
+    taken: set[str],
+) -> tuple[list[ViewPlan], list[Finding]]:
+    """The views that are asked for, over the tables that move."""
+    if options.shaping.views != "create":
+        return [], []
+    moved = {draft.table.name for draft in drafts}
+    views = [
+        shaped.table
+        for shaped in shapes.tables
+        if shaped.table.kind is TableKind.VIEW and shaped.table.name not in moved
+    ]
+    return plan_views(
+        views,
+        drafts,
+        shapes.targets,
+        types=options.shaping.types,
+        server_version=catalog.source.server_version,
+        taken=taken,
+        untranslatable=options.untranslatable,
     )
 
 
 def _questions(
-    drafts: Sequence[Draft], plans: Sequence[TablePlan], catalog: Catalog
+    drafts: Sequence[Draft], plans: Sequence[TablePlan], catalog: Catalog, shaping: Shaping
 ) -> tuple[Question, ...]:
     """What is to be asked of the rows of all tables."""
     tables = {table.name: table for table in catalog.tables}
@@ -99,8 +139,9 @@ def _questions(
     return tuple(
         question
         for draft, plan in zip(drafts, plans, strict=True)
-        for question in table_questions(
-            draft, plan, tables=tables, wheres=wheres, server_version=version
+        for question in (
+            *table_questions(draft, plan, tables=tables, wheres=wheres, server_version=version),
+            *(strict_questions(draft) if shaping.strict else ()),
         )
     )
 

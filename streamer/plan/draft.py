@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from streamer import limits
 from streamer.errors import UsageError
@@ -23,6 +23,7 @@ from streamer.plan.given_key import with_key
 from streamer.plan.hints import EXCLUDE, exclude_columns
 from streamer.plan.refusals import refusals_of
 from streamer.plan.shape import ShapedTable, is_not_null
+from streamer.translate.carried import Carried
 from streamer.translate.foreign_keys import numeric_text_columns
 from streamer.translate.keys import choose_key, unreadable_primary
 from streamer.translate.masks import masked
@@ -35,7 +36,8 @@ from streamer.translate.types import Unsupported, map_type
 class Draft:
     """A table that can move: how its columns are stored, and what identifies its rows.
 
-    `mappings` and `columns` are of the columns that are moved, `mappings` by source name. `said` is
+    `mappings` and `columns` are of the columns that are moved, `mappings` by source name, `columns`
+    without those that D1 computes. `carried` is what the target gets beside columns and keys, `said`
     what there is to say of it so far. `hash_digest` stands for the key of its hash masks, '' where it
     has none.
     """
@@ -46,6 +48,7 @@ class Draft:
     key: KeyPlan
     said: tuple[Finding, ...] = ()
     hash_digest: str = ""
+    carried: Carried = field(default_factory=Carried)
 
     @property
     def table(self) -> Table:

@@ -12,8 +12,7 @@ from streamer.plan.estimate import publish_seconds
 from streamer.plan.shape import Shapes
 from streamer.translate.foreign_keys import ColumnId, Kept, Parents, keep
 from streamer.translate.graph import Edge, Order, load_order
-from streamer.translate.indexes import is_translated
-from streamer.translate.keys import key_names, told_apart_by
+from streamer.translate.keys import told_apart_by
 from streamer.translate.names import fold
 from streamer.translate.types import Mapping as TypeMapping
 
@@ -80,15 +79,13 @@ def order_of(drafts: Sequence[Draft], linked: Mapping[QualifiedName, Sequence[Ke
 
 
 def _deferrable(draft: Draft, kept: Kept) -> tuple[str, ...]:
-    """Columns of a foreign key that may be NULL at first: not in a key, nor in a unique index."""
-    fixed = {
-        name
-        for index in draft.table.indexes
-        if index.unique and (index.primary or is_translated(index))
-        for name in key_names(index)
-    }
+    """Columns of a foreign key that may be NULL at first.
+
+    They are in no key, unique index, CHECK or generated column.
+    """
     not_null = {column.source for column in draft.columns if column.not_null}
-    return tuple(name for name in kept.source.columns if name not in fixed | not_null)
+    fixed = draft.carried.fixed | not_null
+    return tuple(name for name in kept.source.columns if name not in fixed)
 
 
 def slow_cycles(

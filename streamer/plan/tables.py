@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from streamer.model import ForeignKey, IndexTiming, KeyKind, Loading, TablePlan
+from streamer.model import (
+    Clause,
+    IndexTiming,
+    KeyKind,
+    Loading,
+    Shaping,
+    TablePlan,
+)
 from streamer.plan.draft import Draft, about_key, hides_key
 from streamer.plan.estimate import average_row_bytes
 from streamer.plan.fingerprint import fingerprint
+from streamer.plan.fitting import fitted
 from streamer.plan.links import Place, deferred_columns
-from streamer.translate.ddl import TableShape, create_table
-from streamer.translate.foreign_keys import Kept
+from streamer.plan.shape import is_not_null
+from streamer.translate.ddl import (
+    TableColumn,
+    TableShape,
+    create_table,
+    generated_clause,
+    table_check,
+)
 from streamer.translate.indexes import Needed, plan_indexes
-from streamer.translate.keys import is_rowid_alias, key_names, primary_index
+from streamer.translate.keys import key_names, primary_index
 from streamer.translate.losses import losses
 from streamer.translate.names import ROW_COLUMN
 
 WITHOUT_ROWID_BYTES = 200  # sqlite.org/withoutrowid.html: about 1/20 of a page of 4,096
 
 
-def table_plan(draft: Draft, place: Place, timing: IndexTiming, taken: set[str]) -> TablePlan:
+def table_plan(
+    draft: Draft, place: Place, timing: IndexTiming, taken: set[str], shaping: Shaping
+) -> TablePlan:
     """The plan of one table, with what there is to say about it.
 
-    `taken` holds the folded names of the target's tables and indexes so far, and takes up the new
-    indexes' names.
+    `taken` holds the folded names of the target's tables, views and indexes so far, and takes up
+    the new indexes' names.
     """
     table, target = draft.table, draft.target
     deferred = deferred_columns(draft, place.cut)
@@ -32,16 +46,18 @@ def table_plan(draft: Draft, place: Place, timing: IndexTiming, taken: set[str])
         unique=place.referred,
         plain=tuple((kept.source.name, kept.source.columns) for kept in place.same_cycle),
     )
-    indexes, said = plan_indexes(
+    indexes, about_indexes = plan_indexes(
         table,
         target,
+        draft.carried,
         draft.key,
         needed,
         timing=timing,
         taken=taken,
         target_of=draft.target_of,
     )
-    shape = table_shape(draft)
+    whole = table_shape(draft, shaping)
+    shape, dropped = fitted(draft, whole, [(kept.source, kept.plan) for kept in place.keys])
     # Of the target, so that nobody but the owner of the table can mean the same one: oids repeat.
     stage = f"_streamer_stage_{target}" if staged else ""
     return TablePlan(
@@ -49,9 +65,7 @@ def table_plan(draft: Draft, place: Place, timing: IndexTiming, taken: set[str])
         target=target,
         columns=draft.columns,
         key=draft.key,
-        create_sql=create_table(
-            target, shape, [(_in_target(kept), kept.plan.parent) for kept in place.keys]
-        ),
+        create_sql=create_table(target, shape, [(kept.source, kept.plan) for kept in place.keys]),
         indexes=tuple(indexes),
         foreign_keys=tuple(kept.plan for kept in place.keys),
         parents=place.parents,
@@ -65,49 +79,103 @@ def table_plan(draft: Draft, place: Place, timing: IndexTiming, taken: set[str])
         where=draft.shaped.where,
         transform=draft.shaped.transform,
         hides_key=hides_key(draft),
-        said=(*draft.said, *about_key(draft), *said, *losses(table)),
+        generated=tuple(draft.target_of(name) for name in draft.carried.generated),
+        after_sql=draft.carried.numbering.after_sql,
+        said=(*draft.said, *about_key(draft), *dropped, *about_indexes, *losses(table)),
+        clauses=_clauses(draft, shape),
     )
 
 
-def _in_target(kept: Kept) -> ForeignKey:
-    """The foreign key with the target's names of columns."""
-    names = kept.plan
-    return replace(kept.source, columns=names.columns, parent_columns=names.parent_columns)
-
-
-def table_shape(draft: Draft) -> TableShape:
+def table_shape(draft: Draft, shaping: Shaping) -> TableShape:
     """The table with all its columns and its primary key, if that has one."""
     table, key = draft.table, draft.key
     index = primary_index(table)
-    primary = tuple(map(draft.target_of, key_names(index))) if index else ()
-    if key.kind is KeyKind.PHYSICAL:
-        # The rowid is taken: a primary key of one INTEGER column would be the rowid.
-        return TableShape(
-            columns=draft.columns,
-            primary=(),
-            unique=(primary,) if primary else (),
-            row_column=key.rowid == ROW_COLUMN,
-        )
-    alias = is_rowid_alias(table, key, lambda name: draft.mappings[name].storage)
-    size = average_row_bytes(table)
-    small = size is not None and size < WITHOUT_ROWID_BYTES
+    primary = tuple(draft.target_of(n) for n in key_names(index)) if index else ()
+    checks = draft.carried.checks
+    physical = key.kind is KeyKind.PHYSICAL
+    alias = bool(draft.carried.alias)
     return TableShape(
-        columns=draft.columns,
-        primary=primary,
+        columns=_columns(draft, shaping),
+        # Where the rowid is taken, a primary key of one INTEGER column would be the rowid.
+        primary=() if physical else primary,
         alias=alias,
-        without_rowid=small and key.kind is KeyKind.PRIMARY and not alias,
+        unique=(primary,) if physical and primary else (),
+        without_rowid=key.kind is KeyKind.PRIMARY and not alias and _keyed_alone(draft, shaping),
+        row_column=physical and key.rowid == ROW_COLUMN,
+        autoincrement=draft.carried.numbering.autoincrement,
+        strict=shaping.strict,
+        checks=tuple((check.name, check.condition) for check in checks if not check.column),
+        comment=table.comment if shaping.comments else "",
     )
 
 
 def stage_shape(draft: Draft, shape: TableShape) -> TableShape:
-    """The same columns with the key alone."""
+    """The columns that are written, with the key alone."""
     unique = (draft.key.targets,) if draft.key.kind is KeyKind.UNIQUE else ()
     primary = shape.primary if draft.key.kind is KeyKind.PRIMARY else ()
     return TableShape(
-        columns=shape.columns,
+        columns=tuple(
+            TableColumn(c.target, c.storage, not_null=c.not_null, nocase=c.nocase)
+            for c in draft.columns
+        ),
         primary=primary,
         alias=shape.alias and bool(primary),
         unique=unique,
         without_rowid=shape.without_rowid,
         row_column=shape.row_column,
+        strict=shape.strict,
     )
+
+
+def _keyed_alone(draft: Draft, shaping: Shaping) -> bool:
+    """Whether the table is to be its primary key's index, without row numbers."""
+    match draft.shaped.options.without_rowid or shaping.without_rowid:
+        case "always":
+            return True
+        case "never":
+            return False
+        case "auto":
+            size = average_row_bytes(draft.table)
+            return size is not None and size < WITHOUT_ROWID_BYTES
+
+
+def _columns(draft: Draft, shaping: Shaping) -> tuple[TableColumn, ...]:
+    carried = draft.carried
+    checks = {check.column: check.condition for check in carried.checks if check.column}
+    return tuple(
+        TableColumn(
+            name=target,
+            storage=mapping.storage,
+            not_null=is_not_null(column),
+            nocase=mapping.nocase,
+            default=carried.defaults.get(column.name, ""),
+            check=checks.get(target, ""),
+            generated=carried.generated.get(column.name, ""),
+            virtual=column.generated == "v",
+            comment=column.comment if shaping.comments else "",
+        )
+        for column in draft.table.columns
+        for target, mapping in ((draft.target_of(column.name), draft.mappings[column.name]),)
+    )
+
+
+def _clauses(draft: Draft, shape: TableShape) -> tuple[Clause, ...]:
+    """What could be left out of the table, named as findings name it."""
+    sources = {draft.target_of(column.name): column.name for column in draft.table.columns}
+    clauses: list[Clause] = []
+    for column in shape.columns:
+        where = f"{draft.table.name}.{sources[column.name]}"
+        if column.default:
+            clauses.append(Clause(where, column.name, f"DEFAULT {column.default}"))
+        if column.check:
+            clauses.append(Clause(where, column.name, f"CHECK ({column.check})"))
+        if column.generated:
+            sql = generated_clause(column.generated, virtual=column.virtual)
+            clauses.append(Clause(where, column.name, sql))
+    kept = set(shape.checks)
+    clauses += [
+        Clause(check.object, "", table_check(check.name, check.condition))
+        for check in draft.carried.checks
+        if not check.column and (check.name, check.condition) in kept
+    ]
+    return tuple(clauses)

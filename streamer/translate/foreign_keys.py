@@ -195,5 +195,5 @@ def _changes(key: ForeignKey) -> list[str]:
     if key.set_columns:
         changes.append("ON DELETE SET NULL or SET DEFAULT of some columns sets all of them")
     if ForeignKeyAction.SET_DEFAULT in (key.on_delete, key.on_update):
-        changes.append("SET DEFAULT sets NULL, because defaults aren't carried over")
+        changes.append("SET DEFAULT sets NULL where the column's default isn't carried over")
     return changes

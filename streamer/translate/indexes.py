@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from streamer import limits
 from streamer.model import Finding, Index, IndexPlan, IndexTiming, KeyKind, KeyPlan, Severity, Table
+from streamer.translate.carried import Carried, index_changes
 from streamer.translate.ddl import create_index
 from streamer.translate.keys import key_names
-from streamer.translate.names import index_name
+from streamer.translate.names import index_name, quote
 
 # A CREATE INDEX must end within D1's 30 s. Nobody has published its speed; these are a third of
 # what 300,000 rows/s (a fifth of a local SQLite) would build, at 22 bytes an integer entry.
 LARGE_INDEX_BYTES = 64_000_000
 LARGE_TABLE_BYTES = 2_000_000_000  # it reads the whole table
-
-_BTREE_LIKE = frozenset({"btree", "hash"})
+REPEATABLE_BYTES = len("IF NOT EXISTS ")  # what a statement grows by when it may be sent again
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Needed:
 def plan_indexes(
     table: Table,
     target: str,
+    carried: Carried,
     key: KeyPlan,
     needed: Needed,
     *,
@@ -51,61 +53,44 @@ def plan_indexes(
         if index.primary:
             continue
         where = f"{table.name}.{index.name}"
-        objection = _objection(index)
-        if objection:
-            what = f"the {'unique ' if index.unique else ''}index is left out: {objection}"
-            hint = "Uniqueness isn't enforced in D1" if index.unique else ""
-            findings.append(Finding(Severity.WARNING, where, what, hint))
+        made = carried.indexes.get(index.name)
+        if made is None:
+            findings.append(_left_out(index, where, carried.objections[index.name]))
             continue
-        findings += [Finding(Severity.WARNING, where, what) for what in _changes(index)]
-        columns = tuple(map(target_of, key_names(index)))
         name = index_name(target, index.name, taken)
+        sql = create_index(
+            name,
+            target,
+            made.keys,
+            descending=index.descending,
+            unique=index.unique,
+            where=made.where,
+        )
+        if len(sql.encode()) > limits.STATEMENT_BYTES - REPEATABLE_BYTES:
+            too_long = f"D1 takes statements of {limits.STATEMENT_BYTES:,} bytes"
+            findings.append(_left_out(index, where, too_long))
+            continue
+        changes = [*index_changes(table, index), *made.notes]
+        findings += [Finding(Severity.WARNING, where, what) for what in changes]
         plans.append(
             IndexPlan(
                 name=name,
                 table=target,
-                sql=create_index(
-                    name, target, columns, descending=index.descending, unique=index.unique
-                ),
+                sql=sql,
                 early=_early(table, index, key, needed, timing),
                 unique=index.unique,
                 source_bytes=index.bytes,
+                object=where,
             )
         )
-    added, said = _added(table, target, needed, taken, target_of)
+    added, said = _added(table, target, carried, needed, taken=taken, target_of=target_of)
     return plans + added, findings + said
 
 
-def is_translated(index: Index) -> bool:
-    """Whether the target gets this index."""
-    return not _objection(index)
-
-
-def _objection(index: Index) -> str:
-    if not index.valid:
-        return "it is invalid in PostgreSQL"
-    if index.method not in _BTREE_LIKE:
-        return f"D1 has no {index.method} indexes"
-    if None in index.columns:
-        return "expressions aren't translated"
-    if index.predicate is not None:
-        return "its WHERE isn't translated"
-    return ""
-
-
-def _changes(index: Index) -> list[str]:
-    changes: list[str] = []
-    if index.method == "hash":
-        changes.append("the hash index becomes an ordinary one")
-    if not index.operator_classes_default:
-        changes.append("the index's operator class or collation becomes D1's own order of bytes")
-    if index.nulls_not_distinct:
-        changes.append("NULLS NOT DISTINCT isn't known to D1, which allows several NULLs")
-    if index.unique and not index.immediate:
-        changes.append("DEFERRABLE isn't known to D1, which checks each row at once")
-    if any(first != down for first, down in zip(index.nulls_first, index.descending, strict=False)):
-        changes.append("NULLS FIRST or LAST isn't kept, D1 sorts NULLs first")
-    return changes
+def _left_out(index: Index, where: str, objection: str) -> Finding:
+    what = f"the {'unique ' if index.unique else ''}index is left out: {objection}"
+    hint = "Uniqueness isn't enforced in D1" if index.unique else ""
+    return Finding(Severity.WARNING, where, what, hint)
 
 
 def _early(table: Table, index: Index, key: KeyPlan, needed: Needed, timing: IndexTiming) -> bool:
@@ -114,7 +99,7 @@ def _early(table: Table, index: Index, key: KeyPlan, needed: Needed, timing: Ind
         return True
     if key.kind is KeyKind.UNIQUE and index.name == key.name:
         return True
-    if any(_serves(columns, wanted) for _, wanted in needed.plain):
+    if any(_serves(index, wanted) for _, wanted in needed.plain):
         return True
     match timing:
         case IndexTiming.BEFORE:
@@ -125,24 +110,32 @@ def _early(table: Table, index: Index, key: KeyPlan, needed: Needed, timing: Ind
             return index.bytes > LARGE_INDEX_BYTES or table.bytes > LARGE_TABLE_BYTES
 
 
-def _serves(columns: Sequence[str], wanted: Sequence[str]) -> bool:
-    return set(columns[: len(wanted)]) == set(wanted)
+def _serves(index: Index, wanted: Sequence[str]) -> bool:
+    """Whether rows are found through `index` by the columns `wanted`."""
+    return index.predicate is None and set(index.columns[: len(wanted)]) == set(wanted)
 
 
 def _added(
-    table: Table, target: str, needed: Needed, taken: set[str], target_of: Callable[[str], str]
+    table: Table,
+    target: str,
+    carried: Carried,
+    needed: Needed,
+    *,
+    taken: set[str],
+    target_of: Callable[[str], str],
 ) -> tuple[list[IndexPlan], list[Finding]]:
     """Indexes that only the target has: publishing a cycle looks up each parent's children."""
     plans: list[IndexPlan] = []
     findings: list[Finding] = []
     for foreign_key, wanted in needed.plain:
         there = any(
-            is_translated(index) and _serves(key_names(index), wanted) for index in table.indexes
+            index.name in carried.indexes and _serves(index, wanted) for index in table.indexes
         )
         if there:
             continue
         name = index_name(target, foreign_key, taken)
-        sql = create_index(name, target, tuple(map(target_of, wanted)))
+        keys = [quote(target_of(column)) for column in wanted]
+        sql = create_index(name, target, keys)
         plans.append(IndexPlan(name=name, table=target, sql=sql, early=True, unique=False))
         what = f"an index on {', '.join(wanted)} is added: its cycle of foreign keys needs it"
         findings.append(Finding(Severity.WARNING, f"{table.name}.{foreign_key}", what))

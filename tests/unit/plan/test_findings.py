@@ -50,21 +50,25 @@ def test_colliding_tables_are_refused_and_name_each_other():
 def test_what_is_not_carried_over_is_named():
     made = identified(
         "t",
-        column("a", INT4, default="42"),
+        column("a", INT4, default="odd(42)"),
         column("b", TEXT, collation='pg_catalog."de-x-icu"'),
-        column("c", INT4, generated="s", default="a + 1"),
+        column("c", INT4, generated="s", default="odd(a)"),
         column("d", domain(TEXT, not_null=True)),
         column("e", TEXT, collation='pg_catalog."C"'),
-        column("f", domain(replace(domain(INT4), default="77"))),
-        checks=(Check("positive", "CHECK (a > 0)"),),
+        column("f", domain(replace(domain(INT4), default="odd(77)"))),
+        checks=(
+            Check("positive", "CHECK (odd(a))"),
+            Check("late", "CHECK (a > 0)", validated=False),
+        ),
         triggers=("audit",),
+        rules=("redirect",),
         exclusion_constraints=("no_overlap",),
         row_security=True,
         kind=TableKind.PARTITIONED,
         inherits=(QualifiedName("public", "old"),),
         indexes=[
-            index("by_expr", None),
-            index("part", "a", predicate="a > 0", unique=True),
+            index("by_expr", None, expressions=("odd(b)",)),
+            index("part", "a", predicate="odd(a)", unique=True),
             index("words", "b", method="gin"),
             index("h", "a", method="hash"),
             index("nnd", "a", unique=True, nulls_not_distinct=True),
@@ -78,17 +82,19 @@ def test_what_is_not_carried_over_is_named():
 
     text = said(plan.warnings)
     for words in (
-        "a (42)",
-        "f (77)",
-        "de-x-icu",
-        "generated columns become plain ones that hold the values: c",
-        "positive CHECK (a > 0)",
-        "audit",
-        "EXCLUDE constraints are not moved: no_overlap",
+        "t.a: the default odd(42) is not translated",
+        "t.f: the default odd(77) is not translated",
+        't.b: the collation pg_catalog."de-x-icu" isn\'t carried over',
+        "t.c: the generated column becomes a plain one that holds the values",
+        "t.positive: the CHECK positive (odd(a)) is not translated",
+        "t.late: the CHECK late (a > 0) is not translated: it is NOT VALID",
+        "t.audit: the trigger isn't moved",
+        "t.redirect: the rule isn't moved",
+        "t.no_overlap: the EXCLUDE constraint isn't moved",
         "row level security",
         "partitions become one table",
         "public.old",
-        "t.by_expr: the index is left out: expressions",
+        "t.by_expr: the index is left out: its expression odd(b) isn't translated",
         "t.part: the unique index is left out",
         "D1 has no gin indexes",
         "hash index becomes an ordinary one",
@@ -112,8 +118,8 @@ def test_a_serial_key_needs_no_warning_and_another_sequence_does():
 
     plan = plan_of(made, other)
 
-    assert [f.object for f in plan.warnings] == ["public.u"]
-    assert "n (identity)" in plan.warnings[0].what
+    assert [f.object for f in plan.warnings] == ["public.u.n"]
+    assert "the identity isn't carried over" in plan.warnings[0].what
 
 
 def test_sizes_and_other_tables_leave_the_fingerprint_and_a_new_type_changes_it():

@@ -1,0 +1,56 @@
+"""A table's own words: how each of its columns is called, stored and compared in the target."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from streamer.model import Column, Table
+from streamer.translate.expressions import Operand, Scope
+from streamer.translate.mentions import mentions
+
+_BY_BYTES = frozenset({"C", "POSIX", "C.utf8", "C.UTF-8", "ucs_basic", "pg_c_utf8"})
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a table's SQL is translated by, and what the user decided about it.
+
+    `table` holds the columns that are moved; `operands` are they in the target, by source name.
+    `altered` says of columns whose stored value isn't PostgreSQL's own what is there instead, as a
+    sentence's end. `transformed`: a function may change any row. `fixed_keys` are columns that a key
+    or a foreign key is made of: they are written, never computed. `alias` is the column that
+    becomes `INTEGER PRIMARY KEY`, or ''. `untranslatable` names what D1 turned out not to accept
+    (`schema.table.column`, `schema.table.constraint`).
+    """
+
+    table: Table
+    target: str
+    operands: Mapping[str, Operand]
+    altered: Mapping[str, str] = field(default_factory=dict[str, str])
+    transformed: bool = False
+    fixed_keys: Collection[str] = frozenset()
+    alias: str = ""
+    checks: bool = True
+    defaults: bool = True
+    autoincrement: bool = False
+    untranslatable: Collection[str] = frozenset()
+
+    @property
+    def scope(self) -> Scope:
+        """The columns whose stored values say what PostgreSQL's say."""
+        return Scope({n: o for n, o in self.operands.items() if n not in self.altered})
+
+    def object(self, name: str) -> str:
+        """How a finding names a column or constraint of this table."""
+        return f"{self.table.name}.{name}"
+
+    def why(self, definition: str, reason: str) -> str:
+        """Why `definition` isn't translated: an altered column in it, else the given reason."""
+        spoken = mentions(definition, self.altered)
+        return next((f"{n} {why}" for n, why in self.altered.items() if n in spoken), reason)
+
+
+def byte_order(column: Column) -> bool:
+    """Whether PostgreSQL orders the column's texts by their bytes, as D1 does."""
+    return column.collation.partition(".")[2].strip('"') in _BY_BYTES
