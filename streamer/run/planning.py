@@ -15,6 +15,7 @@ from streamer.plan import PlanOptions, make_plan
 from streamer.plan.announce import announce
 from streamer.postgres import PostgresSource
 from streamer.run.recorded import items, members
+from streamer.run.trial import tried
 
 if TYPE_CHECKING:
     from checkpoints import JSON
@@ -56,7 +57,13 @@ async def plan_job(
         expression_types=await source.expression_types(config.shaping, catalog),
         refused=refused or {},
     )
-    plan = make_plan(catalog, config.selection, options)
+
+    def planned(options: PlanOptions) -> Plan:
+        return tried(
+            lambda bad: make_plan(catalog, config.selection, replace(options, untranslatable=bad))
+        )
+
+    plan = planned(options)
     questions = [question for question in plan.questions if str(question.table) not in asked]
     if not questions:
         return replace(plan, questions=(), refused=options.refused)
@@ -64,7 +71,7 @@ async def plan_job(
     told, newly = announce(await source.answer(questions, plan.tables))
     if newly:
         options = replace(options, refused={**newly, **options.refused})
-        plan = make_plan(catalog, config.selection, options)
+        plan = planned(options)
     return replace(
         plan,
         findings=_together(plan, told),

@@ -134,12 +134,14 @@ def _alone(database: apsw.Connection, table: TablePlan, clause: Clause) -> bool:
 
 
 def _rows(table: TablePlan, name: str) -> Iterator[str]:
-    """INSERTs of a row of defaults, and of one of plain values."""
-    target = quote_identifier(name)
-    yield f"INSERT INTO {target} DEFAULT VALUES"
-    names = ", ".join(quote_identifier(column.target) for column in table.columns)
-    values = ", ".join(_SAMPLES[column.storage] for column in table.columns)
-    yield f"INSERT INTO {target} ({names}) VALUES ({values})"
+    """INSERTs of a row with all defaults there are, and of one of plain values."""
+    defaults = {c.column for c in table.clauses if c.sql.startswith("DEFAULT ")}
+    without = [column for column in table.columns if column.target not in defaults]
+    for columns in (without, table.columns):
+        names = ", ".join(quote_identifier(column.target) for column in columns)
+        values = ", ".join(_SAMPLES[column.storage] for column in columns)
+        row = f"({names}) VALUES ({values})" if columns else "DEFAULT VALUES"
+        yield f"INSERT INTO {quote_identifier(name)} {row}"
 
 
 def _taken(database: apsw.Connection, sql: str) -> bool:
