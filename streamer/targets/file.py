@@ -41,7 +41,7 @@ _TROUBLE: dict[str, tuple[type[StreamerError], str, str]] = {
     "SQLITE_IOERR": (
         TargetError,
         "the disk failed to read or write",
-        "Look after the disk, then go on with --resume",
+        "Look after the disk, and after quotas; then go on with --resume",
     ),
     "SQLITE_READONLY": (
         TargetError,

@@ -14,6 +14,7 @@ from typing import Any
 
 from tests.engines.d1server import D1Server
 from tests.engines.postgres import Database
+from tests.engines.sqlite_file import PlainFile
 
 TIMEOUT_S = 120
 
@@ -38,9 +39,12 @@ class Streamer:
 
     folder: Path
     source: Database
-    target: D1Server
+    target: D1Server | PlainFile
     uuid: str
     overrides: dict[str, str] = field(default_factory=dict)
+    program: tuple[str, ...] = (
+        "streamer",
+    )  # a module, and arguments that come before the command's
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -59,7 +63,7 @@ class Streamer:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command and leave it running."""
         return subprocess.Popen(
-            [sys.executable, "-m", "streamer", *arguments],
+            [sys.executable, "-m", *self.program, *arguments],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,

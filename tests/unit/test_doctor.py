@@ -1,10 +1,12 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from streamer.config import Selection
 from streamer.doctor import (
     End,
+    FileFacts,
     Line,
     TargetFacts,
     Verdict,
@@ -195,3 +197,22 @@ def test_an_end_that_can_not_be_reached_keeps_its_own_advice() -> None:
     assert line == Line(
         End.SOURCE, "connection", Verdict.PROBLEM, "Nothing listens at h:1.", "Check the port."
     )
+
+
+def test_of_a_file_the_place_and_the_room_on_its_disk_are_told_and_no_token() -> None:
+    facts = FileFacts(Path("shop.db"), exists=False, room=10**9)
+    lines = of_target(facts, Survey(), None)
+
+    assert {line.about for line in lines} == {"file", "size", "contents", "room"}
+    assert about(lines, "file").found == "shop.db: isn't there yet; a run makes it"
+    assert {line.verdict for line in lines} == {Verdict.OK}
+
+
+def test_a_disk_with_too_little_room_is_a_problem() -> None:
+    plan = replace(plan_of(table("a")), estimate=Estimate(1, 1.0, 1, 1.0, 2_000))
+    facts = FileFacts(Path("shop.db"), exists=True, room=1_999)
+
+    line = about(of_target(facts, Survey(), plan), "room")
+
+    assert line.verdict is Verdict.PROBLEM
+    assert line.hint

@@ -1,0 +1,76 @@
+"""Where the tables go: D1, or a file of this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streamer.config import Config, FileTarget, resolve
+from streamer.errors import SettingsError
+from streamer.model import Rate
+
+D1 = {
+    "CLOUDFLARE_API_TOKEN": "token",
+    "CLOUDFLARE_ACCOUNT_ID": "account",
+    "D1_DATABASE_ID": "shop",
+}
+
+
+def job(options: dict[str, object], **environ: str) -> Config:
+    return resolve(options, environ, target=True, job=True)
+
+
+def problems(options: dict[str, object], **environ: str) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        job(options, **environ)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize("chosen", [{}, {"target": "d1"}, {"target": "D1"}])
+def test_d1_is_the_target_unless_another_is_named(chosen: dict[str, object]) -> None:
+    config = job(chosen, **D1)
+
+    assert config.target == resolve({}, D1, target=True).target
+    assert config.pacing.rate == Rate(1080, 300)
+
+
+@pytest.mark.parametrize("text", ["sqlite:shop.db", "SQLite:shop.db"])
+def test_a_file_needs_no_other_settings_and_heeds_none(text: str) -> None:
+    config = job({"target": text}, CLOUDFLARE_ACCOUNT_ID="not an id", CLOUDFLARE_API_TOKEN="a b")
+
+    assert config.target == FileTarget(Path("shop.db"))
+    assert config.secrets == ()
+
+
+def test_nothing_limits_requests_to_a_file_unless_the_user_does() -> None:
+    free = job({"target": "sqlite:x.db"}).pacing
+    bound = job({"target": "sqlite:x.db", "rate_limit": "7/1", "concurrency": "auto"}).pacing
+
+    assert (free.rate, free.concurrency) == (None, 2)
+    assert (bound.rate, bound.concurrency) == (Rate(7, 1), None)
+
+
+def test_a_target_may_stand_in_the_environment_and_in_toml(tmp_path: Path) -> None:
+    toml = tmp_path / "streamer.toml"
+    toml.write_text('[target]\nkind = "sqlite:toml.db"\naccount_id = "account"\n')
+
+    assert job({}, STREAMER_TARGET="sqlite:~/x.db").target == FileTarget(Path.home() / "x.db")
+    assert job({"config": str(toml)}).target == FileTarget(Path("toml.db"))
+    assert job({"config": str(toml)}, STREAMER_TARGET="sqlite:x.db").target == FileTarget(
+        Path("x.db")
+    )
+
+
+@pytest.mark.parametrize("text", ["sqlite", "sqlite:", "mysql:x", "x.db", "d1:shop"])
+def test_what_is_no_target_is_told_once_with_those_there_are(text: str) -> None:
+    (problem,) = problems({"target": text})
+
+    assert problem == f"--target: {text!r} is not a target; write d1 or sqlite:FILE"
+
+
+@pytest.mark.parametrize("other", ["checkpoint", "report"])
+def test_a_target_is_no_other_file_of_the_run(other: str) -> None:
+    (problem,) = problems({"target": "sqlite:x.db", other: str(Path.cwd() / "x.db")})
+
+    assert problem == f"--target: x.db is the {other}; write another file"
