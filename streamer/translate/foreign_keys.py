@@ -133,7 +133,12 @@ def keep(
             what = f"the foreign key to {key.parent} is left out: {why}"
             findings.append(Finding(Severity.WARNING, where, what, hint))
             continue
-        findings += [Finding(Severity.WARNING, where, what) for what in _changes(key)]
+        nocase = key.parent in parents.moved and any(
+            mapping_of((key.parent, name)).nocase for name in key.parent_columns
+        )
+        findings += [
+            Finding(Severity.WARNING, where, what) for what in _changes(key, nocase=nocase)
+        ]
         plan = ForeignKeyPlan(
             tuple(parents.column(table.name, name) for name in key.columns),
             parents.targets[key.parent],
@@ -187,9 +192,14 @@ def _alike(child: str, parent: str) -> bool:
     return (child == parent and child != "") or (child, parent) in _ALIKE
 
 
-def _changes(key: ForeignKey) -> list[str]:
-    """What a kept foreign key does differently in the target."""
+def _changes(key: ForeignKey, *, nocase: bool) -> list[str]:
+    """What a kept foreign key does differently in the target; `nocase`: to a key that ignores case."""
     changes: list[str] = []
+    if nocase:
+        changes.append(
+            "D1 ignores the case of ASCII letters alone: it takes no row that refers to another"
+            " spelling of letters like É"
+        )
     if key.match_full and len(key.columns) > 1:
         changes.append("MATCH FULL becomes MATCH SIMPLE: partly NULL references are accepted")
     if key.set_columns:

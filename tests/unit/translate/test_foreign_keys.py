@@ -223,3 +223,9 @@ def test_texts_that_a_collation_takes_for_equal_are_no_reference():
 
     assert not any(t.foreign_keys for t in plan.tables)
     assert "stored differently" in said(plan.warnings)
+
+
+def test_references_in_another_case_than_their_parent_are_pointed_out():
+    plan = plan_of(parent_of(CITEXT), child_of(CITEXT))
+
+    assert "ignores the case of ASCII letters alone" in said(plan.warnings)
