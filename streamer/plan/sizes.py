@@ -32,9 +32,9 @@ _HINT = (
 _KNOWS_COMPRESSION = 140_000  # postgresql.org/docs/release/14.0: pg_column_compression() is new
 # What a stored byte may come to in print: JSON writes a control character as six, a boolean of an
 # array as `false,`; eight leaves room. pglz packs at most 273 bytes into 3 (src/common/
-# pg_lzcompress.c), LZ4 255 into 1 (its block format); packed so well, text hardly grows in print.
+# pg_lzcompress.c), LZ4 255 into 1 (its block format).
 _PRINTED = 8
-_UNPACKED = {"pglz": 91 * 4, "lz4": 255 * 4}
+_PACKED = {"pglz": 91, "lz4": 255}
 _TOASTED_AS_TEXT = frozenset({"text", "varchar", "xml", "citext"})
 # Types whose values print as less than a hundred bytes: no row is too big because of them.
 _SMALL = frozenset(
@@ -102,9 +102,9 @@ def _size(draft: Draft, column: ColumnPlan, server_version: int) -> _Size | None
 
 def _bound(value: str, server_version: int) -> str:
     """SQL for at least the bytes that `value` prints as, without fetching it."""
-    factor = str(_UNPACKED["pglz"])
+    factor = str(_PRINTED * _PACKED["pglz"])
     if server_version >= _KNOWS_COMPRESSION:
-        cases = " ".join(f"WHEN '{name}' THEN {by}" for name, by in _UNPACKED.items())
+        cases = " ".join(f"WHEN '{name}' THEN {_PRINTED * by}" for name, by in _PACKED.items())
         factor = f"CASE pg_column_compression({value}) {cases} ELSE {_PRINTED} END"
     return f"coalesce(pg_column_size({value})::bigint * {factor}, 0)"
 
