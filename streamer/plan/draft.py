@@ -132,8 +132,8 @@ def _mappings(
             refusals.append(Finding(Severity.REFUSAL, where, mapped.reason, hint))
         else:
             # By such a collation equal texts may differ in their bytes.
-            family = mapped.family if column.deterministic else ""
-            mappings[column.name] = replace(mapped, family=family)
+            loose = not column.deterministic
+            mappings[column.name] = replace(mapped, family="") if loose else mapped
     return mappings, refusals
 
 

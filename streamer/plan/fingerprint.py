@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # The digest lies in checkpoints, so guessing at the key must be slow: 16 MiB and about 40 ms a guess.
 _COST, _BLOCKS, _BYTES = 2**14, 8, 8
+_DEFAULTS = TypeOptions()
 _SALT = b"streamer: the key of the mask hash"
 
 
@@ -53,10 +54,12 @@ def fingerprint(draft: Draft) -> str:
 
 
 def _asked(draft: Draft, column: ShapedColumn, source: str) -> list[object]:
+    """What the user decided about a column; of the options those that have a say in its type."""
     kind = draft.table.column(source).type
     options = {
-        name: getattr(column.types, name)
-        for name in TypeOptions.names()
-        if option_applies(kind, name)
+        name: chosen
+        for name in (TypeOptions.names() if column.types != _DEFAULTS else ())
+        if (chosen := getattr(column.types, name)) != getattr(_DEFAULTS, name)
+        and option_applies(kind, name)
     }
     return [column.expression, column.mask, options]

@@ -158,7 +158,7 @@ def _columns(
 ) -> tuple[dict[str, ShapedColumn], list[str]]:
     """The columns that are moved, and what is wrong with what is asked of them."""
     problems: list[str] = []
-    chosen = run.but({**asked.types})
+    chosen = run.but(asked.types)
     columns: dict[str, ShapedColumn] = {}
     for column in table.columns:
         wanted = not asked.columns or column.name in asked.columns
@@ -173,7 +173,7 @@ def _columns(
         ]
         columns[column.name] = ShapedColumn(
             target=own.rename or column.name,
-            types=chosen.but({**own.types}),
+            types=chosen.but(own.types) if own.types else chosen,
             expression=own.expression,
             mask=own.mask,
         )

@@ -1,5 +1,7 @@
 """What a resumed run may not change."""
 
+from dataclasses import replace
+
 import pytest
 
 from streamer.model import ColumnOptions, Secret, Shaping, TableOptions, TypeOptions
@@ -34,6 +36,11 @@ CHANGES = [
     of_column(rename="x"),
     of_column(expression="length(a)"),
     of_column(expression="length(a) + 1"),
+    of_column(mask="null"),
+    of_column(mask="redact"),
+    of_column(mask="hash"),
+    replace(of_column(mask="hash"), hash_key=Secret("0123456789abcdef")),
+    replace(of_column(mask="hash"), hash_key=Secret("0123456789abcdeg")),
     Shaping(types=TypeOptions(bytea="hex")),
 ]
 
