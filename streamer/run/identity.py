@@ -172,6 +172,8 @@ def check_loading(plan: TablePlan, then: Mapping[str, JSON]) -> None:
     """
     known, now = then.get("loading"), table_facts(plan)["loading"]
     if known is not None and known != now:
+        if settings := differing(chosen_facts(plan), then.get("chosen")):
+            raise _settings_changed(plan, settings)
         raise SourceChangedError(
             f"{plan.name}: foreign keys changed since the run began, and its rows can't go on in "
             f"the way that they came so far ({_way(known)}, now {_way(now)})",
@@ -192,15 +194,14 @@ def check_table(plan: TablePlan, then: Mapping[str, JSON], *, done: bool = False
     """
     now = table_facts(plan)
     if now["fingerprint"] != then.get("fingerprint"):
-        settings = ", ".join(differing(chosen_facts(plan), then.get("chosen")))
-        columns = _difference(now, then)
-        if settings and not columns:
-            what = f"settings of {plan.name} changed since the run began: {settings}"
-        elif settings:
-            what = f"{plan.name} changed since the run began: {columns}; and settings: {settings}"
-        else:
-            what = f"{plan.name} changed since the run began: {columns or _OTHERWISE}"
-        raise SourceChangedError(what, hint="Change it back, or start over with --restart.")
+        settings = differing(chosen_facts(plan), then.get("chosen"))
+        if not (columns := _difference(now, then)) and settings:
+            raise _settings_changed(plan, settings)
+        also = f"; and settings: {', '.join(settings)}" if settings else ""
+        raise SourceChangedError(
+            f"{plan.name} changed since the run began: {columns or _OTHERWISE}{also}",
+            hint="Change it back, or start over with --restart.",
+        )
     if now["oid"] != then.get("oid"):
         return Verdict(
             GoOn.FROM_THE_START,
@@ -226,6 +227,13 @@ def check_table(plan: TablePlan, then: Mapping[str, JSON], *, done: bool = False
             "reload); rows behind the position are as they were before",
         )
     return Verdict(GoOn.AS_IT_WAS)
+
+
+def _settings_changed(plan: TablePlan, settings: list[str]) -> SourceChangedError:
+    return SourceChangedError(
+        f"settings of {plan.name} changed since the run began: {', '.join(settings)}",
+        hint="Change them back, or start over with --restart.",
+    )
 
 
 _OTHERWISE = "its constraints or the way it is stored differ"
