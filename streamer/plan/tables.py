@@ -16,6 +16,7 @@ from streamer.plan.fingerprint import fingerprint
 from streamer.plan.fitting import fitted
 from streamer.plan.links import Place, deferred_columns
 from streamer.plan.shape import is_not_null
+from streamer.translate.carried import set_defaults
 from streamer.translate.ddl import (
     TableColumn,
     TableShape,
@@ -81,7 +82,14 @@ def table_plan(
         hides_key=hides_key(draft),
         generated=tuple(draft.target_of(name) for name in draft.carried.generated),
         after_sql=draft.carried.numbering.after_sql,
-        said=(*draft.said, *about_key(draft), *dropped, *about_indexes, *losses(table)),
+        said=(
+            *draft.said,
+            *about_key(draft),
+            *dropped,
+            *about_indexes,
+            *set_defaults(table, draft.carried, (kept.source for kept in place.keys)),
+            *losses(table),
+        ),
         clauses=_clauses(draft, shape),
     )
 

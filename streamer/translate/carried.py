@@ -5,10 +5,21 @@ Each is translated so that it means the same in D1, or left out and announced.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from streamer.model import Check, Column, Finding, Index, PgType, Severity, Table, TypeKind
+from streamer.model import (
+    Check,
+    Column,
+    Finding,
+    ForeignKey,
+    ForeignKeyAction,
+    Index,
+    PgType,
+    Severity,
+    Table,
+    TypeKind,
+)
 from streamer.translate import expressions
 from streamer.translate.expressions import Scope, Translated, Untranslated
 from streamer.translate.names import quote
@@ -102,10 +113,10 @@ def domains(kind: PgType) -> Iterator[PgType]:
 
 
 def default_of(column: Column) -> str | None:
-    """The column's default, or that of its type's outermost domain that has one."""
-    if column.default is not None:
-        return column.default
-    return next((d.default for d in domains(column.type) if d.default is not None), None)
+    """The column's default, or that of its type's outermost domain that has one; not NULL."""
+    declared = [column.default, *(domain.default for domain in domains(column.type))]
+    sql = next((sql for sql in declared if sql is not None), None)
+    return None if sql is None or _is_null(sql) else sql
 
 
 def _warn(said: list[Finding], where: str, what: str, hint: str = "") -> None:
@@ -152,7 +163,7 @@ def _defaults(terms: Terms, said: list[Finding]) -> dict[str, str]:
     made: dict[str, str] = {}
     for column in terms.table.columns:
         sql = default_of(column)
-        if column.generated or (sql is None and not column.identity) or _is_null(sql):
+        if column.generated or (sql is None and not column.identity):
             continue
         where = terms.object(column.name)
         must = _must_supply(column)
@@ -170,6 +181,23 @@ def _defaults(terms: Terms, said: list[Finding]) -> dict[str, str]:
     return made
 
 
+def set_defaults(table: Table, carried: Carried, keys: Iterable[ForeignKey]) -> list[Finding]:
+    """What to say of kept foreign keys that set defaults which the target doesn't have."""
+    said: list[Finding] = []
+    for key in keys:
+        if ForeignKeyAction.SET_DEFAULT not in (key.on_delete, key.on_update):
+            continue
+        lost = [
+            name
+            for name in key.columns
+            if default_of(table.column(name)) and name not in carried.defaults
+        ]
+        if lost:
+            what = f"SET DEFAULT sets NULL, because the default of {', '.join(lost)} is left out"
+            _warn(said, f"{table.name}.{key.name}", what)
+    return said
+
+
 def _default_sql(terms: Terms, column: Column, sql: str) -> Translated | Untranslated:
     if not terms.defaults:
         return Untranslated('as asked by defaults = "none"')
@@ -182,8 +210,8 @@ def _default_sql(terms: Terms, column: Column, sql: str) -> Translated | Untrans
     return expressions.default(sql, terms.operands[column.name])
 
 
-def _is_null(sql: str | None) -> bool:
-    return sql is not None and (sql.upper() == "NULL" or sql.upper().startswith("NULL::"))
+def _is_null(sql: str) -> bool:
+    return sql.upper() == "NULL" or sql.upper().startswith("NULL::")
 
 
 def _must_supply(column: Column) -> str:

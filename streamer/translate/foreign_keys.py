@@ -9,7 +9,6 @@ from itertools import chain
 from streamer.model import (
     Finding,
     ForeignKey,
-    ForeignKeyAction,
     ForeignKeyPlan,
     QualifiedName,
     Severity,
@@ -204,6 +203,4 @@ def _changes(key: ForeignKey, *, nocase: bool) -> list[str]:
         changes.append("MATCH FULL becomes MATCH SIMPLE: partly NULL references are accepted")
     if key.set_columns:
         changes.append("ON DELETE SET NULL or SET DEFAULT of some columns sets all of them")
-    if ForeignKeyAction.SET_DEFAULT in (key.on_delete, key.on_update):
-        changes.append("SET DEFAULT sets NULL where the column's default isn't carried over")
     return changes

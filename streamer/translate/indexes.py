@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamer import limits
 from streamer.model import Finding, Index, IndexPlan, IndexTiming, KeyKind, KeyPlan, Severity, Table
-from streamer.translate.carried import Carried, index_changes
+from streamer.translate.carried import Carried, IndexSql, index_changes
 from streamer.translate.ddl import create_index
 from streamer.translate.keys import key_names
 from streamer.translate.names import index_name, quote
@@ -49,6 +49,7 @@ def plan_indexes(
     """
     plans: list[IndexPlan] = []
     findings: list[Finding] = []
+    same: dict[tuple[object, ...], str] = {}
     for index in table.indexes:
         if index.primary:
             continue
@@ -56,6 +57,13 @@ def plan_indexes(
         made = carried.indexes.get(index.name)
         if made is None:
             findings.append(_left_out(index, where, carried.objections[index.name]))
+            continue
+        changes = [*index_changes(table, index), *made.notes]
+        findings += [Finding(Severity.WARNING, where, what) for what in changes]
+        alike = same.setdefault(_alike(index, made), index.name)
+        if index.name not in {alike, key.name}:
+            what = f"in D1 it would be the same as {alike}"
+            findings.append(_left_out(replace(index, unique=False), where, what))
             continue
         name = index_name(target, index.name, taken)
         sql = create_index(
@@ -70,8 +78,6 @@ def plan_indexes(
             too_long = f"D1 takes statements of {limits.STATEMENT_BYTES:,} bytes"
             findings.append(_left_out(index, where, too_long))
             continue
-        changes = [*index_changes(table, index), *made.notes]
-        findings += [Finding(Severity.WARNING, where, what) for what in changes]
         plans.append(
             IndexPlan(
                 name=name,
@@ -85,6 +91,16 @@ def plan_indexes(
         )
     added, said = _added(table, target, carried, needed, taken=taken, target_of=target_of)
     return plans + added, findings + said
+
+
+def _alike(index: Index, made: IndexSql) -> tuple[object, ...]:
+    """What two indexes share that are the same in D1; NULLs first or last is lost anyway."""
+    return (
+        index.unique,
+        made.keys,
+        made.where,
+        tuple(index.descending) or (False,) * len(made.keys),
+    )
 
 
 def _left_out(index: Index, where: str, objection: str) -> Finding:

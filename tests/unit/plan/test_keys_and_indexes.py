@@ -81,7 +81,7 @@ def test_a_keyless_table_may_have_one_column_less():
 
 def test_indexes_that_foreign_keys_need_are_early_and_the_size_decides_for_the_others():
     small = index("small", "name", bytes=1_000)
-    large = index("large", "name", bytes=500_000_000)
+    large = index("large", "name", "code", bytes=500_000_000)
     parent = identified(
         "p",
         column("code", TEXT),

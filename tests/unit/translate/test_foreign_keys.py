@@ -157,7 +157,6 @@ def test_what_a_kept_foreign_key_does_differently_is_told():
 
     assert "MATCH FULL" in text
     assert "sets all of them" in text
-    assert "SET DEFAULT sets NULL" in text
 
 
 def test_a_foreign_key_that_a_table_s_settings_give_up_is_left_out():
