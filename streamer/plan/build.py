@@ -19,14 +19,13 @@ from streamer.model import (
     Rate,
     Severity,
     Shaping,
-    TableKind,
     TablePlan,
     ViewPlan,
 )
 from streamer.plan.carry import carry_over
 from streamer.plan.draft import Draft, make_drafts
 from streamer.plan.estimate import estimate
-from streamer.plan.kinds import movable
+from streamer.plan.kinds import as_views, movable
 from streamer.plan.links import Place, link, order_of, places, slow_cycles
 from streamer.plan.naming import about_names
 from streamer.plan.others import about_others
@@ -112,13 +111,8 @@ def _views(
     """The views that are asked for, over the tables that move."""
     if options.shaping.views != "create":
         return [], []
-    moved = {draft.table.name for draft in drafts}
-    views = [
-        shaped.table
-        for shaped in shapes.tables
-        if shaped.table.kind is TableKind.VIEW and shaped.table.name not in moved
-    ]
-    return plan_views(
+    views, others = as_views(shapes.tables)
+    plans, findings = plan_views(
         views,
         drafts,
         shapes.targets,
@@ -127,6 +121,7 @@ def _views(
         taken=taken,
         untranslatable=options.untranslatable,
     )
+    return plans, [*others, *findings]
 
 
 def _questions(

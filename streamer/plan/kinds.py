@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from streamer.model import Finding, Severity, Shaping, TableKind
+from streamer.model import Finding, Severity, Shaping, Table, TableKind, TableOptions
 from streamer.plan.shape import ShapedTable
 from streamer.translate.losses import object_not_moved
 
@@ -39,6 +39,26 @@ def movable(
         elif finding := object_not_moved(table):
             findings.append(finding)
     return moved, findings
+
+
+def as_views(tables: Sequence[ShapedTable]) -> tuple[list[Table], list[Finding]]:
+    """The views to make anew from their SELECTs, and what to say of those that can't be.
+
+    What is asked of a view's columns or rows would not be done by a view: a mask would hide nothing.
+    """
+    views: list[Table] = []
+    findings: list[Finding] = []
+    for shaped in tables:
+        asked, table = shaped.options, shaped.table
+        if table.kind is not TableKind.VIEW or asked.key:
+            continue
+        if asked == TableOptions(rename=asked.rename):
+            views.append(table)
+            continue
+        what = "the view isn't moved: its settings can be followed in a table alone"
+        hint = "Name a `key` of it in them, so that it moves as a table, or leave them out"
+        findings.append(Finding(Severity.WARNING, str(table.name), what, hint))
+    return views, findings
 
 
 def _keyless(shaped: ShapedTable) -> Finding:

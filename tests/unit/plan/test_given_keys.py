@@ -5,8 +5,20 @@ from dataclasses import replace
 import pytest
 
 from streamer.errors import UsageError
-from streamer.model import KeyKind, Plan, Shaping, Table, TableKind, TableOptions
+from streamer.model import (
+    ColumnOptions,
+    Finding,
+    KeyKind,
+    Plan,
+    Severity,
+    Shaping,
+    Table,
+    TableKind,
+    TableOptions,
+)
 from streamer.plan import PlanOptions
+from streamer.plan.kinds import as_views
+from streamer.plan.shape import shape
 from tests.engines.catalogs import (
     INT4,
     JSONB,
@@ -102,3 +114,38 @@ def test_a_view_moves_as_a_table_where_a_key_is_given():
 
     assert keyed("a", made=made).tables[0].key.columns == ("a",)
     assert not plan_of(made).tables
+
+
+VIEW = replace(identified("v", column("a", INT4)), kind=TableKind.VIEW, indexes=())
+CREATE = Shaping(views="create")
+
+
+def views_of(asked: TableOptions) -> Plan:
+    made = replace(VIEW, definition=" SELECT t.id,\n    t.a\n   FROM public.t;")
+    shaping = replace(CREATE, tables={"v": asked})
+    return plan_of(identified("t", column("a", INT4)), made, options=PlanOptions(shaping=shaping))
+
+
+def test_a_view_that_only_gets_another_name_is_still_one():
+    asked = Shaping(views="create", tables={"v": TableOptions(rename="w")})
+
+    assert as_views(shape([VIEW], asked, {}).tables) == ([VIEW], [])
+
+
+def test_a_view_that_settings_would_change_is_no_view():
+    masked = TableOptions(column={"a": ColumnOptions(mask="null")})
+
+    for asked in (masked, TableOptions(where="a > 5"), TableOptions(exclude_columns=("a",))):
+        plan = views_of(asked)
+        assert not plan.views
+        assert "its settings can be followed in a table alone" in said(plan.warnings)
+
+
+def test_a_view_whose_rows_refuse_its_key_is_no_view_either():
+    why = Finding(Severity.REFUSAL, "public.v", "2 rows share a")
+    shaping = replace(CREATE, tables={"v": TableOptions(key=("a",))})
+
+    plan = plan_of(VIEW, options=PlanOptions(shaping=shaping, refused={VIEW.name: why}))
+
+    assert not plan.views
+    assert plan.refusals == (why,)
