@@ -58,7 +58,7 @@ def _load(reference: str, folder: Path) -> Function:
         named = nearest(attribute, vars(module))
         raise _NotFoundError(f"the module {module_name} has no {attribute}{named}") from None
     if not callable(function):
-        raise _NotFoundError(f"{attribute} is no function but a {type(function).__name__}")
+        raise _NotFoundError(f"{attribute} is no function (its type is {type(function).__name__})")
     if inspect.iscoroutinefunction(function):
         raise _NotFoundError(f"{attribute} is asynchronous; a plain function is needed")
     return cast("Function", function)

@@ -77,7 +77,7 @@ class RowTransform:
 
     def _checked(self, made: object) -> Mapping[str, object]:
         if not isinstance(made, Mapping):
-            raise _UnfitError(f"a {type(made).__name__}, not a dict or None")
+            raise _UnfitError(f"{type(made).__name__}, not a dict or None")
         row = cast("Mapping[str, object]", made)
         missing = [name for name in self._names if name not in row]
         if missing:
@@ -191,5 +191,5 @@ def _text_cell(column: ColumnPlan, value: object) -> str:
 
 def _wrong(column: ColumnPlan, value: object, wanted: str) -> _UnfitError:
     return _UnfitError(
-        f"a {type(value).__name__} in the column {column.source}, which takes {wanted}"
+        f"{type(value).__name__} in the column {column.source}, which takes {wanted}"
     )
