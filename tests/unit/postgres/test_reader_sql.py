@@ -1,5 +1,7 @@
 """The SELECTs, word for word where a word matters."""
 
+from dataclasses import replace
+
 import pytest
 
 from streamer.model import (
@@ -19,7 +21,13 @@ from streamer.model import (
     Wire,
 )
 from streamer.postgres.physical import NumberedLeaf
-from streamer.postgres.reader_sql import from_sql, lookup_query, read_query, size_query
+from streamer.postgres.reader_sql import (
+    count_sql,
+    from_sql,
+    lookup_query,
+    read_query,
+    size_query,
+)
 
 
 def column(name: str, kind: str) -> Column:
@@ -175,3 +183,46 @@ def test_rows_are_looked_up_by_all_parts_of_their_keys():
         'FROM unnest($1::text[], $2::text[]) AS wanted (k0, k1)) ORDER BY t."at", t."b"'
     )
     assert query.key_cells == (3, 1)
+
+
+WHERE = "v <> '' OR b > 5 -- a comment"
+
+
+def test_what_the_user_chose_is_one_condition_whose_comment_hides_nothing():
+    chosen = replace(plan(COLUMNS, ("b",), deferred=("v",)), where=WHERE)
+    condition = f"({WHERE}\n)"
+
+    rows = read_query(chosen, StepKind.ROWS, None)
+    behind = read_query(chosen, StepKind.ROWS, ("5",))
+    sizes = size_query(chosen, StepKind.ROWS, ("5",))
+    edges = read_query(chosen, StepKind.EDGES, None)
+    looked_up = lookup_query(chosen)
+
+    assert rows.sql.endswith(f' AS t WHERE {condition} ORDER BY t."b"')
+    for query in (behind, sizes):
+        assert query.sql.endswith(
+            f' AS t WHERE t."b" > $1::text::bigint AND {condition} ORDER BY t."b"'
+        )
+    assert edges.sql.endswith(
+        f' AS t WHERE ((t."v"::text) IS NOT NULL) AND {condition} ORDER BY t."b"'
+    )
+    assert looked_up.sql.endswith(f' AND {condition} ORDER BY t."b"')
+    assert count_sql(chosen.table, WHERE) == (
+        f'SELECT count(*) FROM "my schema"."t" AS t WHERE {condition}'
+    )
+    assert count_sql(chosen.table) == 'SELECT count(*) FROM "my schema"."t" AS t'
+
+
+def test_a_key_without_a_type_to_cast_to_is_looked_up_as_it_is_printed():
+    made = plan(COLUMNS, ("at", "b"))
+    printed = replace(made, key=replace(made.key, casts=("", "bigint")))
+
+    assert (
+        'WHERE ((print(t."at")), t."b") IN (SELECT k0, k1::bigint FROM unnest($1::text[], $2::text[])'
+        in lookup_query(printed).sql
+    )
+
+
+@pytest.mark.parametrize("kind", [k for k in TableKind if k is not TableKind.TABLE])
+def test_only_tables_leave_out_what_inherits_from_them(kind: TableKind):
+    assert "ONLY" not in from_sql(plan(COLUMNS, ("b",), has_children=True, kind=kind).table)
