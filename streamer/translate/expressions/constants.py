@@ -163,8 +163,11 @@ def resized(value: Value, kind: TypeName) -> Value:
     fits = False
     if isinstance(constant, str) and value.form in (Form.TEXT, Form.CHARACTER):
         fits = len(constant) <= parameters[0]
-    elif isinstance(constant, str) and kind.name == "bit":
-        fits = len(constant) == parameters[0]
+    elif isinstance(constant, str) and value.form is Form.PLAIN:
+        fits = len(constant) == parameters[0] and kind.name == "bit"
+        fits = fits or (len(constant) <= parameters[0] and kind.name == "varbit")
+    elif kind.name == "numeric" and constant == "NaN":
+        fits = True
     elif isinstance(constant, Decimal) and kind.name == "numeric":
         scale = parameters[1]
         fits = constant == round(constant, scale) and abs(constant) < 10 ** (parameters[0] - scale)
@@ -185,6 +188,8 @@ def recast(value: Value, kind: TypeName) -> Value | None:
         made = _built_in(str(constant), kind.name)
     elif value.form is Form.CHARACTER and kind.name in ("text", "varchar"):
         made = forms.literal(Form.TEXT, kind.name, str(constant))
+    elif value.form is Form.PLAIN and {kind.name, value.type} <= {"bit", "varbit"}:
+        made = forms.literal(Form.PLAIN, kind.name, str(constant))
     elif value.form is Form.PLAIN and kind.name == value.type:
         made = value
     if made is not None and kind.parameters:

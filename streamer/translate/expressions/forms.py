@@ -54,7 +54,7 @@ def column(operand: Operand) -> Value:
         nullable=kind.kind is not TypeKind.COMPOSITE
         and "{c}" in operand.mapping.template
         and (usual or not opaque or kind.name not in _RANGED),
-        blob=operand.mapping.storage is Storage.BLOB,
+        blob=name == "uuid" and operand.mapping.storage is Storage.BLOB,
         operand=operand,
     )
 

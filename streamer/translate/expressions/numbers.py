@@ -25,7 +25,7 @@ def calculate(op: str, left: Value, right: Value, *, guarded: bool) -> Value:
     if op == "/" and guarded:
         value = in_range(value)
     if guarded and right.constant is None:
-        return _guarded(f"{right.part} = 0", value)
+        return _guarded(f"{right.part} = 0 AND {left.part} IS NOT NULL", value)
     return value
 
 

@@ -112,6 +112,12 @@ _TYPES = {
     "INET": "inet",
     "MONEY": "money",
     "XML": "xml",
+    "POINT": "point",
+    **{
+        name: name.lower()
+        for kind in ("INT4", "INT8", "NUM", "TS", "TSTZ", "DATE")
+        for name in (f"{kind}RANGE", f"{kind}MULTIRANGE")
+    },
 }
 
 
