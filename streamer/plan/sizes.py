@@ -25,10 +25,7 @@ from streamer.plan.draft import Draft
 from streamer.plan.source_sql import column_sql
 
 _MOST = f"{limits.VALUE_BYTES:,}"
-_HINT = (
-    "Leave such rows out with a `where` for the table, or cut the column with an `expression`; "
-    "with --skip-refused the other tables move"
-)
+_HINT = "Leave such rows out with a `where` for the table, or cut a column with an `expression`"
 _KNOWS_COMPRESSION = 140_000  # postgresql.org/docs/release/14.0: pg_column_compression() is new
 # What a stored byte may come to in print: JSON writes a control character as six, a boolean of an
 # array as `false,`; eight leaves room. pglz packs at most 273 bytes into 3 (src/common/
@@ -124,7 +121,12 @@ def _of_value(plan: TablePlan, size: _Size) -> Question:
 
 
 def _of_row(plan: TablePlan, sizes: list[_Size]) -> Question:
-    """Rows of which no single value is too big, but all together are."""
+    """Rows of which no single value is too big, but all together are.
+
+    A row is at least its values, a byte a column and three of its own (sqlite.org/fileformat2.html,
+    record format). The few more that numbers and long values take, packing counts.
+    """
+    least = len(plan.columns) + 3
     single = " AND ".join(f"NOT ({_above([size])})" for size in sizes)
     return Question(
         plan.name,
@@ -134,17 +136,17 @@ def _of_row(plan: TablePlan, sizes: list[_Size]) -> Question:
             f"more than {_MOST} bytes, which no row may have in D1, in {{rows}} of the rows: {{keys}}",
             _HINT,
         ),
-        condition=f"({_above(sizes)}) AND {single}" if len(sizes) > 1 else "false",
-        sizes=_sum([size.exact for size in sizes]),
+        condition=f"({_above(sizes, limits.VALUE_BYTES - least)}) AND {single}",
+        sizes=f"{_sum([size.exact for size in sizes])} + {least}",
     )
 
 
-def _above(sizes: list[_Size]) -> str:
-    """Whether the sizes come to more than D1 takes; a CASE looks at the exact ones only then."""
-    exact = f"{_sum([size.exact for size in sizes])} > {limits.VALUE_BYTES}"
+def _above(sizes: list[_Size], most: int = limits.VALUE_BYTES) -> str:
+    """Whether the sizes come to more than `most`; a CASE looks at the exact ones only then."""
+    exact = f"{_sum([size.exact for size in sizes])} > {most}"
     if all(size.bound == size.exact for size in sizes):
         return exact
-    bound = f"{_sum([size.bound for size in sizes])} > {limits.VALUE_BYTES}"
+    bound = f"{_sum([size.bound for size in sizes])} > {most}"
     return f"CASE WHEN {bound} THEN {exact} ELSE false END"
 
 

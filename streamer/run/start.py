@@ -19,8 +19,9 @@ from checkpoints import RunRecord
 from streamer.config import Config, FileTarget, TargetSettings
 from streamer.d1 import D1Database
 from streamer.errors import ExitCode, SettingsError, StreamerError, UsageError, leaves
-from streamer.model import Finding, IfExists, Severity, TablePlan
+from streamer.model import Finding, IfExists, TablePlan
 from streamer.pipeline.transform import load_transforms
+from streamer.plan.hints import EXCLUDE
 from streamer.postgres import PostgresSource
 from streamer.postgres.address import resolve
 from streamer.progress import Events, Tally, utc
@@ -148,8 +149,8 @@ async def _look(
 
 def _sentence(finding: Finding) -> str:
     sentence = f"{finding.object}: {finding.what}"
-    if not finding.hint or finding.severity is Severity.REFUSAL:
-        return sentence  # what to do about refusals is said once for all of them
+    if finding.hint in {"", EXCLUDE}:
+        return sentence  # what to do about any refusal is said once for all of them
     return f"{sentence}. {finding.hint}" + ("" if finding.hint.endswith(("?", ".")) else ".")
 
 

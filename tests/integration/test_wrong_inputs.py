@@ -180,8 +180,20 @@ async def test_tables_that_the_role_may_not_read_whole_stop_the_run(
     await trial.source.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
-async def test_a_row_that_is_too_big_stops_the_run_with_table_key_and_size(trial: Trial) -> None:
+async def test_rows_that_are_too_big_are_refused_by_key_and_size_before_anything_is_written(
+    trial: Trial,
+) -> None:
     await trial.source.execute("INSERT INTO customer VALUES (77, repeat('precious', 250001))")
+
+    trial.refused(
+        "run", code=2, says=r"public.customer.name: more than .*id=77 \(2,000,008 bytes\)"
+    )
+
+
+async def test_a_row_that_packing_finds_too_big_stops_the_run_with_table_key_and_size(
+    trial: Trial,
+) -> None:
+    await trial.source.execute("INSERT INTO customer VALUES (77, repeat('x', 1999995))")
 
     done = trial.run("run")
 

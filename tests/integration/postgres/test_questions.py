@@ -80,7 +80,9 @@ async def test_values_and_rows_beyond_d1s_limit_are_refused_by_key_and_size(
     assert [table.target for table in plan.tables] == ["fits"]
     assert "public.texts.t: more than 2,000,000 bytes" in told
     assert "2 of the rows: id=2 (2,000,001 bytes), id=3 (2,000,002 bytes)" in told
-    assert "(k=a, id=1) (2,400,001 bytes), (k=a, id=2) (2,000,002 bytes)" in told
+    assert "(k=a, id=1) (2,400,009 bytes), (k=a, id=2) (2,000,010 bytes)" in told
+    assert "public.texts: more than" in told
+    assert "1 of the rows: id=4 (2,000,005 bytes)" in told
     assert "public.others.j: more than 2,000,000 bytes, which no value may have in D1, in 1" in told
     assert "public.others.a: more than 2,000,000 bytes, which no value may have in D1, in 1" in told
     assert "public.others.h: more than 2,000,000 bytes, which no value may have in D1, in 1" in told
