@@ -1,0 +1,231 @@
+"""The torture database, moved by the real command: every cell, every message, every exit code."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from tests.engines.d1server import D1Server
+from tests.engines.postgres import Database, Postgres, now
+from tests.engines.sqlite_file import PlainFile
+from tests.engines.workerd import Workerd
+from tests.stories.command import Streamer, ended
+from tests.torture.content import problems, problems_of
+from tests.torture.expected import MESSAGES
+
+pytestmark = [pytest.mark.postgres, pytest.mark.workerd, pytest.mark.processes]
+
+SQL = (Path(__file__).parent / "torture.sql").read_text()
+EVERYTHING = ("--schema", "*")
+# Two names differ in case only, and one hides the SQL function that rows travel by.
+RENAMED = ("--rename", "Sales.orders=Sales2_orders", "--rename", "json_each=json_each_table")
+OPTIONS = (*EVERYTHING, *RENAMED, "--skip-refused")
+QUIETLY = ("--progress", "none")
+KEYED = [part for table in ("k_nopk", "k_rowid", "i_child") for part in ("--exclude", table)]
+SMALL_REQUESTS = ("--batch-bytes", "100000", "--concurrency", "3")
+REFUSED = {"cols_101", "case_cols", "Dup", "dup", "zero_cols", "too_big_value", "too_big_row"}
+
+
+@pytest.fixture(scope="module")
+def source(postgres: Postgres) -> Database:
+    """The torture database; not to be changed."""
+    database = now(postgres.create_database("torture"))
+    now(_load(database))
+    return database
+
+
+async def _load(database: Database) -> None:
+    connection = await database.connect()
+    connection.add_log_listener(lambda *_: None)  # what a server has no extension for is skipped
+    try:
+        await connection.execute(SQL)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="module")
+def plan(source: Database, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What `plan --json` says where nothing is renamed."""
+    return planned(source, tmp_path_factory.mktemp("plan"), *EVERYTHING)
+
+
+@pytest.fixture(scope="module")
+def names(source: Database, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the tables that can be moved are called in the target, by `schema|table`."""
+    found = planned(source, tmp_path_factory.mktemp("names"), *OPTIONS)
+    return {table["name"].replace(".", "|", 1): table["target_name"] for table in found["tables"]}
+
+
+def planned(source: Database, folder: Path, *options: str) -> dict[str, Any]:
+    done = Streamer(folder, source, PlainFile(folder / "none"), "")("plan", *options, "--json")
+    assert done.code in {0, 2, 3}, done.said
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def streamer(source: Database, workerd_d1: Workerd, tmp_path: Path) -> Iterator[Streamer]:
+    """The command, into a new database of workerd's D1."""
+    uuid = workerd_d1.create(tmp_path.name)
+    yield Streamer(tmp_path, source, workerd_d1, uuid)
+    workerd_d1.delete(uuid)
+
+
+def wrong(server: D1Server | PlainFile, uuid: str, names: dict[str, str]) -> list[str]:
+    """What isn't as it should be in a target, a line each."""
+    found = problems(lambda sql: server.rows(uuid, sql), names)
+    orphans = server.rows(uuid, "PRAGMA foreign_key_check")
+    return found + [f"{orphan}: its parent is missing" for orphan in orphans]
+
+
+def tables(server: D1Server | PlainFile, uuid: str) -> set[str]:
+    rows = server.rows(uuid, "SELECT name FROM sqlite_schema WHERE type='table'")
+    return {name for (name,) in rows if not name.startswith(("_cf_", "sqlite_stat"))}
+
+
+def test_every_cell_arrives_and_what_is_refused_makes_the_exit_code_3(
+    source: Database, any_d1: D1Server, names: dict[str, str], tmp_path: Path
+) -> None:
+    streamer = Streamer(tmp_path, source, any_d1, any_d1.create(tmp_path.name))
+
+    done = streamer("run", *OPTIONS, *QUIETLY)
+
+    assert done.code == 3, done.said
+    assert wrong(any_d1, streamer.uuid, names) == []
+    assert tables(any_d1, streamer.uuid) == {*names.values()}
+    errors = "\n".join(streamer.report["errors"])
+    assert [table for table in REFUSED if f"refuse.{table}" not in errors] == []
+
+
+def test_every_cell_arrives_in_a_plain_file(moved: PlainFile, names: dict[str, str]) -> None:
+    assert wrong(moved, "", names) == []
+    assert tables(moved, "") == {*names.values()}
+    assert moved.rows("", "PRAGMA integrity_check") == [["ok"]]
+
+
+CORRUPTIONS = [
+    ("t_ints", "UPDATE t SET c = 9007199254740992 WHERE id = 8"),
+    ("t_bigpk", "DELETE FROM t WHERE id = 9007199254740993"),
+    ("t_numeric", "UPDATE t SET n = '12345678901234568' WHERE id = 11"),
+    ("t_numeric", "UPDATE t SET n102 = NULL WHERE id = 3"),
+    ("t_floats", "UPDATE t SET f8 = NULL WHERE id = 2"),
+    ("t_floats", "UPDATE t SET f8 = f8 * 1.0000000000000002 WHERE id = 10"),
+    ("t_bool", "UPDATE t SET b = NULL WHERE id = 2"),
+    ("t_text", "UPDATE t SET t = 7 WHERE id = 23"),
+    ("t_text", "UPDATE t SET t = '' WHERE id = 31"),
+    ("t_text", "UPDATE t SET t = char(233) WHERE id = 13"),
+    ("t_bytea", "UPDATE t SET b = CAST(b AS TEXT) WHERE id = 5"),
+    ("t_large", "UPDATE t SET body = substr(body, 2) WHERE id = 7"),
+    ("t_date", "UPDATE t SET d = '9999-12-31' WHERE id = 9"),
+    ("t_ts", "UPDATE t SET ts = substr(ts, 1, 19) WHERE id = 2"),
+    ("t_ts", "UPDATE t SET tz = '2024-01-15 10:30:45.5' WHERE id = 3"),
+    ("t_interval", "UPDATE t SET i = 'P30D' WHERE id = 1"),
+    ("t_json", "UPDATE t SET j = NULL WHERE id = 2"),
+    ("t_json", "UPDATE t SET j = json(j) WHERE id = 1"),
+    ("t_json", "UPDATE t SET jb = '9007199254740992' WHERE id = 7"),
+    ("t_net", "UPDATE t SET i = i || '/32' WHERE id = 1"),
+    ("k_nopk", "DELETE FROM t WHERE rowid = (SELECT min(rowid) FROM t WHERE b = 'dup')"),
+    ("i_parent", "INSERT INTO t VALUES (2, 'child')"),
+    ("m_events", "UPDATE t SET ratio = ratio + 1e-9 WHERE id = 9007199254740777"),
+]
+
+
+@pytest.fixture(scope="module")
+def moved(source: Database, tmp_path_factory: pytest.TempPathFactory) -> PlainFile:
+    """A file with all that can be moved; not to be changed."""
+    folder = tmp_path_factory.mktemp("moved")
+    file = PlainFile(folder / "torture.db")
+    done = Streamer(folder, source, file, "")("run", *OPTIONS, *QUIETLY)
+    assert done.code == 3, done.said
+    return file
+
+
+@pytest.mark.parametrize(("table", "corruption"), CORRUPTIONS)
+def test_a_change_of_one_cell_or_row_is_noticed(
+    moved: PlainFile, table: str, corruption: str
+) -> None:
+    connection = apsw.Connection(":memory:")
+    connection.execute("ATTACH ? AS moved", (str(moved.path),))
+    connection.execute(f"CREATE TABLE t AS SELECT * FROM moved.{table}")
+
+    def run(sql: str) -> list[Any]:
+        return list(connection.execute(sql))
+
+    assert problems_of(run, f"public|{table}", "t") == []
+    connection.execute(corruption)
+    assert problems_of(run, f"public|{table}", "t") != []
+    connection.close()
+
+
+def test_without_leave_to_skip_it_is_refused_and_nothing_is_written(streamer: Streamer) -> None:
+    done = streamer("run", *EVERYTHING, *QUIETLY)
+
+    assert (done.code, done.stdout) == (2, "")
+    assert [table for table in REFUSED if f"refuse.{table}" not in done.stderr] == []
+    assert tables(streamer.target, streamer.uuid) == set()
+    assert not (streamer.folder / "run_report.json").exists()
+
+
+def test_a_second_run_changes_nothing(streamer: Streamer, names: dict[str, str]) -> None:
+    first = streamer("run", *OPTIONS, *QUIETLY)
+    assert first.code == 3, first.said
+
+    second = streamer("run", *OPTIONS, *QUIETLY, *KEYED, "--if-exists", "upsert")
+
+    assert second.code == 3, second.said
+    assert wrong(streamer.target, streamer.uuid, names) == []
+
+
+def test_killed_in_the_middle_and_resumed_it_is_the_same(
+    streamer: Streamer, names: dict[str, str]
+) -> None:
+    arguments = ("run", "--resume", *OPTIONS, *QUIETLY, *SMALL_REQUESTS)
+    kills = 0
+    for requests in (30, 60, 60):
+        streamer.target.stats(reset=True)
+        process = streamer.start(*arguments)
+        while process.poll() is None:
+            if streamer.target.stats()["by"].get("POST raw", 0) >= requests:
+                process.send_signal(signal.SIGKILL)
+                break
+        kills += ended(process).code == -signal.SIGKILL
+
+    done = streamer(*arguments)
+
+    assert kills > 0
+    assert done.code == 3, done.said
+    assert wrong(streamer.target, streamer.uuid, names) == []
+
+
+@pytest.mark.parametrize(
+    ("action", "table", "words"), MESSAGES, ids=[f"{table}: {' '.join(words)}" for _, table, words in MESSAGES]
+)  # fmt: skip
+def test_the_plan_says_what_becomes_of(
+    plan: dict[str, Any], action: str, table: str, words: list[str]
+) -> None:
+    places = {"warn": ["warnings"], "refuse": ["refusals"]}.get(action, ["warnings", "refusals"])
+    name = table.replace("|", ".")
+    said = " ".join(
+        f"{finding['object']}: {finding['what']}. {finding['hint']}"
+        for place in places
+        for finding in plan[place]
+        if finding["object"] == name or finding["object"].startswith(f"{name}.")
+    )
+
+    assert [word for word in words if word.lower() not in said.lower()] == [], said
+
+
+def test_what_the_plan_refuses_is_what_a_run_leaves_out(plan: dict[str, Any]) -> None:
+    refused = {finding["object"] for finding in plan["refusals"]}
+
+    assert {name.split(".")[1] for name in refused if name.startswith("refuse.")} == REFUSED
+    assert {name for name in refused if not name.startswith("refuse.")} == {
+        "Sales.orders",
+        "sales.orders",
+        "public.json_each",
+    }
