@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -178,3 +179,28 @@ def test_what_can_not_move_stops_the_run_unless_the_user_lets_the_rest_go() -> N
     assert "--skip-refused" in caught.value.hint
     refuse_what_cannot_move(["t.a: no."], skip_refused=True)
     refuse_what_cannot_move([], skip_refused=False)
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ("n INTEGER, name TEXT AS (n || '') STORED", ""),
+        ("n INTEGER, name TEXT", "shop: in D1 without the generated columns name"),
+        (
+            "n INTEGER AS (1) STORED, name TEXT AS (n || '')",
+            "shop: in D1 with columns that it computes, planned to be written: n",
+        ),
+    ],
+)
+async def test_columns_that_d1_computes_are_those_that_are_planned_so(made: str, said: str) -> None:
+    (whole,) = plan_of(identified("shop", column("N", INT4), column("name", TEXT))).tables
+    shop = replace(whole, columns=whole.columns[:2], generated=("name",))
+    seen = await seen_by(f"CREATE TABLE shop (id INTEGER PRIMARY KEY, {made})")
+
+    try:
+        admit([shop], seen, if_exists=IfExists.FAIL, create_schema=True)
+        refusal = ""
+    except UsageError as error:
+        refusal = error.what
+
+    assert refusal == said

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -179,14 +179,22 @@ async def test_a_position_comes_back_with_every_part_of_it(kind: Kind) -> None:
     numbers = [journal.see_snapshot({"lsn": f"0/{n}", "visible": f"{n}:{n}:"}) for n in range(2)]
     load = a_load(journal)
     for number in range(3):
-        load.acknowledge(a_chunk(load, number, snapshot=numbers[number > 0]))
+        chunk = a_chunk(load, number, snapshot=numbers[number > 0])
+        load.acknowledge(replace(chunk, skipped=number, last_skipped=number == 2, gone=number))
 
     await journal.save_loads([load])
     again = await reopened(journal, kind)
 
     assert again.position(ROWS) == load.position
     assert again.position(ROWS) == Position(
-        last=("2",), first=("0",), next_number=3, rows=30, bytes=300, snapshots=frozenset({0, 1})
+        last=("2",),
+        first=("0",),
+        next_number=3,
+        rows=30,
+        bytes=300,
+        snapshots=frozenset({0, 1}),
+        last_gone=True,
+        skipped=6,
     )
     assert again.steps[ROWS].state == State.DOING
     assert again.steps[ROWS].document["tally"] == {"table": str(LOOP.name)}

@@ -55,16 +55,20 @@ class Target:
         for number, row in enumerate(rows):
             (chunk,) = packed(layout, page_of([row]))
             chunk = replace(chunk, number=number, after=position.last)
-            steps = {chunk.step: LedgerStep(one.target, kind)}
+            steps = {chunk.step: LedgerStep(one.target, kind, keys_hidden=one.hides_key)}
             record = self.ownership.record(Batch((chunk,)), steps)
             await self.database.execute([*chunk.statements, record])
             position = position.moved_over(chunk)
         return Begun(one, kind, position)
 
-    async def resumed(self, *begun: Begun) -> None:
+    async def resumed(self, *begun: Begun, epoch: int = 2) -> None:
         """Look as a resume does."""
-        again = Ownership(self.database, run="run", epoch=2, holder="again")
-        await again.take([t.target for t in self.tables], resumed=[t.target for t in self.tables])
+        again = Ownership(self.database, run="run", epoch=epoch, holder=f"start {epoch}")
+        names = [t.target for t in self.tables]
+        hidden = {
+            step.ledger_step: step.position.next_number for step in begun if step.table.hides_key
+        }
+        await again.take(names, resumed=names, since=epoch - 1, reached=hidden)
         await prove(self.database, again, begun)
 
 
@@ -158,6 +162,44 @@ async def test_a_hundred_tables_are_looked_at_a_few_a_request() -> None:
     target.database.rows("DELETE FROM t099")
     with pytest.raises(FencedError, match="t099"):
         await prove(target.database, target.ownership, begun)
+
+
+HIDDEN = replace(SHOP, hides_key=True)
+
+
+async def test_hidden_keys_are_proved_by_the_numbers_of_their_chunks(target: Target) -> None:
+    begun = await target.move(HIDDEN, ROWS["shop"])
+    await target.database.execute([target.ownership.guard(begun.ledger_step)])
+
+    await target.resumed(begun)
+
+    assert target.database.rows("SELECT DISTINCT behind, last FROM _streamer_ledger") == [("", "")]
+    target.database.rows("DELETE FROM _streamer_ledger WHERE first = 1")
+    with pytest.raises(FencedError, match="shop: its ledger ends"):
+        await target.resumed(begun, epoch=3)
+
+
+async def test_numbers_beyond_the_position_are_forgotten_for_others_will_have_them(
+    target: Target,
+) -> None:
+    begun = await target.move(HIDDEN, ROWS["shop"])
+    behind = replace(begun, position=replace(begun.position, next_number=2))
+
+    await target.resumed(behind)
+
+    first = "SELECT first FROM _streamer_ledger ORDER BY first"
+    assert target.database.rows(first) == [(0,), (1,)]
+    with pytest.raises(FencedError, match="shop: its ledger ends"):
+        await target.resumed(begun, epoch=3)
+
+
+async def test_the_mark_of_an_older_start_shows_that_the_database_was_restored(
+    target: Target,
+) -> None:
+    begun = await target.move(SHOP, ROWS["shop"])
+
+    with pytest.raises(FencedError, match="an older one now; the database was restored"):
+        await target.resumed(begun, epoch=3)
 
 
 CYCLE = planned([(0, 1, True), (1, 0, True)])

@@ -32,6 +32,19 @@ async def test_tables_are_found_by_name_without_case_with_columns_keys_and_wheth
     assert seen.find("nosuch") is None
 
 
+async def test_columns_that_sqlite_computes_are_told_from_those_that_are_written() -> None:
+    seen = await survey(
+        SqliteDatabase(
+            "CREATE TABLE t (a INTEGER, B INTEGER AS (a + 1) STORED, c TEXT AS (a || '') VIRTUAL)"
+        )
+    )
+
+    found = seen.find("t")
+    assert found is not None
+    assert found.columns == {"a": "INTEGER"}
+    assert found.generated == {"b", "c"}
+
+
 async def test_views_are_told_from_tables_and_neither_they_nor_ours_are_names() -> None:
     seen = await survey(SqliteDatabase(*SHOP))
 

@@ -1,0 +1,163 @@
+"""What follows the rows: statements of tables, and views; once each, and told where it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from checkpoints import RunRecord
+from streamer.errors import FencedError, InterruptedRunError
+from streamer.model import Statement, TablePlan
+from streamer.model.plan import ViewPlan
+from streamer.progress import Events
+from streamer.run import resume, steps
+from streamer.run.ending import Ending
+from streamer.run.journal import Journal, RunState, Start, State
+from streamer.run.schema import create
+from streamer.run.survey import survey
+from streamer.sinks import Ownership
+from tests.engines.catalogs import TEXT, column, identified, plan_of, qualified
+from tests.engines.sqlite_database import SqliteDatabase
+from tests.fakes.memory_checkpoint import MemoryCheckpoint, Place
+
+(WHOLE,) = plan_of(identified("shop", column("name", TEXT))).tables
+SHOP = replace(WHOLE, after_sql=("INSERT OR IGNORE INTO shop VALUES (7, 'after')",))
+NAMES = ViewPlan(qualified("names"), "names", "CREATE VIEW names AS SELECT name FROM shop")
+BROKEN = ViewPlan(qualified("broken"), "broken", "CREATE VIEW broken AS SELECT nosuch FROM shop")
+
+
+def never() -> None:
+    """Nobody asks the run to end."""
+
+
+class Target:
+    """A database that a run has moved everything to, and the run's journal."""
+
+    def __init__(self, *sql: str, lose_answers: bool = False) -> None:
+        self.database = SqliteDatabase(*sql)
+        self.database.lose_answers = lose_answers
+        self.ownership = Ownership(self.database, run="run", epoch=1, holder="one")
+        self.events = Events(lambda: 0.0)
+        self.place = Place()
+
+    async def begin(self, table: TablePlan, *views: ViewPlan, earlier: str = "") -> None:
+        facts = resume.view_facts(views, await survey(self.database), {earlier})
+        self.journal = Journal(await MemoryCheckpoint.open(self.place), None)
+        start = Start(facts, frozenset())
+        run = RunRecord("run", RunState.RUNNING, 1, {})
+        await self.journal.begin(run, steps.named([table], views), start)
+        await self.ownership.take([table.target])
+        await create(self.database, [table])
+
+    async def end(
+        self,
+        table: TablePlan,
+        *views: ViewPlan,
+        create_schema: bool = True,
+        heed_stop: Callable[[], None] = never,
+    ) -> list[str]:
+        """End the run; the problems that are written down."""
+        ending = Ending(
+            self.database,
+            self.ownership,
+            self.journal,
+            self.events,
+            tables=[table],
+            views=views,
+            create_schema=create_schema,
+            heed_stop=heed_stop,
+        )
+        await ending.carry_out()
+        documents = [step.document for step in self.journal.steps.values()]
+        return [str(found["problem"]) for found in documents if found.get("problem")]
+
+
+async def test_statements_that_follow_the_rows_are_carried_out_once() -> None:
+    target = Target(lose_answers=True)
+    await target.begin(SHOP)
+
+    await target.end(SHOP)
+    target.database.rows("DELETE FROM shop")
+    await target.end(SHOP)
+
+    assert target.database.rows("SELECT * FROM shop") == []
+    assert target.journal.is_done(steps.after_step(SHOP))
+
+
+async def test_who_makes_the_tables_does_what_follows_and_makes_the_views() -> None:
+    target = Target()
+    await target.begin(SHOP, NAMES)
+
+    assert await target.end(SHOP, NAMES, create_schema=False) == []
+
+    assert target.database.rows("SELECT * FROM shop") == []
+    assert target.database.rows("SELECT 1 FROM sqlite_schema WHERE type = 'view'") == []
+
+
+async def test_a_run_that_lost_its_tables_does_nothing_more_to_them() -> None:
+    target = Target()
+    await target.begin(SHOP)
+    await Ownership(target.database, run="other", epoch=1, holder="x").take(["shop"])
+
+    with pytest.raises(FencedError):
+        await target.end(SHOP)
+
+    assert target.database.rows("SELECT * FROM shop") == []
+
+
+async def test_what_cannot_be_done_after_the_rows_is_a_problem_of_the_table() -> None:
+    target = Target()
+    bad = replace(SHOP, after_sql=("INSERT INTO nosuch VALUES (1)",))
+    await target.begin(bad)
+
+    (problem,) = await target.end(bad)
+
+    assert problem.startswith("shop: what follows its rows couldn't be done: ")
+
+
+async def test_views_are_made_and_those_that_cannot_be_read_are_not() -> None:
+    target = Target(lose_answers=True)
+    await target.begin(WHOLE, BROKEN, NAMES)
+
+    (problem,) = await target.end(WHOLE, BROKEN, NAMES)
+
+    assert problem.startswith("public.broken: the view couldn't be made: ")
+    made = target.database.rows("SELECT name FROM sqlite_schema WHERE type = 'view'")
+    assert made == [("names",)]
+    assert target.journal.steps[steps.view_step(NAMES)].document["found"] == "absent"
+
+
+async def test_a_view_that_was_there_stays_and_a_table_keeps_its_name() -> None:
+    target = Target("CREATE VIEW names AS SELECT 1 AS one", "CREATE TABLE broken (a)")
+    await target.begin(WHOLE, NAMES, BROKEN)
+
+    (problem,) = await target.end(WHOLE, NAMES, BROKEN)
+
+    assert problem == "public.broken: the view wasn't made, D1 has a table broken"
+    assert target.events.warnings == ["public.names: D1 had a view names; it stays as it was"]
+    assert target.database.rows("SELECT * FROM names") == [(1,)]
+
+
+async def test_a_view_of_the_run_that_was_given_up_is_made_anew() -> None:
+    target = Target("CREATE VIEW names AS SELECT 1 AS one")
+    await target.begin(WHOLE, NAMES, earlier="names")
+
+    assert await target.end(WHOLE, NAMES) == []
+
+    await target.database.execute([Statement.of("INSERT INTO shop VALUES (1, 'new')")])
+    assert target.database.rows("SELECT * FROM names") == [("new",)]
+
+
+async def test_a_run_that_is_to_end_leaves_the_rest_for_later() -> None:
+    target = Target()
+    await target.begin(SHOP, NAMES)
+
+    def stop() -> None:
+        raise InterruptedRunError("stopped")
+
+    with pytest.raises(InterruptedRunError):
+        await target.end(SHOP, NAMES, heed_stop=stop)
+
+    assert {step.state for step in target.journal.steps.values()} == {State.TODO}
