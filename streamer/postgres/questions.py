@@ -6,10 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
-from streamer.errors import leaves
+import asyncpg
+
+from streamer.errors import SourceError, leaves
 from streamer.model import Answered, QualifiedName, Question, TablePlan
 from streamer.plan.source_sql import key_order, name_sql, rows_sql
 from streamer.postgres.connect import Session
+from streamer.postgres.failures import timed_out
 
 T = TypeVar("T")
 
@@ -69,7 +72,10 @@ async def _ask_of(plan: TablePlan, questions: Sequence[Question], ask: Ask) -> l
     async def scan(query: str, numbers: Sequence[int]) -> None:
         async def work(session: Session) -> Sequence[int]:
             await session.execute(_FREELY)
-            row = await session.fetchrow(query, timeout=None)
+            try:
+                row = await session.fetchrow(query, timeout=None)
+            except asyncpg.PostgresError as error:
+                raise _too_slow(plan) if timed_out(error) else error from None
             return [int(cell) for cell in row or ()]
 
         counts.update(zip(numbers, await ask(doing, work), strict=True))
@@ -85,6 +91,14 @@ async def _ask_of(plan: TablePlan, questions: Sequence[Question], ask: Ask) -> l
         Answered(question, counts[number], await _keys(plan, question, counts[number], ask))
         for number, question in enumerate(questions)
     ]
+
+
+def _too_slow(plan: TablePlan) -> SourceError:
+    """A scan that the server cut short would be cut short again: waiting doesn't help."""
+    return SourceError(
+        f"PostgreSQL cancelled counting rows of {plan.name}: statement_timeout is too short for it.",
+        hint="Raise it for the role that reads: ALTER ROLE … SET statement_timeout = 0.",
+    )
 
 
 async def _keys(

@@ -268,6 +268,18 @@ async def test_what_goes_wrong_with_one_table_comes_out_as_one_error(database: D
         await answered(database, asks("1 / id = 1"))
 
 
+async def test_a_scan_that_the_server_cuts_short_is_not_tried_for_hours(database: Database):
+    await database.execute("CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a VALUES (0)")
+    async with PostgresSource.open(SourceSettings(dsn=Secret(database.dsn))) as source:
+        plan = make_plan(await source.catalog(), Selection())
+        await database.execute(
+            f"ALTER DATABASE \"{database.name}\" SET statement_timeout = '250ms'"
+        )
+
+        with pytest.raises(SourceError, match="statement_timeout is too short"):
+            await source.answer([asks("pg_sleep(60) IS NULL")], plan.tables)
+
+
 async def test_a_role_that_may_not_read_gets_a_refusal_and_no_error(
     any_database: Database, any_postgres: Postgres
 ):
