@@ -16,12 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from streamer.config import Config, resolve
 from streamer.d1.api import EMPTY, Body, Break, Reply
 from streamer.errors import BadRowsError, ExitCode, SourceChangedError, UsageError
 from streamer.progress import Events
+from streamer.progress.report import schema
 from streamer.run import run
 from streamer.targets.file import FileTransport
 from tests.engines.postgres import Database
@@ -341,3 +343,36 @@ async def test_a_row_whose_parent_is_left_out_is_named_with_the_parent_and_the_s
         "public.item, key 50: can't be stored, for it refers to a row of public.person, key 50 that "
         "isn't moved: its transform leaves it out, or PostgreSQL has it no more"
     )
+
+
+async def test_a_parent_that_came_late_is_found_by_the_hash_that_refers_to_it(job: Job) -> None:
+    job.keeps = True
+    await job.run()
+    job.keeps = False
+    job.bring_back(in_the_middle(job))
+    await job.source.execute(
+        "INSERT INTO person VALUES (500, 'name 500', NULL), (501, 'name 501', 500);"
+        "UPDATE item SET owner = 501 WHERE id = 871"
+    )
+
+    assert await job.run(resume=True) is ExitCode.DONE
+
+    wanted = expected()
+    wanted["person"] += [
+        (hashed(500), "name 500", None),
+        (hashed(501), "name 501", hashed(500)),
+    ]
+    wanted["thing"] = [
+        (row[0], hashed(501), *row[2:]) if row[0] == 871 else row for row in wanted["thing"]
+    ]
+    assert job.held() == wanted
+
+
+async def test_the_report_of_rows_that_were_left_out_is_as_its_schema_says(job: Job) -> None:
+    await job.run()
+
+    jsonschema.validate(job.report, schema())
+    skipped = {name: READ[name] - WRITTEN[name] for name in READ}
+    assert figures(job.report, "rows_skipped") == skipped
+    assert job.report["rows_skipped"] == job.report["totals"]["rows_skipped"] > 0
+    assert hashed(7) not in json.dumps(job.report)

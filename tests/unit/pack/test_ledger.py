@@ -12,6 +12,7 @@ from streamer.pack import (
     LedgerStep,
     Owner,
     before_rows,
+    covers,
     create_ledger,
     drop_unused,
     entries_of,
@@ -264,3 +265,21 @@ def test_a_finished_run_leaves_nothing_and_may_finish_twice() -> None:
         target.request(drop_unused())
 
     assert target.rows("SELECT name FROM sqlite_master WHERE name LIKE '%streamer%'") == []
+
+
+def test_parts_and_guards_of_a_step_whose_keys_are_hidden_claim_no_number() -> None:
+    target = Target()
+    epoch = target.take("run", (), "one")
+    parts = [
+        Chunk(StepId(3), 1, 1, ("8",), ("9",), (), 0, claims=claims) for claims in (False, True)
+    ]
+
+    target.send("run", epoch, chunk(0, step=3))
+    target.send("run", epoch, parts[0])
+    assert not covers(target.entries("masked"), 2)
+    target.send("run", epoch, parts[1])
+    target.send("run", epoch, parts[0])  # executed late
+
+    assert covers(target.entries("masked"), 2)
+    assert not covers(target.entries("masked"), 3)
+    assert covers((), 0)
