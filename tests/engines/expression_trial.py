@@ -20,22 +20,75 @@ from tests.engines.d1server import D1RequestError
 from tests.engines.d1target import Target
 from tests.engines.postgres import Database
 
-INTS = "0 1 -1 2 3 -7 5 100 2147483647 -2147483648".split()
-BIGS = "0 1 -1 7 9007199254740993 9223372036854775807 -9223372036854775808".split()
-PRICES = "'0' '0.01' '-0.01' '1.5' '3' '5' '100' '99999999.99' '-99999999.99' 'NaN'".split()
-NUMERICS = [
-    *"'0' '0.00' '0.001' '-0.001' '1.5' '1.50' '1.49' '1.51' '-1.5' '-1.51' '-1.49'".split(),
-    *"'1' '2' '-2' '-1' '10' '9' '100.00' '1e30' '-1e30' '0.9999999999999999999999'".split(),
-    *"'NaN' 'Infinity' '-Infinity'".split(),
+INTS = ["0", "1", "-1", "2", "3", "-7", "5", "100", "2147483647", "-2147483648"]
+BIGS = ["0", "1", "-1", "7", "9007199254740993", "9223372036854775807", "-9223372036854775808"]
+PRICES = [
+    "'0'",
+    "'0.01'",
+    "'-0.01'",
+    "'1.5'",
+    "'3'",
+    "'5'",
+    "'100'",
+    "'99999999.99'",
+    "'-99999999.99'",
+    "'NaN'",
 ]
-FLOATS = "'0' '-0' '0.1' '0.5' '-0.5' '1' '1e300' '-1e300' 'NaN' 'Infinity' '-Infinity'".split()
+NUMERICS = [
+    *[
+        "'0'",
+        "'0.00'",
+        "'0.001'",
+        "'-0.001'",
+        "'1.5'",
+        "'1.50'",
+        "'1.49'",
+        "'1.51'",
+        "'-1.5'",
+        "'-1.51'",
+        "'-1.49'",
+    ],
+    *[
+        "'1'",
+        "'2'",
+        "'-2'",
+        "'-1'",
+        "'10'",
+        "'9'",
+        "'100.00'",
+        "'1e30'",
+        "'-1e30'",
+        "'0.9999999999999999999999'",
+    ],
+    *["'NaN'", "'Infinity'", "'-Infinity'"],
+]
+FLOATS = [
+    "'0'",
+    "'-0'",
+    "'0.1'",
+    "'0.5'",
+    "'-0.5'",
+    "'1'",
+    "'1e300'",
+    "'-1e300'",
+    "'NaN'",
+    "'Infinity'",
+    "'-Infinity'",
+]
 TEXTS = [
     *("''", "' '", "'a'", "'A'", "'abc'", "'Abc'", "'ABC'", "'abcabc'", "' abc '", "'é'", "'É'"),
     *("'a_c'", "'a%c'", "'a*c'", "'a?c'", "'[a]'", r"'a\c'", "'it''s'", "'日本語'", "'😀b'"),
     *("'007'", "'7'", "'xxaxx'", "E'a\\nb'", "repeat('a', 60)"),
 ]
 DATES = [
-    *"'2000-01-01' '1999-12-31' '0001-01-01' '9999-12-31' '10000-01-01' '99999-06-01'".split(),
+    *[
+        "'2000-01-01'",
+        "'1999-12-31'",
+        "'0001-01-01'",
+        "'9999-12-31'",
+        "'10000-01-01'",
+        "'99999-06-01'",
+    ],
     *("'5874897-12-31'", "'0044-03-15 BC'", "'0044-03-16 BC'", "'4713-01-01 BC'"),
     *("'infinity'", "'-infinity'"),
 ]
@@ -185,7 +238,10 @@ class Trial:
                 ("INSERT INTO same SELECT value FROM json_each(?1) ORDER BY key", [cells]),
             )
             theirs += self.d1.rows("SELECT typeof(v), quote(v) FROM same ORDER BY rowid")
-        return self.d1.rows(f"SELECT typeof(x), quote(x) FROM {table} ORDER BY id"), theirs
+        ours: list[object] = list(
+            self.d1.rows(f"SELECT typeof(x), quote(x) FROM {table} ORDER BY id")
+        )
+        return ours, theirs
 
 
 async def prepare(database: Database, d1: Target) -> Trial:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 from streamer.model import PgType
 from streamer.translate.expressions import comparisons, constants, forms, numbers, texts
+from streamer.translate.expressions.aggregates import aggregate
 from streamer.translate.expressions.arrays import elements
 from streamer.translate.expressions.casts import Casts
 from streamer.translate.expressions.comparisons import condition
 from streamer.translate.expressions.syntax import Node
 from streamer.translate.expressions.values import (
     Form,
-    Operand,
     Scope,
     UntranslatableError,
     Value,
@@ -34,14 +34,15 @@ class Rules:
     """What an expression may do where it stands.
 
     `guarded`: where PostgreSQL raises an error for a row, D1 must refuse it too. `weaker`:
-    functions may do less than PostgreSQL's, and a note says so.
+    functions may do less than PostgreSQL's, and a note says so. `aggregates` may stand there.
     """
 
     guarded: bool = True
     weaker: bool = False
+    aggregates: bool = False
 
 
-Resolve = Callable[[str, str], Operand]
+Resolve = Callable[[str, str], Value]
 
 
 class Translator:
@@ -58,10 +59,10 @@ class Translator:
     def of(cls, scope: Scope, rules: Rules) -> Translator:
         """A translator of expressions over one table."""
 
-        def resolve(table: str, name: str) -> Operand:
+        def resolve(table: str, name: str) -> Value:
             if table or name not in scope.columns:
                 raise UntranslatableError(f"{name} isn't a column that is carried over")
-            return scope.columns[name]
+            return forms.column(scope.columns[name])
 
         return cls(resolve, [operand.type for operand in scope.columns.values()], rules)
 
@@ -98,11 +99,21 @@ class Translator:
                 value = self._chain(node, positive=positive)
             case "is" | "is not":
                 value = self._is(op, self.value(parts[0]), parts[1].op)
+            case "count" | "sum" | "min" | "max" if self._rules.aggregates:
+                value = self._aggregate(op, parts)
             case "=" if positive and (name := _own_case(parts)):
                 value = self._in_case(name, self.value(_other(parts)))
             case _:
                 value = self._applied(op, [self.value(part) for part in parts])
         return value
+
+    def _aggregate(self, name: str, parts: tuple[Node, ...]) -> Value:
+        (part,) = parts
+        if part.op == "star" and name == "count":
+            return Value("count(*)", Form.INTEGER, "int8")
+        distinct = part.op == "distinct" and len(part.parts) == 1
+        value = self.value(part.parts[0] if distinct else part)
+        return aggregate(name, value, distinct=distinct)
 
     def _in_case(self, name: str, value: Value) -> Value:
         """`lower(c) = c`: D1 accepts more than PostgreSQL, never less."""
@@ -113,7 +124,7 @@ class Translator:
     def _leaf(self, node: Node) -> Value:
         match node.op:
             case "name":
-                return forms.column(self._resolve(node.table, node.text))
+                return self._resolve(node.table, node.text)
             case "number":
                 return constants.number(node.text)
             case "null":

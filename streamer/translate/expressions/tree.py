@@ -127,7 +127,7 @@ def read(sql: str, names: Collection[str]) -> Node:
     # Behind SELECT nothing is taken for a command.
     select = parse(f"SELECT ({prepared.sql})")
     (tree,) = select.expressions
-    if not isinstance(select, exp.Select) or set(_arguments(select)) != {"expressions"}:
+    if not isinstance(select, exp.Select) or set(arguments_of(select)) != {"expressions"}:
         raise UntranslatableError("its SQL isn't understood")
     reader = Reader(prepared)
     node = reader.node(tree)
@@ -172,7 +172,7 @@ class Reader:
         return Node(op, self._parts(tree, wanted))
 
     def _parts(self, tree: exp.Expr, wanted: tuple[str, ...]) -> tuple[Node, ...]:
-        arguments = _arguments(tree)
+        arguments = arguments_of(tree)
         parts: list[Node] = []
         for argument in wanted:
             value = arguments.pop(argument.lstrip("*"), None)
@@ -189,12 +189,12 @@ class Reader:
         return inner
 
     def _column(self, tree: exp.Expr) -> Node:
-        arguments = _arguments(tree)
-        name = _identifier(arguments.pop("this", None))
+        arguments = arguments_of(tree)
+        name = identifier(arguments.pop("this", None))
         table = arguments.pop("table", None)
         if arguments:
             raise UntranslatableError("a name of more than two parts isn't translated")
-        return Node("name", text=name, table=_identifier(table) if table is not None else "")
+        return Node("name", text=name, table=identifier(table) if table is not None else "")
 
     def _literal(self, tree: exp.Expr) -> Node:
         text = str(tree.this)
@@ -209,7 +209,7 @@ class Reader:
         return Node("true" if tree.this else "false")
 
     def _is(self, tree: exp.Expr) -> Node:
-        arguments = _arguments(tree)
+        arguments = arguments_of(tree)
         op = "is not" if arguments.pop("negate", False) else "is"
         subject, what = self.node(arguments.pop("this")), self.node(arguments.pop("expression"))
         if arguments or what.op not in ("null", "true", "false"):
@@ -217,7 +217,7 @@ class Reader:
         return Node(op, (subject, what))
 
     def _like(self, tree: exp.Expr) -> Node:
-        arguments = _arguments(tree)
+        arguments = arguments_of(tree)
         op = "not like" if arguments.pop("negate", False) else "like"
         parts = (self.node(arguments.pop("this")), self.node(arguments.pop("expression")))
         if arguments:
@@ -225,7 +225,7 @@ class Reader:
         return Node(op, parts)
 
     def _trim(self, tree: exp.Expr) -> Node:
-        arguments = _arguments(tree)
+        arguments = arguments_of(tree)
         where = str(arguments.pop("position", "BOTH"))
         names = {"BOTH": "trim", "LEADING": "ltrim", "TRAILING": "rtrim"}
         parts = [self.node(arguments.pop("this"))]
@@ -236,7 +236,7 @@ class Reader:
         return Node(names[where], tuple(parts))
 
     def _case(self, tree: exp.Expr) -> Node:
-        arguments = _arguments(tree)
+        arguments = arguments_of(tree)
         subject = arguments.pop("this", None)
         otherwise = arguments.pop("default", None)
         parts = [self.node(subject) if subject is not None else NONE]
@@ -248,7 +248,7 @@ class Reader:
         return Node("case", tuple(parts))
 
     def _cast(self, tree: exp.Expr) -> Node:
-        arguments = _arguments(tree)
+        arguments = arguments_of(tree)
         kind = self._type(arguments.pop("to", None))
         inner = self.node(arguments.pop("this"))
         if arguments:
@@ -260,7 +260,7 @@ class Reader:
             return TypeName(str(tree.this).lower())
         if not isinstance(tree, exp.DataType):
             raise UntranslatableError("a cast isn't translated in this form")
-        arguments = _arguments(tree)
+        arguments = arguments_of(tree)
         arguments.pop("nested", None)
         word = arguments.pop("this")
         name = str(getattr(word, "name", word))
@@ -285,7 +285,7 @@ class Reader:
         return int(node.text)
 
     def _anonymous(self, tree: exp.Expr) -> Node:
-        arguments = _arguments(tree)
+        arguments = arguments_of(tree)
         name = str(arguments.pop("this")).lower()
         parts = [self.node(one) for one in cast("list[object]", arguments.pop("expressions", []))]
         if arguments:
@@ -294,7 +294,7 @@ class Reader:
 
     def _dot(self, tree: exp.Expr) -> Node:
         # A function of another schema than pg_catalog; extensions' uuid_generate_v4() is one.
-        arguments = _arguments(tree)
+        arguments = arguments_of(tree)
         function = arguments.get("expression")
         if isinstance(function, exp.Anonymous) and str(function.this) == "uuid_generate_v4":
             return self.node(function)
@@ -306,8 +306,8 @@ class Reader:
         )
 
 
-def _arguments(tree: exp.Expr) -> dict[str, object]:
-    """The arguments that say something."""
+def arguments_of(tree: exp.Expr) -> dict[str, object]:
+    """The arguments of a node that say something, by name."""
     usual = _USUAL.get(type(tree).__name__, {})
     arguments = cast("dict[str, object]", tree.args)
     return {
@@ -322,12 +322,13 @@ def _arguments(tree: exp.Expr) -> dict[str, object]:
 
 def _user_type(kind: object) -> TypeName:
     if isinstance(kind, exp.Dot):
-        return TypeName(_identifier(kind.expression), _identifier(kind.this))
-    name = _identifier(kind)
+        return TypeName(identifier(kind.expression), identifier(kind.this))
+    name = identifier(kind)
     return TypeName('"char"' if name == "char" else name)
 
 
-def _identifier(tree: object) -> str:
+def identifier(tree: object) -> str:
+    """A name."""
     if not isinstance(tree, exp.Identifier):
         raise UntranslatableError("its SQL isn't understood")
     return str(tree.this)
