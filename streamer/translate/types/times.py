@@ -69,7 +69,7 @@ _INEXACT_SECONDS = (
 
 # The session prints ISO 8601, so IntervalStyle=postgres is rebuilt from the parts: EncodeInterval()
 # in src/backend/utils/adt/datetime.c of PostgreSQL 18. A part after a negative one has its sign.
-_POSTGRES_INTERVAL = """CASE WHEN NOT isfinite({c}) THEN {c}::text ELSE (SELECT concat_ws(' ',
+_POSTGRES_INTERVAL = """CASE WHEN isfinite({c}) THEN (SELECT concat_ws(' ',
  CASE WHEN p.y <> 0 THEN p.y || CASE WHEN p.y = 1 THEN ' year' ELSE ' years' END END,
  CASE WHEN p.o <> 0 THEN CASE WHEN p.y < 0 AND p.o > 0 THEN '+' ELSE '' END
   || p.o || CASE WHEN p.o = 1 THEN ' mon' ELSE ' mons' END END,
@@ -83,7 +83,7 @@ _POSTGRES_INTERVAL = """CASE WHEN NOT isfinite({c}) THEN {c}::text ELSE (SELECT 
    '.' || rtrim(lpad((abs(p.u) % 1000000)::text, 6, '0'), '0') END END)
  FROM (SELECT extract(year FROM {c})::bigint AS y, extract(month FROM {c})::bigint AS o,
   extract(day FROM {c})::bigint AS d, extract(hour FROM {c})::bigint AS h,
-  extract(minute FROM {c})::bigint AS m, extract(microseconds FROM {c})::bigint AS u) AS p) END""".replace(
+  extract(minute FROM {c})::bigint AS m, extract(microseconds FROM {c})::bigint AS u) AS p) ELSE {c}::text END""".replace(
     "\n", ""
 )
 

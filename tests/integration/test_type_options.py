@@ -1,0 +1,429 @@
+"""What each option makes of values, and what is counted of them, on real servers."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from dataclasses import dataclass
+
+import apsw
+import asyncpg
+import pytest
+
+from streamer.model import PgType
+from streamer.model.shaping import TypeOptions
+from streamer.postgres.catalog import read_catalog
+from streamer.postgres.connect import beginning
+from streamer.translate.masks import INNER_KEY, OUTER_KEY, masked
+from streamer.translate.names import quote
+from streamer.translate.types import Mapping, map_type
+from tests.engines.postgres import Database, Postgres
+
+pytestmark = pytest.mark.postgres
+
+MADE = """
+CREATE TYPE mood AS ENUM ('sad', 'it''s "odd"', '');
+CREATE DOMAIN feeling AS mood;
+CREATE TYPE addr AS (street text, no int);
+CREATE DOMAIN price AS numeric(6, 2);
+CREATE DOMAIN cash AS money;
+CREATE DOMAIN moment AS timestamptz(3);
+"""
+ODD, LOST, SPECIAL, BIG = "10000", "lost", "NaN", "2^53"
+NOON = "2024-01-15 10:30:45.987654"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """`values`: SQL of a value, what is printed, and a word of each thing that is counted of it."""
+
+    kind: str
+    choices: dict[str, str]
+    values: dict[str, tuple[str | None, *tuple[str, ...]]]
+
+
+CASES = (
+    Case("timestamp", {}, {
+        f"'{NOON}'": (NOON,),
+        "'infinity'": ("infinity", ODD),
+        "'0044-03-15 12:00:00.5 BC'": ("0044-03-15 12:00:00.5 BC", ODD),
+        "'10000-01-01'": ("10000-01-01 00:00:00", ODD),
+        "'9999-12-31 23:59:59.999999'": ("9999-12-31 23:59:59.999999",),
+        "'0001-01-01'": ("0001-01-01 00:00:00",),
+        "NULL": (None,),
+    }),
+    Case("timestamptz", {}, {
+        "'2024-01-15 10:30:45.5+05:30'": ("2024-01-15 05:00:45.5",),
+        "'9999-12-31 23:00-05'": ("10000-01-01 04:00:00", ODD),
+        "'0001-01-01 00:00+01'": ("0001-12-31 23:00:00 BC", ODD),
+        "'-infinity'": ("-infinity", ODD),
+    }),
+    Case("timestamp", {"timestamps": "seconds"}, {
+        "'2024-12-31 23:59:59.999999'": ("2024-12-31 23:59:59", LOST),
+        "'1969-12-31 23:59:59.999999'": ("1969-12-31 23:59:59", LOST),
+        "'2024-01-15 10:30:45'": ("2024-01-15 10:30:45",),
+        "'0044-03-15 12:00:00.7 BC'": ("0044-03-15 12:00:00 BC", ODD, LOST),
+        "'infinity'": ("infinity", ODD),
+    }),
+    Case("timestamp(0)", {"timestamps": "seconds"}, {"'2024-01-15 10:30:45.4'": ("2024-01-15 10:30:45",)}),
+    Case("timestamptz", {"timestamps": "seconds"}, {
+        "'2024-01-15 23:59:59.7-05'": ("2024-01-16 04:59:59", LOST),
+    }),
+    Case("timestamp", {"timestamps": "ms"}, {
+        f"'{NOON}'": ("2024-01-15 10:30:45.987", LOST),
+        "'2024-01-15 10:30:45'": ("2024-01-15 10:30:45.000",),
+        "'2024-01-15 10:30:45.1'": ("2024-01-15 10:30:45.100",),
+        "'1969-12-31 23:59:59.999999'": ("1969-12-31 23:59:59.999", LOST),
+        "'0044-03-15 12:00:00.7 BC'": ("0044-03-15 12:00:00.700 BC", ODD),
+        "'12345-01-01'": ("12345-01-01 00:00:00.000", ODD),
+        "'-infinity'": ("-infinity", ODD),
+    }),
+    Case("timestamptz(3)", {"timestamps": "ms"}, {
+        "'2024-01-15 10:30:45.5+05:30'": ("2024-01-15 05:00:45.500",),
+        "'0001-01-01 00:00+01'": ("0001-12-31 23:00:00.000 BC", ODD),
+    }),
+    Case("timestamptz", {"timestamps": "unixms"}, {
+        "'1970-01-01 00:00:00.123456+00'": ("123", LOST),
+        "'1969-12-31 23:59:59.999999+00'": ("-1", LOST),
+        "'2024-01-15 10:30:45.123+00'": ("1705314645123",),
+        "'9999-12-31 23:59:59.999+00'": ("253402300799999",),
+        "'0001-01-01 00:00+00'": ("-62135596800000",),
+        "'10000-01-01 00:00+00'": ("253402300800000", "can't be milliseconds"),
+        "'infinity'": ("infinity", "can't be milliseconds"),
+        "NULL": (None,),
+    }),
+    Case("moment", {"timestamps": "unixms"}, {"'2024-01-15 10:30:45.123456+00'": ("1705314645123",)}),
+    Case("timestamp", {"timestamps": "iso"}, {
+        "'2024-01-15 10:30:45.5'": ("2024-01-15T10:30:45.5",),
+        "'infinity'": ("infinity", ODD),
+        "'0044-03-15 12:00:00 BC'": ("0044-03-15 12:00:00 BC", ODD),
+    }),
+    Case("timestamptz", {"timestamps": "iso"}, {
+        "'2024-01-15 10:30:45.5+05:30'": ("2024-01-15T05:00:45.5Z",), "'infinity'": ("infinity", ODD),
+    }),
+    Case("timestamp", {"timestamps": "offset"}, {f"'{NOON}'": (NOON,)}),
+    Case("timestamptz", {"timestamps": "offset"}, {
+        "'2024-01-15 10:30:45.5+05:30'": ("2024-01-15 05:00:45.5+00",),
+        "'infinity'": ("infinity", ODD),
+    }),
+    Case("date", {}, {"'infinity'": ("infinity", ODD), "'9999-12-31'": ("9999-12-31",)}),
+    Case("date", {"dates": "days"}, {
+        "'1970-01-02'": ("1",), "'1969-12-31'": ("-1",), "'infinity'": ("infinity", "infinity"),
+        "'10000-01-01'": ("2932897", ODD), "NULL": (None,),
+    }),
+    Case("date", {"dates": "seconds"}, {
+        "'1970-01-02'": ("86400",), "'5874897-12-31'": ("185331706992000", ODD),
+        "'-infinity'": ("-infinity", "infinity"),
+    }),
+    Case("interval", {}, {"'1 mon'": ("P1M",), "'30 days'": ("P30D",)}),
+    Case("interval", {"intervals": "seconds"}, {
+        "'1 mon'": ("2592000", LOST.replace("lost", "seconds")), "'1:30:00.5'": ("5400.5",),
+        "'1 day'": ("86400", "seconds"), "NULL": (None,),
+    }),
+    Case("bigint", {}, {
+        "9007199254740992": ("9007199254740992",),
+        "9007199254740993": ("9007199254740993", BIG),
+        "-9223372036854775808": ("-9223372036854775808", BIG),
+    }),
+    Case("bigint", {"bigint": "text"}, {"9007199254740993": ("9007199254740993",)}),
+    Case("numeric", {}, {"1.50": ("1.50",), "'NaN'": ("NaN", SPECIAL)}),
+    Case("numeric(6,2)", {}, {"1.50": ("1.50",), "'NaN'": ("NaN", SPECIAL)}),
+    Case("numeric(18)", {}, {
+        "9007199254740993": ("9007199254740993", BIG), "5": ("5",), "'NaN'": ("NaN", SPECIAL),
+    }),
+    Case("price", {"numeric": "text"}, {"1.50": ("1.50",), "'NaN'": ("NaN", SPECIAL)}),
+    Case("numeric", {"numeric": "real"}, {
+        "0.1": ("0.1",), "9007199254740992": ("9.007199254740992e+15",),
+        "9007199254740993": ("9.007199254740992e+15", LOST),
+        "12345678901234567.89": ("1.2345678901234568e+16", LOST),
+        "1e400": ("1" + "0" * 400, "beyond the range"), "1e-400": ("0", LOST), "0": ("0",),
+        "-1e400": ("-1" + "0" * 400, "beyond the range"), "'NaN'": ("NaN", SPECIAL), "NULL": (None,),
+    }),
+    Case("numeric(30,10)", {"numeric": "real", "nan": "null"}, {
+        "0.1": ("0.1",), "'NaN'": (None, SPECIAL), "NULL": (None,),
+    }),
+    Case("numeric(18,2)", {"numeric": "scaled"}, {
+        "1.5": ("150",), "-0.01": ("-1",), "9999999999999999.99": ("999999999999999999", BIG),
+        "'NaN'": ("NaN", SPECIAL),
+    }),
+    Case("numeric(20,2)", {"numeric": "scaled"}, {"1.5": ("1.50",)}),
+    Case("money", {}, {"1234.56::numeric::money": ("1234.56",)}),
+    Case("cash", {"money": "cents"}, {
+        "1234.56::numeric::money": ("123456",), "'-0.01'": ("-1",), "NULL": (None,),
+        "'92233720368547758.07'": ("9223372036854775807", BIG),
+    }),
+    Case("real", {}, {"'NaN'": ("NaN", SPECIAL), "0.1": ("0.1",), "'-0'": ("-0", "-0"), "0": ("0",)}),
+    Case("double precision", {"nan": "null"}, {
+        "'NaN'": (None, SPECIAL), "'-Infinity'": (None, SPECIAL), "'1.7976931348623157e308'": ("1.7976931348623157e+308",),
+    }),
+    Case("double precision", {"nan": "refuse"}, {"'Infinity'": ("Infinity", "refuse"), "1.5": ("1.5",)}),
+    Case("char(4)", {}, {"'ab'": ("ab",)}),
+    Case("char(4)", {"char": "pad"}, {"'ab'": ("ab  ",), "''": ("    ",), "NULL": (None,)}),
+    Case("bytea", {"bytea": "hex"}, {r"'\x00ff'": ("00ff",), "''": ("",)}),
+    Case("bytea", {"bytea": "base64"}, {
+        "decode(repeat('00ff80', 40), 'hex')": (base64.b64encode(b"\x00\xff\x80" * 40).decode(),),
+        "''": ("",),
+    }),
+    Case("uuid", {"uuid": "blob"}, {
+        "'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'": ("a0eebc999c0b4ef8bb6d6bb9bd380a11",),
+    }),
+    Case("json", {"json": "canonical"}, {
+        "'{\"b\":1.10,  \"a\":1,\"b\":2}'": ('{"a": 1, "b": 2}',),
+        r"""'"\u0000"'""": (r'"\u0000"', "jsonb"),
+        r"""'"\ud800x"'""": (r'"\ud800x"', "jsonb"),
+        r"""'"\ud83d\ude00"'""": ('"\U0001f600"',),
+        r"""'"\\ud83d\ude00"'""": (r'"\\ud83d\ude00"', "jsonb"),
+        r"""'"\\u0000"'""": (r'"\\u0000"',),
+        "'1e400000'": ("1e400000", "jsonb"), "'1e-20000'": ("1e-20000", "jsonb"), "'null'": ("null",),
+        "('[' || repeat('7', 200000) || ']')::json": ("[" + "7" * 200000 + "]", "jsonb"),
+        "NULL": (None,),
+    }),
+    Case("integer[]", {}, {
+        "'{1,2}'": ("[1,2]",), "'[0:1]={7,8}'": ("[7,8]", "element 1"),
+        "'[1:1][10:11]={{7,8}}'": ("[[7,8]]", "element 1"), "'{}'": ("[]",), "NULL": (None,),
+    }),
+    Case("integer[]", {"arrays": "postgres"}, {"'[0:1]={7,8}'": ("[0:1]={7,8}",)}),
+    Case("money[]", {}, {"ARRAY[1.5::numeric::money, NULL]": ("[1.50,null]",)}),
+    Case("cash[]", {}, {"'{{1.5}}'": ("[[1.50]]",)}),
+    Case("addr", {"composites": "postgres"}, {"ROW('a b', NULL)": ('("a b",)',), "ROW(NULL, NULL)": ("(,)",)}),
+    Case("mood", {"enums": "integer"}, {"'sad'": ("1",), "'it''s \"odd\"'": ("2",), "''": ("3",), "NULL": (None,)}),
+    Case("feeling", {"enums": "integer"}, {"''": ("3",)}),
+    Case("bit(8)", {"bits": "integer"}, {"B'10000001'": ("129",), "NULL": (None,)}),
+    Case("bit(63)", {"bits": "integer"}, {"~B'0'::bit(63)": (str(2**63 - 1),)}),
+    Case("bit(64)", {"bits": "integer"}, {"B'1'::bit(64)": ("1" + "0" * 63,)}),
+    Case("regclass", {"regs": "oid"}, {"'pg_class'": ("1259",)}),
+)  # fmt: skip
+
+
+async def test_options_decide_what_is_printed_and_what_is_counted(any_database: Database):
+    await any_database.execute(
+        MADE
+        + "".join(
+            f"CREATE TABLE t{n:03} (id int, v {case.kind});"
+            + "".join(
+                f"INSERT INTO t{n:03} VALUES ({row}, {value});"
+                for row, value in enumerate(case.values)
+            )
+            for n, case in enumerate(CASES)
+        )
+    )
+    connection = await any_database.connect()
+    try:
+        await connection.execute(beginning())
+        catalog = await read_catalog(connection)
+        for case, table in zip(
+            CASES, sorted(catalog.tables, key=lambda table: table.name), strict=True
+        ):
+            mapping = map_type(
+                table.column("v").type,
+                TypeOptions().but(case.choices),
+                server_version=catalog.source.server_version,
+            )
+            assert isinstance(mapping, Mapping), case
+            sql = [mapping.read_sql("t.v")]
+            sql += [told.condition.replace("{c}", "t.v") for told in mapping.counted]
+            rows = await connection.fetch(
+                f"SELECT {', '.join(sql)} FROM public.{table.name.name} AS t ORDER BY id"
+            )
+            for row, (text, *words) in zip(rows, case.values.values(), strict=True):
+                assert row[0] == text, case
+                said = [
+                    told.what for told, so in zip(mapping.counted, list(row)[1:], strict=True) if so
+                ]
+                assert len(said) == len(words), (case, row, said)
+                assert all(any(word in what for what in said) for word in words), (case, row, said)
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize("style", ["years", "days and times", "signs"])
+async def test_intervals_are_printed_as_postgresql_s_own_style_prints_them(
+    any_database: Database, style: str
+):
+    values = {
+        "years": "SELECT make_interval(y, m, 0, d) FROM generate_series(-2, 2) y,"
+        " generate_series(-13, 13, 13) m, generate_series(-1, 2) d",
+        "days and times": "SELECT make_interval(0, 0, 0, d, h, 0, s) FROM generate_series(-1, 1) d,"
+        " unnest(ARRAY[0, 1, -26, 123456]) h, unnest(ARRAY[0, 0.5, -0.000001, 59.999999, 3661]) s",
+        "signs": "SELECT make_interval(y, m, 0, d, h) FROM generate_series(-1, 1) y,"
+        " generate_series(-1, 1) m, generate_series(-1, 1) d, generate_series(-1, 1) h",
+    }
+    await any_database.execute(f"CREATE TABLE t (v) AS {values[style]}")
+    connection = await any_database.connect()
+    try:
+        await connection.execute("SET IntervalStyle = postgres")
+        own = [row[0] for row in await connection.fetch("SELECT v::text FROM t ORDER BY ctid")]
+        await connection.execute(beginning())
+        kind = (await read_catalog(connection)).tables[0].column("v").type
+        mapping = map_type(kind, TypeOptions(intervals="postgres"))
+        assert isinstance(mapping, Mapping)
+        rows = await connection.fetch(
+            f"SELECT {mapping.read_sql('t.v')} FROM public.t ORDER BY ctid"
+        )
+    finally:
+        await connection.close()
+
+    assert [row[0] for row in rows] == own
+    assert len(own) > 30
+
+
+async def mapping_of(
+    connection: asyncpg.Connection, column: str = "v", **choices: str
+) -> tuple[Mapping, PgType]:
+    """How the column of the only table is moved, and its type; begins a transaction."""
+    await connection.execute(beginning())
+    catalog = await read_catalog(connection)
+    kind = catalog.tables[0].column(column).type
+    mapping = map_type(kind, TypeOptions().but(choices), server_version=170_000)
+    assert isinstance(mapping, Mapping)
+    return mapping, kind
+
+
+@pytest.mark.parametrize("kind", ["json", "jsonb"])
+async def test_json_is_counted_as_too_deep_where_sqlite_says_it_is_not_valid(
+    any_database: Database, kind: str
+):
+    texts = [
+        *(f"{'[' * depth}{']' * depth}" for depth in (1, 999, 1000, 1001, 1500)),
+        *('{"a":' * depth + "1" + "}" * depth for depth in (1000, 1001)),
+        "[" + ",".join(["[]"] * 3000) + "]",
+        "[" + ",".join(['{"a":[1]}'] * 3000) + "]",
+        '["' + "[" * 3000 + '"]',
+        '["' + '\\"[' * 3000 + '\\\\"]',
+        "[" * 900 + '"' + "]{" * 900 + '", ' + "[" * 100 + "]" * 1000,
+        "[" * 900 + '"\\"' + "]" * 900 + '", ' + "[" * 101 + "]" * 1001,
+    ]
+    connection = await any_database.connect()
+    try:
+        await connection.execute(f"CREATE TABLE t (id int, v {kind})")
+        await connection.executemany("INSERT INTO t VALUES ($1, $2)", list(enumerate(texts)))
+        mapping, _ = await mapping_of(connection)
+        condition = mapping.counted[0].condition.replace("{c}", "t.v")
+        rows = await connection.fetch(
+            f"SELECT {mapping.read_sql('t.v')}, {condition} FROM public.t ORDER BY id"
+        )
+    finally:
+        await connection.close()
+    sqlite = apsw.Connection(":memory:")
+
+    for text, deep in rows:
+        (valid,) = sqlite.execute("SELECT json_valid(?)", (text,)).fetchone()
+        assert deep is (valid == 0), text[:40]
+    assert sum(deep for _, deep in rows) == 4
+
+
+async def test_a_mask_hashes_as_hmac_does_and_redacts_all_but_null(any_database: Database):
+    key = b"sixteen letters!"
+    await any_database.execute(
+        "CREATE TYPE pair AS (a int, b int);"
+        "CREATE TABLE t (id int, v text, d bytea, p pair);"
+        "INSERT INTO t VALUES (1, 'é', '\\x00ff', ROW(NULL, 1)), (2, NULL, NULL, NULL),"
+        " (3, '', '', ROW(NULL, NULL))"
+    )
+    connection = await any_database.connect()
+    try:
+        mapping, kind = await mapping_of(connection)
+        blob, blob_kind = await again(connection, "d")
+        row, row_kind = await again(connection, "p")
+        padded = key.ljust(64, b"\0")
+        for name, value in ((INNER_KEY, 0x36), (OUTER_KEY, 0x5C)):
+            setting = "\\x" + bytes(byte ^ value for byte in padded).hex()
+            await connection.execute("SELECT set_config($1, $2, true)", name, setting)
+        hidden = [
+            masked(mapping, "hash", kind),
+            masked(blob, "hash", blob_kind),
+            masked(mapping, "redact", kind),
+            masked(row, "redact", row_kind),
+            masked(mapping, "null", kind),
+        ]
+        sql = [
+            found.read_sql(value)
+            for found, value in zip(hidden, ("t.v", "t.d", "t.v", "t.p", "t.v"), strict=True)
+            if isinstance(found, Mapping)
+        ]
+        rows = await connection.fetch(f"SELECT {', '.join(sql)} FROM public.t ORDER BY id")
+    finally:
+        await connection.close()
+
+    def digest(text: str) -> str:
+        return hmac.digest(key, text.encode(), "sha256").hex()
+
+    assert [tuple(row) for row in rows] == [
+        (digest("é"), digest("00ff"), "***", "***", None),
+        (None, None, None, None, None),
+        (digest(""), digest(""), "***", "***", None),
+    ]
+
+
+async def again(connection: asyncpg.Connection, column: str) -> tuple[Mapping, PgType]:
+    """How another column is moved, within the transaction."""
+    kind = (await read_catalog(connection)).tables[0].column(column).type
+    mapping = map_type(kind)
+    assert isinstance(mapping, Mapping)
+    return mapping, kind
+
+
+@pytest.mark.parametrize("extension", ["citext", "ltree"])
+async def test_keys_of_extensions_can_be_paged_through_by_their_own_operators(
+    any_database: Database, extension: str
+):
+    there = {row[0] for row in await any_database.fetch("SELECT name FROM pg_available_extensions")}
+    assert extension in there
+    value = {
+        "citext": '(CASE WHEN g % 2 = 0 THEN upper(x) ELSE x END)::"ex t".citext',
+        "ltree": "replace(replace(replace(x, '-', '.'), '_', 'Z'), 'é', 'e')::\"ex t\".ltree",
+    }[extension]
+    await any_database.execute(
+        f'CREATE SCHEMA "ex t"; CREATE EXTENSION {extension} SCHEMA "ex t";'
+        f'CREATE TABLE t (v "ex t".{extension} PRIMARY KEY);'
+        f"INSERT INTO t SELECT {value} FROM (SELECT g, chr(97 + g % 26) || '-é_b' || chr(65 + g % 13)"
+        " || g AS x FROM generate_series(1, 300) AS g) AS made ON CONFLICT DO NOTHING"
+    )
+    connection = await any_database.connect()
+    try:
+        mapping, kind = await mapping_of(connection)
+        assert not mapping.keyable
+        assert mapping.exact
+        seen: list[str] = []
+        while True:
+            rows = await connection.fetch(
+                f"SELECT {mapping.read_sql('t.v')} FROM public.t AS t"
+                f" WHERE $1::text IS NULL OR t.v OPERATOR({quote(mapping.operator_schema)}.>)"
+                f" $1::text::{kind.formatted} ORDER BY t.v LIMIT 7",
+                seen[-1] if seen else None,
+            )
+            if not rows:
+                break
+            seen += [row[0] for row in rows]
+        whole = [
+            row[0] for row in await connection.fetch("SELECT v::text FROM public.t ORDER BY v")
+        ]
+    finally:
+        await connection.close()
+
+    assert len(whole) > 100
+    assert sorted(seen) == sorted(whole)
+    assert len(seen) == len(set(seen))
+
+
+async def test_citext_counts_letters_whose_case_d1_does_not_ignore(any_postgres: Postgres):
+    name = "letters"
+    await any_postgres.execute(
+        "postgres",
+        f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C.UTF-8'",
+    )
+    await any_postgres.execute(
+        name,
+        "CREATE EXTENSION citext; CREATE TABLE t (v citext);"
+        "INSERT INTO t VALUES ('Hello'), ('É'), ('été'), ('中文'), ('a😀B'), (NULL)",
+    )
+    connection = await any_postgres.connect(name)
+    try:
+        mapping, _ = await mapping_of(connection)
+        condition = mapping.counted[0].condition.replace("{c}", "t.v")
+        rows = await connection.fetch(f"SELECT v::text FROM public.t WHERE {condition}")
+    finally:
+        await connection.close()
+        await any_postgres.drop_database(name)
+
+    assert {row[0] for row in rows} == {"É", "été"}
