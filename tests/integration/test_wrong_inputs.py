@@ -180,16 +180,6 @@ async def test_tables_that_the_role_may_not_read_whole_stop_the_run(
     await trial.source.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
-async def test_rows_that_are_too_big_are_refused_by_key_and_size_before_anything_is_written(
-    trial: Trial,
-) -> None:
-    await trial.source.execute("INSERT INTO customer VALUES (77, repeat('precious', 250001))")
-
-    trial.refused(
-        "run", code=2, says=r"public.customer.name: more than .*id=77 \(2,000,008 bytes\)"
-    )
-
-
 async def test_a_row_that_packing_finds_too_big_stops_the_run_with_table_key_and_size(
     trial: Trial,
 ) -> None:
@@ -200,24 +190,6 @@ async def test_a_row_that_packing_finds_too_big_stops_the_run_with_table_key_and
     assert done.code == 1
     assert "public.customer, key 77: the row takes 2,000,0" in done.stderr
     assert "public.customer, key 77" in trial.streamer.report["errors"][0]
-
-
-async def test_a_table_that_was_refused_for_its_rows_stays_refused_when_the_run_goes_on(
-    trial: Trial,
-) -> None:
-    await trial.source.execute("""
-        CREATE TABLE fat (id int PRIMARY KEY, t text);
-        INSERT INTO fat VALUES (1, repeat('precious', 250001))""")
-    trial.d1("CREATE TABLE customer (id INTEGER PRIMARY KEY, name TEXT CHECK (id <> 7))")
-    assert trial.run("run", "--skip-refused").code == 1
-    await trial.source.execute("DELETE FROM customer WHERE id = 7; DELETE FROM fat")
-
-    done = trial.run("run", "--resume", "--skip-refused")
-
-    assert done.code == 3, done.said
-    assert "public.fat.t: more than 2,000,000 bytes" in done.stderr
-    assert trial.d1("SELECT count(*) FROM customer") == [[29]]
-    assert trial.d1("SELECT count(*) FROM sqlite_master WHERE name = 'fat'") == [[0]]
 
 
 async def test_rows_that_d1_refuses_stop_the_run_and_it_goes_on_once_they_are_mended(
