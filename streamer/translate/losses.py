@@ -59,7 +59,10 @@ def _of_table(table: Table) -> list[str]:
         said.append("row level security is not moved: everyone who reads D1 sees every row")
     if table.kind is TableKind.PARTITIONED:
         key = f" ({table.partition_key})" if table.partition_key else ""
-        said.append(f"its partitions become one table, their bounds are not kept{key}")
+        said.append(
+            f"its partitions become one table, their bounds are not kept{key},"
+            " nor what single partitions have of their own"
+        )
     if table.inherits:
         names = ", ".join(str(name) for name in table.inherits)
         said.append(f"inheritance is not kept: queries on {names} miss its rows")

@@ -97,6 +97,18 @@ def test_what_d1_computes_and_fills_in_is_what_postgresql_would(streamer: Stream
     assert row == [[102, "small", 9.9, 3, 1, 6, "CH", "[]", 0, 36, 19, None, None]]
 
 
+@pytest.mark.parametrize("policy", ["upsert", "replace"])
+def test_a_second_run_finds_its_own_tables_as_planned(streamer: Streamer, policy: str) -> None:
+    count = 'SELECT count(*), count(double_cost) FROM "shop__product"'
+
+    first = streamer("run", *CHOSEN, "--progress", "none")
+    options = ("--restart", "--if-exists", policy, "--exclude", "log", "--progress", "none")
+    second = streamer("run", *CHOSEN, *options)
+
+    assert (first.code, second.code) == (0, 0), second.said
+    assert streamer.target.rows(streamer.uuid, count) == [[2, 1]]
+
+
 WRONG = [
     "(name, price) VALUES ('x', -1)",
     "(name, size) VALUES ('x', 'huge')",
@@ -148,7 +160,12 @@ async def test_everything_of_the_torture_database_is_carried_over_or_named(
 
     plan = await planned(database, Shaping())
     counted = await accounts(database, plan)
+    strict = await planned(database, Shaping(strict=True))
 
     await postgres.drop_database(database.name)
     assert counted.missing == ()
     assert counted.objects > 150
+    held_back = {f.object for f in strict.refusals if "STRICT" in f.what}
+    assert {"public.t_floats.f4", "public.t_floats.f8", "public.t_float_nn.f"} <= held_back
+    assert {"public.t_numeric.n102", "public.t_numeric.n150", "public.k_floatkey.f"} <= held_back
+    assert "public.c_defaults.u" not in held_back
