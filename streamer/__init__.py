@@ -13,7 +13,7 @@ The way of the data, and where each part lives:
     demo/         the whole story on one machine
     doctor.py     what both ends are like, and what to do about it
     run/          a whole job: look, decide, claim, make tables, move rows, check, finish, report
-    pipeline/     readers, byte budget, outbox, uploaders, watermark, recorder
+    pipeline/     readers, the users' functions, byte budget, outbox, uploaders, watermark, recorder
     sinks/        batches made durable in D1, with their ledger; late parents sent ahead
     postgres/     connections, catalog, snapshots, windowed cursors (the only import of asyncpg)
     targets/      the target that the user names, opened: D1, or a plain file here
