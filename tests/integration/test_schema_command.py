@@ -76,6 +76,10 @@ def test_the_printed_schema_is_the_one_that_a_run_makes(
     assert made == schema_of(workerd_d1, by_hand)
     assert {name for _, name, _ in made} >= {"shop__product", "shop__product_unsold"}
     assert ("-- ISO 3166" in str(made)) == ("comments" in settings)
+    views = {name for kind, name, _ in made if kind == "view"}
+    assert views == (
+        {"shop__unsold_products", "shop__unsold_names"} if "views" in settings else set()
+    )
     workerd_d1.delete(by_hand)
 
 

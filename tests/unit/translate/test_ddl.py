@@ -91,6 +91,7 @@ def test_a_column_has_all_that_belongs_to_it():
         ),
         create_index("i", "t", ['"a"', "lower(b)"], descending=(True, False), where='"a" > 1'),
         create_index("i", "t", ['"a"'], unique=True),
+        create_view("v", ["x"], 'SELECT "a" FROM "t"'),
     ],
 )
 def test_what_may_be_sent_again_leaves_the_same_text(sql: str):
