@@ -16,7 +16,6 @@ from streamer.plan.fingerprint import fingerprint
 from streamer.plan.fitting import fitted
 from streamer.plan.links import Place, deferred_columns
 from streamer.plan.shape import is_not_null
-from streamer.translate.carried import set_defaults
 from streamer.translate.ddl import (
     TableColumn,
     TableShape,
@@ -24,6 +23,7 @@ from streamer.translate.ddl import (
     generated_clause,
     table_check,
 )
+from streamer.translate.defaults import set_defaults
 from streamer.translate.indexes import Needed, plan_indexes
 from streamer.translate.keys import key_names, primary_index
 from streamer.translate.losses import losses
@@ -87,7 +87,7 @@ def table_plan(
             *about_key(draft),
             *dropped,
             *about_indexes,
-            *set_defaults(table, draft.carried, (kept.source for kept in place.keys)),
+            *set_defaults(table, draft.carried.defaults, (kept.source for kept in place.keys)),
             *losses(table),
         ),
         clauses=_clauses(draft, shape),

@@ -8,11 +8,10 @@ from streamer import limits
 from streamer.model import Finding, QualifiedName, Severity, Table, TypeOptions, ViewPlan
 from streamer.plan.draft import Draft
 from streamer.translate import expressions
-from streamer.translate.carried import REFUSED
 from streamer.translate.ddl import create_view
 from streamer.translate.expressions import Operand, Relation, Scope, Untranslated
 from streamer.translate.names import fold, name_problem, shared
-from streamer.translate.terms import byte_order
+from streamer.translate.terms import REFUSED, byte_order
 from streamer.translate.types import Unsupported, is_numeric, map_type
 
 

@@ -5,29 +5,17 @@ Each is translated so that it means the same in D1, or left out and announced.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from streamer.model import (
-    Check,
-    Column,
-    Finding,
-    ForeignKey,
-    ForeignKeyAction,
-    Index,
-    PgType,
-    Severity,
-    Table,
-    TypeKind,
-)
+from streamer.model import Check, Column, Finding
 from streamer.translate import expressions
+from streamer.translate.defaults import carry_defaults, domains
 from streamer.translate.expressions import Scope, Translated, Untranslated
+from streamer.translate.index_sql import IndexSql, index_sql
 from streamer.translate.names import quote
-from streamer.translate.sequences import Numbering, is_numbered, lost_numbering, number_rows
-from streamer.translate.terms import Terms
-
-REFUSED = "D1 doesn't accept its translation"
-_BTREE_LIKE = frozenset({"btree", "hash"})
+from streamer.translate.sequences import Numbering, number_rows
+from streamer.translate.terms import REFUSED, Terms, shortened, warn, warn_of_difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +29,6 @@ class CheckSql:
     name: str
     condition: str
     column: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class IndexSql:
-    """An index's keys, and its WHERE or '', in the target's words; `notes` say what differs."""
-
-    keys: tuple[str, ...]
-    where: str = ""
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +58,12 @@ def carry(terms: Terms) -> Carried:
     """Translate all that can be translated of a table."""
     said: list[Finding] = []
     generated = _generated(terms, said)
-    defaults = _defaults(terms, said)
+    defaults = carry_defaults(terms, said)
     checks = tuple(_checks(terms, said))
     indexes: dict[str, IndexSql] = {}
     objections: dict[str, str] = {}
     for index in terms.table.indexes:
-        made = _index(terms, index)
+        made = index_sql(terms, index)
         if isinstance(made, Untranslated):
             objections[index.name] = made.reason
         else:
@@ -104,25 +83,6 @@ def carry(terms: Terms) -> Carried:
     )
 
 
-def domains(kind: PgType) -> Iterator[PgType]:
-    """The domains that a type is made of, outermost first."""
-    inner: PgType | None = kind
-    while inner is not None and inner.kind is TypeKind.DOMAIN:
-        yield inner
-        inner = inner.inner
-
-
-def default_of(column: Column) -> str | None:
-    """The column's default, or that of its type's outermost domain that has one; not NULL."""
-    declared = [column.default, *(domain.default for domain in domains(column.type))]
-    sql = next((sql for sql in declared if sql is not None), None)
-    return None if sql is None or _is_null(sql) else sql
-
-
-def _warn(said: list[Finding], where: str, what: str, hint: str = "") -> None:
-    said.append(Finding(Severity.WARNING, where, what, hint))
-
-
 def _generated(terms: Terms, said: list[Finding]) -> dict[str, str]:
     made: dict[str, str] = {}
     for column in terms.table.columns:
@@ -131,16 +91,11 @@ def _generated(terms: Terms, said: list[Finding]) -> dict[str, str]:
         sql = _generated_sql(terms, column)
         if isinstance(sql, Untranslated):
             what = f"the generated column becomes a plain one that holds the values: {sql.reason}"
-            _warn(said, terms.object(column.name), f"{what} ({_short(column.default or '')})")
+            warn(said, terms.object(column.name), f"{what} ({shortened(column.default or '')})")
         else:
             made[column.name] = sql.sql
-            _differs(said, terms.object(column.name), "the generated column", sql)
+            warn_of_difference(said, terms.object(column.name), "the generated column", sql)
     return made
-
-
-def _differs(said: list[Finding], where: str, what: str, translated: Translated) -> None:
-    if translated.note:
-        _warn(said, where, f"{what} differs in D1: {translated.note}")
 
 
 def _generated_sql(terms: Terms, column: Column) -> Translated | Untranslated:
@@ -157,67 +112,6 @@ def _generated_sql(terms: Terms, column: Column) -> Translated | Untranslated:
     if isinstance(found, Untranslated):
         return Untranslated(terms.why(sql, found.reason))
     return found
-
-
-def _defaults(terms: Terms, said: list[Finding]) -> dict[str, str]:
-    made: dict[str, str] = {}
-    for column in terms.table.columns:
-        sql = default_of(column)
-        if column.generated or (sql is None and not column.identity):
-            continue
-        where = terms.object(column.name)
-        must = _must_supply(column)
-        if is_numbered(column, sql):
-            if column.name != terms.alias:
-                _warn(said, where, f"{lost_numbering(column)}: {must}")
-            continue
-        found = _default_sql(terms, column, sql or "")
-        if isinstance(found, Untranslated):
-            what = f"the default {_short(sql or '')} is not translated ({found.reason}): {must}"
-            _warn(said, where, what)
-            continue
-        made[column.name] = found.sql
-        _differs(said, where, f"the default {_short(sql or '')}", found)
-    return made
-
-
-def set_defaults(table: Table, carried: Carried, keys: Iterable[ForeignKey]) -> list[Finding]:
-    """What to say of kept foreign keys that set defaults which the target doesn't have."""
-    said: list[Finding] = []
-    for key in keys:
-        if ForeignKeyAction.SET_DEFAULT not in (key.on_delete, key.on_update):
-            continue
-        lost = [
-            name
-            for name in key.columns
-            if default_of(table.column(name)) and name not in carried.defaults
-        ]
-        if lost:
-            what = f"SET DEFAULT sets NULL, because the default of {', '.join(lost)} is left out"
-            _warn(said, f"{table.name}.{key.name}", what)
-    return said
-
-
-def _default_sql(terms: Terms, column: Column, sql: str) -> Translated | Untranslated:
-    if not terms.defaults:
-        return Untranslated('as asked by defaults = "none"')
-    if column.name == terms.alias:
-        return Untranslated("D1 numbers an INTEGER PRIMARY KEY by itself")
-    if column.name in terms.altered:
-        return Untranslated(f"{column.name} {terms.altered[column.name]}")
-    if terms.object(column.name) in terms.untranslatable:
-        return Untranslated(REFUSED)
-    return expressions.default(sql, terms.operands[column.name])
-
-
-def _is_null(sql: str) -> bool:
-    return sql.upper() == "NULL" or sql.upper().startswith("NULL::")
-
-
-def _must_supply(column: Column) -> str:
-    if column.not_null or any(domain.not_null for domain in domains(column.type)):
-        return "the column is NOT NULL, every INSERT must supply it"
-    return "INSERTs must supply it"
 
 
 def _checks(terms: Terms, said: list[Finding]) -> Iterator[CheckSql]:
@@ -243,11 +137,11 @@ def _check(
 ) -> Iterator[CheckSql]:
     where = terms.object(check.name)
     if not isinstance(found, Untranslated):
-        _differs(said, where, what, found)
+        warn_of_difference(said, where, what, found)
         yield CheckSql(where, check.name, found.sql)
         return
-    definition = _short(check.definition.removeprefix("CHECK "))
-    _warn(said, where, f"{what} {definition} is not translated: {found.reason}")
+    definition = shortened(check.definition.removeprefix("CHECK "))
+    warn(said, where, f"{what} {definition} is not translated: {found.reason}")
 
 
 def _left_out(terms: Terms) -> str:
@@ -282,58 +176,6 @@ def _domain_check(terms: Terms, column: Column, check: Check) -> Translated | Un
     return expressions.domain_check(check.definition, terms.operands[column.name])
 
 
-def _index(terms: Terms, index: Index) -> IndexSql | Untranslated:
-    """The index's keys and WHERE, or why it is left out."""
-    if not index.valid:
-        return Untranslated("it is invalid in PostgreSQL")
-    if index.method not in _BTREE_LIKE:
-        return Untranslated(f"D1 has no {index.method} indexes")
-    if terms.object(index.name) in terms.untranslatable:
-        return Untranslated(REFUSED)
-    keys: list[Translated] = []
-    for number, name in enumerate(index.columns):
-        key = _index_key(terms, index, number, name)
-        if isinstance(key, Untranslated):
-            return key
-        keys.append(key)
-    where = _predicate(terms, index)
-    if isinstance(where, Untranslated):
-        return where
-    notes = tuple(part.note for part in (*keys, where) if part.note)
-    return IndexSql(tuple(key.sql for key in keys), where.sql, notes)
-
-
-def _predicate(terms: Terms, index: Index) -> Translated | Untranslated:
-    """What stands behind WHERE, '' for nothing."""
-    if index.predicate is None:
-        return Translated("")
-    if terms.transformed and index.unique:
-        return Untranslated("the transform may change which rows its WHERE is true for")
-    where = expressions.predicate(index.predicate, terms.scope)
-    if isinstance(where, Untranslated):
-        why = terms.why(index.predicate, where.reason)
-        return Untranslated(f"its WHERE {_short(index.predicate)} isn't translated: {why}")
-    return where
-
-
-def _index_key(
-    terms: Terms, index: Index, number: int, name: str | None
-) -> Translated | Untranslated:
-    if name is not None:
-        operand = terms.operands.get(name)
-        return Translated(quote(operand.target)) if operand else Untranslated(f"{name} isn't moved")
-    sql = index.expressions[number] if number < len(index.expressions) else None
-    if not sql:
-        return Untranslated("expressions aren't translated")
-    if terms.transformed and index.unique:
-        return Untranslated("the transform may change what its expression makes")
-    key = expressions.index_key(sql, terms.scope)
-    if isinstance(key, Untranslated):
-        why = terms.why(sql, key.reason)
-        return Untranslated(f"its expression {_short(sql)} isn't translated: {why}")
-    return key
-
-
 def _fixed(
     terms: Terms,
     generated: Mapping[str, str],
@@ -352,31 +194,3 @@ def _fixed(
     primary = {n for index in table.indexes if index.primary for n in index.columns if n}
     found = {n for n, o in terms.operands.items() if quote(o.target) in looked_at}
     return frozenset(primary | found)
-
-
-def index_changes(table: Table, index: Index) -> list[str]:
-    """What a translated index does differently in D1."""
-    changes: list[str] = []
-    if index.method == "hash":
-        changes.append("the hash index becomes an ordinary one")
-    if not index.operator_classes_default:
-        changes.append("the index's operator class or collation becomes D1's own order of bytes")
-    if index.nulls_not_distinct:
-        changes.append("NULLS NOT DISTINCT isn't known to D1, which allows several NULLs")
-    if index.unique and not index.immediate:
-        changes.append("DEFERRABLE isn't known to D1, which checks each row at once")
-    if any(first != down for first, down in zip(index.nulls_first, index.descending, strict=False)):
-        changes.append("NULLS FIRST or LAST isn't kept, D1 sorts NULLs first")
-    loose = [
-        name for name in index.columns if name is not None and not table.column(name).deterministic
-    ]
-    if index.unique and loose:
-        changes.append(
-            f"the collation of {', '.join(loose)} takes more texts as equal than D1 does"
-        )
-    return changes
-
-
-def _short(sql: str) -> str:
-    """SQL for a message: whole up to 200 characters."""
-    return sql if len(sql) <= 200 else f"{sql[:200]}…"

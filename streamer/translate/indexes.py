@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from streamer import limits
 from streamer.model import Finding, Index, IndexPlan, IndexTiming, KeyKind, KeyPlan, Severity, Table
-from streamer.translate.carried import Carried, IndexSql, index_changes
+from streamer.translate.carried import Carried
 from streamer.translate.ddl import create_index
+from streamer.translate.index_sql import IndexSql, index_changes
 from streamer.translate.keys import key_names
 from streamer.translate.names import index_name, quote
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from streamer.model import Column, Table
-from streamer.translate.expressions import Operand, Scope
+from streamer.model import Column, Finding, Severity, Table
+from streamer.translate.expressions import Operand, Scope, Translated
 from streamer.translate.mentions import mentions
 
+REFUSED = "D1 doesn't accept its translation"
 _BY_BYTES = frozenset({"C", "POSIX", "C.utf8", "C.UTF-8", "ucs_basic", "pg_c_utf8"})
 
 
@@ -54,3 +55,19 @@ class Terms:
 def byte_order(column: Column) -> bool:
     """Whether PostgreSQL orders the column's texts by their bytes, as D1 does."""
     return column.collation.partition(".")[2].strip('"') in _BY_BYTES
+
+
+def warn(said: list[Finding], where: str, what: str, hint: str = "") -> None:
+    """Add a warning to what is `said`."""
+    said.append(Finding(Severity.WARNING, where, what, hint))
+
+
+def warn_of_difference(said: list[Finding], where: str, what: str, translated: Translated) -> None:
+    """Add what a translation does differently, if there is anything."""
+    if translated.note:
+        warn(said, where, f"{what} differs in D1: {translated.note}")
+
+
+def shortened(sql: str) -> str:
+    """SQL for a message: whole up to 200 characters."""
+    return sql if len(sql) <= 200 else f"{sql[:200]}…"
