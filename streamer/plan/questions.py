@@ -64,7 +64,8 @@ def _of_columns(draft: Draft, plan: TablePlan) -> list[Question]:
         expression = draft.shaped.columns[column.source].expression
         value = f"({expression}\n)" if expression else column_sql(column.source)
         for counted in draft.mappings[column.source].counted:
-            severity = Severity.REFUSAL if counted.refuses else Severity.WARNING
+            refuses = counted.refuses or (counted.nulls and column.not_null)
+            severity = Severity.REFUSAL if refuses else Severity.WARNING
             where = f"{plan.name}.{column.source}"
             finding = Finding(severity, where, counted.what, counted.hint)
             condition = counted.condition.replace("{c}", value)

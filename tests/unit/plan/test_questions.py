@@ -18,6 +18,7 @@ from streamer.model import (
 from streamer.plan import PlanOptions, make_plan
 from tests.engines.catalogs import (
     BYTEA,
+    FLOAT8,
     INT4,
     INT8,
     JSONB,
@@ -164,6 +165,17 @@ def test_only_options_that_may_merge_values_ask_unique_indexes():
     question = about(asked(keyed, a=TableOptions(types={"timestamps": "seconds"})), "unique")[0]
     assert question.finding.severity is Severity.REFUSAL
     assert question.finding.object == "public.a.pkey"
+
+
+def test_values_that_become_null_are_refused_where_no_null_may_be():
+    floats = identified("a", column("f", FLOAT8, not_null=True), column("g", FLOAT8))
+
+    said = about(asked(floats, a=TableOptions(types={"nan": "null"})), "stored as NULL")
+
+    assert {question.finding.object: question.finding.severity for question in said} == {
+        "public.a.f": Severity.REFUSAL,
+        "public.a.g": Severity.WARNING,
+    }
 
 
 def test_a_partial_unique_index_is_asked_of_its_own_rows():
