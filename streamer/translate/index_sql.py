@@ -56,12 +56,23 @@ def _predicate(terms: Terms, index: Index) -> Translated | Untranslated:
     return where
 
 
+def _plain_key(terms: Terms, index: Index, name: str) -> Translated | Untranslated:
+    operand = terms.operands.get(name)
+    if operand is None:
+        return Untranslated(f"{name} isn't moved")
+    if index.unique and None in index.columns:
+        # Whether values that differ stay different isn't asked of such an index's rows.
+        exact = expressions.index_key(quote(name), terms.scope)
+        if isinstance(exact, Untranslated):
+            return Untranslated(f"{name} is among its keys: {terms.why(name, exact.reason)}")
+    return Translated(quote(operand.target))
+
+
 def _index_key(
     terms: Terms, index: Index, number: int, name: str | None
 ) -> Translated | Untranslated:
     if name is not None:
-        operand = terms.operands.get(name)
-        return Translated(quote(operand.target)) if operand else Untranslated(f"{name} isn't moved")
+        return _plain_key(terms, index, name)
     sql = index.expressions[number] if number < len(index.expressions) else None
     if not sql:
         return Untranslated("expressions aren't translated")

@@ -15,11 +15,13 @@ from streamer.model import (
     Table,
     TableKind,
     TableOptions,
+    TypeOptions,
 )
 from streamer.plan import PlanOptions
 from tests.engines.catalogs import (
     INT4,
     TEXT,
+    base,
     column,
     domain,
     identified,
@@ -198,6 +200,18 @@ def test_partial_and_expression_indexes_are_carried_over():
     assert made_sql["public.t.wide"].endswith('("b")')
     assert [f.object for f in plan.warnings] == ["public.t.odd"]
     create(plan)
+
+
+def test_a_unique_expression_index_goes_where_options_store_different_values_alike():
+    moment = base("timestamp", "timestamp without time zone")
+    expression = index("u", None, "at", unique=True, expressions=("COALESCE(a, 0)", None))
+    made = identified("t", column("a", INT4), column("at", moment), indexes=[expression])
+
+    exact, truncated = shaped(made), shaped(made, types=TypeOptions(timestamps="seconds"))
+
+    assert [i.object for i in exact.tables[0].indexes] == ["public.t.u"]
+    assert truncated.tables[0].indexes == ()
+    assert "t.u: the unique index is left out: at is among its keys" in said(truncated.warnings)
 
 
 def test_indexes_that_d1_could_not_tell_apart_are_made_once():
