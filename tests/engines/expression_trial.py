@@ -171,7 +171,7 @@ END $$;
 SESSION = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = iso_8601"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Trial:
     """A PostgreSQL and a D1 that hold the same values, column by column."""
 

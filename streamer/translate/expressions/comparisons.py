@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from streamer.translate.expressions import constants, decimals, forms, moments
+from streamer.translate.expressions import constants, decimals, forms, moments, numbers
 from streamer.translate.expressions.values import Form, UntranslatableError, Value
 
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -57,6 +57,8 @@ def among(subject: Value, choices: Sequence[Value], *, negated: bool) -> Value:
     """`subject IN (choices)`."""
     if not choices:
         raise UntranslatableError("an empty list of values isn't translated")
+    if any(numbers.may_fail(choice) for choice in choices):
+        raise UntranslatableError("D1 doesn't compute all of a list, PostgreSQL does")
     sides = [equal_sides(subject, choice) for choice in choices]
     (one,) = {one for one, _ in sides}
     listed = ", ".join(other for _, other in sides)

@@ -60,15 +60,21 @@ def extreme(name: str, values: Sequence[Value]) -> Value:
     parts = [value.sql for value in values]
     turns = [f"coalesce({', '.join(parts[n:] + parts[:n])})" for n in range(len(parts))]
     function = "max" if name == "greatest" else "min"
-    return _short(Value(f"{function}({', '.join(turns)})", Form.INTEGER, kind))
+    return short(Value(f"{function}({', '.join(turns)})", Form.INTEGER, kind))
 
 
 def _guarded(failing: str, value: Value) -> Value:
     sql = f"CASE WHEN {failing} THEN {_ERROR} ELSE {value.sql} END"
-    return _short(Value(sql, value.form, value.type, atomic=False))
+    return short(Value(sql, value.form, value.type, atomic=False))
 
 
-def _short(value: Value) -> Value:
+def may_fail(value: Value) -> bool:
+    """Whether computing the value may raise an error."""
+    return _ERROR in value.sql
+
+
+def short(value: Value) -> Value:
+    """`value`, where its SQL isn't too long."""
     if len(value.sql) > _LONGEST:
         raise UntranslatableError("it would be too long in D1's SQL")
     return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial, reduce
 
 from streamer.model import PgType
 from streamer.translate.expressions import comparisons, constants, forms, numbers, texts
@@ -197,10 +198,10 @@ class Translator:
         parts.append(rest)
         if len(parts) > _DEEPEST:
             raise UntranslatableError("it has too many parts for D1")
-        conditions = [
-            _boolean(self.value(part, positive=positive)).part for part in reversed(parts)
-        ]
-        return condition(f" {node.op.upper()} ".join(conditions))
+        conditions = [_boolean(self.value(part, positive=positive)) for part in reversed(parts)]
+        if any(numbers.may_fail(one) for one in conditions[1:]):
+            return reduce(partial(_stepwise, node.op), conditions)
+        return condition(f" {node.op.upper()} ".join(one.part for one in conditions))
 
     def _is(self, op: str, value: Value, what: str) -> Value:
         if what == "null":
@@ -288,6 +289,15 @@ def _nullif(values: Sequence[Value]) -> Value:
         raise UntranslatableError("NULLIF isn't translated for these values")
     comparisons.equal_sides(left, right)
     return replace(kind, sql=f"nullif({left.sql}, {right.sql})", type=left.type)
+
+
+def _stepwise(op: str, left: Value, right: Value) -> Value:
+    """AND and OR as PostgreSQL goes about them: the right side isn't asked where the left decides."""
+    whole = f"{left.part} {op.upper()} {right.part}"
+    if not numbers.may_fail(right):
+        return condition(whole)
+    decided = f"{left.part} THEN 1" if op == "or" else f"NOT {left.part} THEN 0"
+    return numbers.short(condition(f"CASE WHEN {decided} ELSE {whole} END"))
 
 
 def _two(values: Sequence[Value]) -> tuple[Value, Value]:
