@@ -21,11 +21,11 @@ def condition(sql: str, *, atomic: bool = False) -> Value:
 
 def compare(op: str, left: Value, right: Value) -> Value:
     """`left op right`, op one of = <> < <= > >=."""
+    if Form.NULL in (left.form, right.form):
+        raise UntranslatableError("a comparison with NULL is always NULL")
     if op in ("=", "<>"):
         one, other = equal_sides(left, right)
         return condition(f"{one} {op} {other}")
-    if Form.NULL in (left.form, right.form):
-        raise UntranslatableError("a comparison with NULL is always NULL")
     if left.form in _NUMBERS and right.form in _NUMBERS:
         return _order_numbers(op, left, right)
     if left.form in _FLOATS and right.form in _FLOATS:

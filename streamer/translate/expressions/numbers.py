@@ -70,7 +70,7 @@ def _guarded(failing: str, value: Value) -> Value:
 
 def may_fail(value: Value) -> bool:
     """Whether computing the value may raise an error."""
-    return _ERROR in value.sql
+    return "abs(" in value.sql
 
 
 def short(value: Value) -> Value:

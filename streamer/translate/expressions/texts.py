@@ -59,6 +59,9 @@ def concatenated(values: Sequence[Value]) -> Value:
 def replaced(values: Sequence[Value]) -> Value:
     """replace(text, from, to)."""
     _need_texts(values, "replace()", 3, 3)
+    # SQLite's doesn't look at the third text where the second is ''.
+    if not values[1].constant and values[2].constant is None:
+        raise UntranslatableError("replace() is translated with constant texts only")
     return text(f"replace({_list(values)})")
 
 

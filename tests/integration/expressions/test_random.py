@@ -45,9 +45,13 @@ class Sqlite(Target):
         del route
         statements = body.get("batch", [body])
         return [
-            {"results": {"rows": CONNECTION.execute(one["sql"], one.get("params", ())).fetchall()}}
-            for one in statements
+            {"results": {"rows": _rows(one["sql"], one.get("params", ()))}} for one in statements
         ]
+
+
+def _rows(sql: str, parameters: Sequence[JSON] = ()) -> list[list[JSON]]:
+    cursor = CONNECTION.execute(sql, parameters)  # pyright: ignore[reportUnknownMemberType] (apsw's stubs)
+    return [list(row) for row in cursor]
 
 
 CONNECTION = apsw.Connection(":memory:")
@@ -63,7 +67,7 @@ class Both:
     def __repr__(self) -> str:
         return "Both"
 
-    def _repr_pretty_(self, printer: RepresentationPrinter, cycle: bool) -> None:
+    def _repr_pretty_(self, printer: RepresentationPrinter, cycle: bool) -> None:  # noqa: FBT001 (hypothesis calls it so)
         del cycle
         printer.text(repr(self))
 
@@ -72,8 +76,8 @@ class Both:
 def both(database: Database) -> Iterator[Both]:
     """Both engines with the same values, and the loop that PostgreSQL's connection lives in."""
     loop = asyncio.new_event_loop()
-    for (name,) in CONNECTION.execute("SELECT name FROM sqlite_schema").fetchall():
-        CONNECTION.execute(f"DROP TABLE {name}")
+    for (name,) in _rows("SELECT name FROM sqlite_schema"):
+        _rows(f"DROP TABLE {name}")
     made = loop.run_until_complete(
         prepare(database, Sqlite(LocalD1Process.__new__(LocalD1Process), ""))
     )
@@ -188,7 +192,7 @@ def test_a_random_check_is_judged_alike(both: Both, conditions: Sequence[str]) -
 
 def _judged(sql: str, source: str, number: int) -> str:
     try:
-        (row,) = CONNECTION.execute(f"SELECT {sql} FROM ({source}) WHERE id = {number}").fetchall()
+        (row,) = _rows(f"SELECT {sql} FROM ({source}) WHERE id = {number}")
     except apsw.Error:
         return "error"
     return {1: "true", 0: "false", None: "null"}[row[0]]
