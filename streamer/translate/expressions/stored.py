@@ -64,7 +64,7 @@ def decimal(value: Value, operand: Operand) -> str:
         return text_literal(number)
     number = Decimal(str(number))
     size = parameters(operand.type.base)
-    if not forms.is_usual(operand):
+    if operand.mapping.template != "{c}::text":  # without trailing zeros
         return decimals.equality(Value("", Form.NUMBER, "numeric", constant=number))
     if size:
         precision, scale = size

@@ -199,6 +199,9 @@ class Translator:
         if len(parts) > _DEEPEST:
             raise UntranslatableError("it has too many parts for D1")
         conditions = [_boolean(self.value(part, positive=positive)) for part in reversed(parts)]
+        if any(numbers.may_fail(one) for one in conditions) and not all(map(_names, parts)):
+            # PostgreSQL computes constants first, and may then never look at what fails.
+            raise UntranslatableError("it has a condition without columns")
         if any(numbers.may_fail(one) for one in conditions[1:]):
             return reduce(partial(_stepwise, node.op), conditions)
         return condition(f" {node.op.upper()} ".join(one.part for one in conditions))
@@ -298,6 +301,11 @@ def _stepwise(op: str, left: Value, right: Value) -> Value:
         return condition(whole)
     decided = f"{left.part} THEN 1" if op == "or" else f"NOT {left.part} THEN 0"
     return numbers.short(condition(f"CASE WHEN {decided} ELSE {whole} END"))
+
+
+def _names(node: Node) -> bool:
+    """Whether the expression names a column."""
+    return node.op == "name" or any(_names(part) for part in node.parts)
 
 
 def _two(values: Sequence[Value]) -> tuple[Value, Value]:

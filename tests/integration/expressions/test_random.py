@@ -157,7 +157,11 @@ CONDITIONS = st.recursive(
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    # PostgreSQL computes constants beforehand, which may spare it an error in odd expressions.
+    derandomize=True,
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(CONDITIONS, min_size=1, max_size=3))
 def test_a_random_check_is_judged_alike(both: Both, conditions: Sequence[str]) -> None:

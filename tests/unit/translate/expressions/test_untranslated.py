@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from streamer.model import PgType, TypeKind
+from streamer.model.shaping import TypeOptions
 from streamer.translate.expressions import (
     Operand,
     Scope,
@@ -321,3 +322,39 @@ def test_the_parser_isn_t_loaded_before_it_is_needed_and_keeps_silent(
         for sql, _ in _hostile():
             check(f"CHECK (({sql}))", SCOPE)
     assert not caplog.records
+
+
+def test_a_numeric_s_default_is_spelled_as_its_column_spells_numbers():
+    kind = numeric(10, 2)
+    plain = map_type(kind, TypeOptions(numeric="text"))
+    key = map_type(NUMERIC, numeric_text=True, server_version=180_000)
+    assert not isinstance(plain, Unsupported)
+    assert not isinstance(key, Unsupported)
+
+    assert default("1.5", Operand("c", kind, plain)) == Translated("'1.50'")
+    assert default("1.50", Operand("c", NUMERIC, key)) == Translated("'1.5'")
+    assert default("1.50", operand("c", NUMERIC)) == Translated("'1.50'")
+
+
+def test_a_column_that_an_option_stores_otherwise_isn_t_compared():
+    kind = base("timestamp")
+    mapping = map_type(kind, TypeOptions(timestamps="unixms"))
+    assert not isinstance(mapping, Unsupported)
+    scope = Scope({"ts": Operand("ts", kind, mapping)})
+
+    for sql in ("(ts > '2000-01-01 00:00:00'::timestamp without time zone)", "(ts = ts)"):
+        assert isinstance(check(f"CHECK ({sql})", scope), Untranslated)
+    assert isinstance(default("now()", scope.columns["ts"]), Untranslated)
+
+
+def test_a_uuid_of_16_bytes_is_compared_with_and_made_as_bytes():
+    kind = base("uuid")
+    mapping = map_type(kind, TypeOptions(uuid="blob"))
+    assert not isinstance(mapping, Unsupported)
+    column = Operand("u", kind, mapping)
+    constant = "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid"
+
+    assert check(f"CHECK ((u = {constant}))", Scope({"u": column})) == Translated(
+        "\"u\" = x'a0eebc999c0b4ef8bb6d6bb9bd380a11'"
+    )
+    assert default(constant, column) == Translated("x'a0eebc999c0b4ef8bb6d6bb9bd380a11'")
