@@ -30,6 +30,7 @@ def compare(op: str, left: Value, right: Value) -> Value:
         return _order_numbers(op, left, right)
     if left.form in _FLOATS and right.form in _FLOATS:
         return _order_floats(op, left, right)
+    left, right = _same_spelling(left, right)
     kind = forms.common((left, right))
     match kind.form:
         case Form.TEXT | Form.CHARACTER:
@@ -39,7 +40,7 @@ def compare(op: str, left: Value, right: Value) -> Value:
             one, other = moments.sortable(left, right), moments.sortable(right, left)
             return condition(f"{one} {op} {other}")
         case Form.PLAIN if kind.type in forms.ORDERED_PLAIN:
-            left, right = _same_spelling(left, right)
+            pass
         case Form.BOOLEAN | Form.BYTES:
             pass
         case _:
@@ -79,8 +80,8 @@ def equal_sides(left: Value, right: Value) -> tuple[str, str]:
     if {left.form, right.form} <= _FLOATS:
         _check_floats(left, right)
         return left.part, right.part
-    _check_comparable(forms.common((left, right)))
     left, right = _same_spelling(left, right)
+    _check_comparable(forms.common((left, right)))
     return left.part, right.part
 
 
@@ -97,9 +98,9 @@ def _spelled(value: Value) -> str:
 
 def _same_spelling(left: Value, right: Value) -> tuple[Value, Value]:
     """A uuid constant follows the column, which may hold 16 bytes."""
-    if left.blob and isinstance(right.constant, str):
+    if left.blob and right.constant is not None and right.type == "uuid":
         return left, constants.hidden(right)
-    if right.blob and isinstance(left.constant, str):
+    if right.blob and left.constant is not None and left.type == "uuid":
         return constants.hidden(left), right
     return left, right
 
