@@ -186,7 +186,7 @@ def _text_cell(column: ColumnPlan, value: object) -> str:
             raise _UnfitError(
                 f"a text in the column {column.source} that isn't valid Unicode"
             ) from None
-    return str(value)
+    return str.__str__(value)  # the str() of an enum's member is its name
 
 
 def _wrong(column: ColumnPlan, value: object, wanted: str) -> _UnfitError:

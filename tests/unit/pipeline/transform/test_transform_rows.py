@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import math
 from dataclasses import replace
 
@@ -84,6 +85,18 @@ def test_values_become_the_cells_that_store_them(
     ((name, _),) = change.items()
 
     assert made(**change) == [cell if at == places[name] else was for at, was in enumerate(CELLS)]
+
+
+class Colour(str, enum.Enum):  # noqa: UP042 (as users write it, and whose str() is 'Colour.RED')
+    RED = "red"
+
+
+class Answer(enum.IntEnum):
+    YES = 1
+
+
+def test_values_of_derived_types_are_stored_as_the_values_that_they_are() -> None:
+    assert made(t=Colour.RED, n=Answer.YES, x=Answer.YES) == ["7", "1", "1", "red", "05ff"]
 
 
 @given(st.floats())
