@@ -36,7 +36,8 @@ class ColumnPlan:
     text (NULL stays NULL), for example `t."id"::text`. `exact_sql`: is `read_sql` also the text that casts
     back to the very same key value (then it doubles as key text)?
     `note` says in a few words how it is stored, for `plan`. A `made` column's values come from an
-    expression or a mask: nothing in the target says what PostgreSQL holds.
+    expression or a mask: nothing in the target says what PostgreSQL holds. In the schema
+    `operators` are those that compare the source's values, '' for PostgreSQL's own.
     """
 
     source: str
@@ -50,6 +51,7 @@ class ColumnPlan:
     nocase: bool = False
     note: str = ""
     made: bool = False
+    operators: str = ""
 
 
 class KeyKind(StrEnum):

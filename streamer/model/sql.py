@@ -5,6 +5,11 @@ from __future__ import annotations
 RESERVED_NAMES = ("_cf_", "sqlite_", "_streamer_")  # starts of names: D1's, SQLite's and ours, last
 
 
+def operator(symbol: str, schema: str) -> str:
+    """PostgreSQL's operator in `schema`; '' for its own, which need no schema."""
+    return f"OPERATOR({quote_identifier(schema)}.{symbol})" if schema else symbol
+
+
 def quote_identifier(name: str) -> str:
     """`name` as a quoted identifier, as SQLite and PostgreSQL both read it.
 

@@ -176,6 +176,7 @@ def _column_plan(
         nocase=mapping.nocase,
         note=mapping.note,
         made=wanted.made,
+        operators=mapping.operator_schema,
     )
 
 

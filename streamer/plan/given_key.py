@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from streamer.model import Index, KeyKind, Table
 from streamer.plan.shape import ShapedTable
-from streamer.translate.keys import choose_key, is_readable
+from streamer.translate.keys import choose_key
 from streamer.translate.types import Mapping as TypeMapping
 
 
@@ -25,7 +25,7 @@ def with_key(shaped: ShapedTable, mappings: Mapping[str, TypeMapping]) -> tuple[
         same = set(own.columns) == set(wanted)
         known = f"{table.name}: it has a key already, {', '.join(own.columns)} ({own.name})."
         return shaped, "" if same else known
-    unfit = [name for name in wanted if not is_readable(mappings[name])]
+    unfit = [name for name in wanted if not mappings[name].keyable]
     if unfit:
         types = ", ".join(f"{name} ({table.column(name).type.formatted})" for name in unfit)
         return shaped, f"{table.name}: rows can't be read in the order of {types}."

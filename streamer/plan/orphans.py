@@ -13,7 +13,7 @@ from streamer.model import (
     Table,
     TablePlan,
 )
-from streamer.model.sql import quote_identifier
+from streamer.model.sql import operator
 from streamer.plan.draft import Draft
 from streamer.plan.source_sql import column_sql, rows_sql
 
@@ -67,7 +67,7 @@ def _orphans(
     numbers = range(len(key.columns))
     ours = ", ".join(f"{column_sql(name)} AS k{n}" for n, name in enumerate(key.columns))
     theirs = ", ".join(f"{column_sql(name)} AS k{n}" for n, name in enumerate(key.parent_columns))
-    equals = [_equals(draft.mappings[name].operator_schema) for name in key.columns]
+    equals = [operator("=", draft.mappings[name].operator_schema) for name in key.columns]
     same = " AND ".join(f"p.k{n} {equals[n]} c.k{n}" for n in numbers)
     whole = [f"{column_sql(name)} IS NOT NULL" for name in key.columns]
     lonely = (
@@ -85,7 +85,3 @@ def _orphans(
         query=f"SELECT count(*) {lonely}",
         examples="" if masked else examples,
     )
-
-
-def _equals(schema: str) -> str:
-    return f"OPERATOR({quote_identifier(schema)}.=)" if schema else "="

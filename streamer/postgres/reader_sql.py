@@ -20,7 +20,7 @@ from streamer.model import (
     TablePlan,
     TypeKind,
 )
-from streamer.model.sql import quote_identifier
+from streamer.model.sql import operator, quote_identifier
 from streamer.postgres.physical import NumberedLeaf, Position, rowid_sql
 
 _INFLATION = 8  # how much bigger a printed value may be than it is stored, compressed
@@ -141,7 +141,8 @@ def lookup_query(plan: TablePlan) -> Query:
         for name, cast in zip(names, plan.key.casts, strict=True)
     ]
     wanted = f"SELECT {', '.join(casts)} FROM unnest({arrays}) AS wanted ({', '.join(names)})"
-    where = where_sql([f"({', '.join(_compared(plan))}) IN ({wanted})", chosen(plan.where)])
+    found = _is_wanted(_compared(plan), wanted, _operators(plan))
+    where = where_sql([found, chosen(plan.where)])
     sql = f"SELECT {outputs} FROM {from_sql(plan.table)}{where} ORDER BY {', '.join(keys)}"
     return Query(sql, (), len(cells), key_cells)
 
@@ -157,12 +158,33 @@ def _compared(plan: TablePlan) -> list[str]:
     ]
 
 
+def _is_wanted(values: Sequence[str], wanted: str, operators: Sequence[str]) -> str:
+    """Whether the values are among those that the query `wanted` gives."""
+    if not any(operators):
+        return f"({', '.join(values)}) IN ({wanted})"
+    names = [f"k{number}" for number in range(len(values))]
+    same = " AND ".join(
+        f"{value} {operator('=', schema)} w.{name}"
+        for value, name, schema in zip(values, names, operators, strict=True)
+    )
+    return f"EXISTS (SELECT FROM ({wanted}) AS w ({', '.join(names)}) WHERE {same})"
+
+
 def _cell(column: ColumnPlan) -> str:
     return f"({column.read_sql})"
 
 
 def _key_columns(plan: TablePlan) -> list[str]:
     return [f"t.{quote_identifier(name)}" for name in plan.key.columns]
+
+
+def _operators(plan: TablePlan) -> list[str]:
+    """The schema of the operators that compare each key; '' where printed text is compared."""
+    schemas = {column.source: column.operators for column in plan.columns}
+    return [
+        schemas[name] if cast else ""
+        for name, cast in zip(plan.key.columns, plan.key.casts, strict=True)
+    ]
 
 
 def _key_cells(
@@ -202,10 +224,24 @@ def _behind(plan: TablePlan, leaf: NumberedLeaf | None, after: Key) -> str:
         return "t.ctid > $1::text::tid"
     values = [f"${number}::text::{cast}" for number, cast in enumerate(plan.key.casts, start=1)]
     assert len(values) == len(after)
-    columns = _key_columns(plan)
-    if len(columns) == 1:
-        return f"{columns[0]} > {values[0]}"
+    columns, operators = _key_columns(plan), _operators(plan)
+    if len(columns) == 1 or any(operators):
+        return _is_later(list(zip(columns, values, operators, strict=True)))
     return f"({', '.join(columns)}) > ({', '.join(values)})"
+
+
+def _is_later(keys: Sequence[tuple[str, str, str]]) -> str:
+    """Whether a row comes behind a key, where no one operator compares all its columns.
+
+    Each has a column, the value to be behind, and its operators' schema. By the first `>=` a scan
+    of the index finds where to begin.
+    """
+    (column, value, schema), *rest = keys
+    later = f"{column} {operator('>', schema)} {value}"
+    if not rest:
+        return later
+    from_here = f"{column} {operator('>=', schema)} {value}"
+    return f"({from_here} AND ({later} OR {_is_later(rest)}))"
 
 
 def _parameters(after: Key | None, leaf: NumberedLeaf | None) -> tuple[str, ...]:

@@ -41,11 +41,6 @@ def choose_key(
     return KeyPlan(KeyKind.PHYSICAL, rowid=rowid or ROW_COLUMN)
 
 
-def is_readable(mapping: Mapping) -> bool:
-    """Whether rows can be read in the order of such a column, and resumed behind a value of it."""
-    return mapping.keyable and not mapping.operator_schema
-
-
 def key_names(index: Index) -> tuple[str, ...]:
     """The index's key columns that are plain columns."""
     return tuple(name for name in index.columns if name is not None)
@@ -67,7 +62,7 @@ def unreadable_primary(table: Table, mapping_of: Callable[[str], Mapping]) -> st
         return ""
     if not index.immediate:
         return f"its primary key {index.name} is DEFERRABLE"
-    names = [name for name in key_names(index) if not is_readable(mapping_of(name))]
+    names = [name for name in key_names(index) if not mapping_of(name).keyable]
     types = sorted({table.column(name).type.formatted for name in names})
     return f"rows can't be read in the order of its primary key's type {', '.join(types)}"
 
@@ -92,7 +87,7 @@ def _usable(table: Table, index: Index, mapping_of: Callable[[str], Mapping]) ->
     return (
         index.operator_classes_default
         and all(index.primary or column.not_null for column in columns)
-        and all(is_readable(mapping_of(column.name)) for column in columns)
+        and all(mapping_of(column.name).keyable for column in columns)
     )
 
 

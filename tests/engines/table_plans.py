@@ -36,6 +36,7 @@ def plan_column(column: Column) -> ColumnPlan:
         type_name=column.type.formatted,
         not_null=column.not_null,
         exact_sql=column.type.name not in _INEXACT,
+        operators=column.type.base.schema if column.type.base.extension else "",
     )
 
 

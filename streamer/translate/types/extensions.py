@@ -1,8 +1,8 @@
 """Types of extensions, wherever these are installed.
 
 Reading by such a type needs its own operators: with search_path=pg_catalog a plain `>` over citext
-means text's, and rows would be skipped. So none of them is `keyable`; those whose text casts back
-to the very key and whose operators order it say where these are.
+means text's, and rows would be skipped. Those whose text casts back to the very key, and whose
+operators order it, say where these are.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NOT_ASCII = Counted(
 
 
 def _ordered(kind: PgType, mapping: Mapping) -> Mapping:
-    return replace(mapping, keyable=False, exact=True, operator_schema=kind.schema)
+    return replace(mapping, keyable=True, exact=True, operator_schema=kind.schema)
 
 
 def _citext(kind: PgType, _asked: Asked) -> Mapping:

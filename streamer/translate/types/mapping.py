@@ -29,15 +29,15 @@ class Mapping:
     """How values of one type travel and are stored.
 
     `template` is SQL with `{c}` for the value; `exact`: its text casts back to the same key value;
-    `keyable`: PostgreSQL's plain comparison operators order it and its text comes back through a
-    cast, so that reading can resume behind it; `family`: values of columns with the same family
+    `keyable`: PostgreSQL's comparison operators order it and its text comes back through a
+    cast, so that reading can resume behind it: those of the schema `operator_schema`, where one is
+    given; `family`: values of columns with the same family
     are spelled alike, '' where equal values may be spelled differently; `distinct`: values that
     PostgreSQL tells apart are stored apart, so that unique keys stay unique.
 
     `check` is SQL with `{c}` for the target column, for a CHECK constraint ('' for none); `counted`
     is what becomes of single values; `announce` is what is to be said of the column whatever its
-    rows hold ('' for nothing). Where `operator_schema` is given, a column that isn't `keyable`
-    would be by the operators of that schema: `t."c" OPERATOR("schema".>) …`.
+    rows hold ('' for nothing).
     """
 
     storage: Storage

@@ -115,6 +115,25 @@ KEYED = {
         CREATE TABLE a ("Id""; DROP" int, "new
 line" text, "😀" int, "select" text, PRIMARY KEY ("😀", "Id""; DROP"));
         INSERT INTO a SELECT g, 'v', g % 3, NULL FROM generate_series(1, 12) AS g""",
+    "texts of an extension that ignore case, in another collation than the database's": """
+        CREATE SCHEMA "ex t"; CREATE EXTENSION citext SCHEMA "ex t";
+        DO $$ BEGIN CREATE COLLATION odd (provider = icu, locale = 'de-u-kn-true');
+        EXCEPTION WHEN feature_not_supported THEN
+            CREATE COLLATION odd (provider = builtin, locale = 'C.UTF-8'); END $$;
+        CREATE TABLE a (id "ex t".citext COLLATE odd PRIMARY KEY, n int);
+        INSERT INTO a SELECT CASE WHEN g % 2 = 0 THEN upper(c) ELSE c END || g, g
+        FROM generate_series(1, 12) AS g, unnest(ARRAY['a', 'b-', 'ä', '_', 'zz']) AS c""",
+    "a composite key with an extension's columns at every place": """
+        CREATE SCHEMA "ex t"; CREATE EXTENSION citext SCHEMA "ex t"; CREATE EXTENSION ltree;
+        CREATE TABLE a (n int, m "ex t".citext, p ltree, v text, PRIMARY KEY (m, n, p));
+        INSERT INTO a SELECT g % 3, (ARRAY['A', 'b', '_', 'É', 'aa'])[1 + g % 5], ('T.x' || g % 2)::ltree, 'v'
+        FROM generate_series(1, 60) AS g ON CONFLICT DO NOTHING""",
+    "an extension's column behind another": """
+        CREATE EXTENSION citext;
+        CREATE DOMAIN mail AS citext CHECK (VALUE <> '');
+        CREATE TABLE a (n int, m mail, PRIMARY KEY (n, m));
+        INSERT INTO a SELECT g % 3, (ARRAY['A', 'b', '_', 'C', 'aA'])[1 + g % 5] FROM generate_series(1, 60) AS g
+        ON CONFLICT DO NOTHING""",
     "an empty table": "CREATE TABLE a (id int PRIMARY KEY)",
 }
 

@@ -109,13 +109,24 @@ def test_a_unique_index_that_stands_in_for_the_key_is_early():
     assert planned.indexes[0].sql == 'CREATE UNIQUE INDEX "t_u" ON "t" ("a")'
 
 
-def test_keys_of_an_extension_s_type_are_not_read_by():
+def test_keys_of_an_extension_s_type_are_read_by_its_operators():
     made = table("t", column("mail", CITEXT, not_null=True), indexes=[primary("mail")])
 
     plan = plan_of(made)
 
+    (planned,) = plan.tables
+    assert (planned.key.kind, planned.key.casts) == (KeyKind.PRIMARY, ("public.citext",))
+    assert planned.columns[0].operators == "public"
+    assert "physical position" not in said(plan.warnings)
+
+
+def test_keys_of_types_without_an_order_to_resume_by_are_not_read_by():
+    made = table("t", column("m", base("money"), not_null=True), indexes=[primary("m")])
+
+    plan = plan_of(made)
+
     assert plan.tables[0].key.kind is KeyKind.PHYSICAL
-    assert "public.citext" in said(plan.warnings)
+    assert "its primary key's type money" in said(plan.warnings)
 
 
 def test_oid_and_money_keys_do_not_confuse_the_row_number():

@@ -185,6 +185,42 @@ def test_rows_are_looked_up_by_all_parts_of_their_keys():
     assert query.key_cells == (3, 1)
 
 
+def with_operators(made: TablePlan, **schemas: str) -> TablePlan:
+    columns = (replace(c, operators=schemas.get(c.source, "")) for c in made.columns)
+    return replace(made, columns=tuple(columns))
+
+
+def test_a_key_of_an_extension_s_type_is_compared_by_the_operators_of_its_schema():
+    keyed = with_operators(plan({"k": ("ext.citext", True)}, ("k",)), k="ex t")
+
+    behind = read_query(keyed, StepKind.ROWS, ("a",))
+    looked_up = lookup_query(keyed)
+
+    assert behind.sql.endswith('WHERE t."k" OPERATOR("ex t".>) $1::text::ext.citext ORDER BY t."k"')
+    assert looked_up.sql.endswith(
+        " WHERE EXISTS (SELECT FROM (SELECT k0::ext.citext FROM unnest($1::text[]) AS wanted (k0))"
+        ' AS w (k0) WHERE t."k" OPERATOR("ex t".=) w.k0) ORDER BY t."k"'
+    )
+
+
+def test_a_composite_key_with_operators_of_several_schemas_is_compared_column_by_column():
+    keyed = with_operators(plan(COLUMNS, ("v", "b")), v="x")
+
+    behind = read_query(keyed, StepKind.ROWS, ("a", "5"))
+
+    assert behind.sql.endswith(
+        'WHERE (t."v" OPERATOR("x".>=) $1::text::text AND (t."v" OPERATOR("x".>) $1::text::text'
+        ' OR t."b" > $2::text::bigint)) ORDER BY t."v", t."b"'
+    )
+
+
+def test_a_key_looked_up_by_its_printed_text_needs_no_operators():
+    keyed = with_operators(plan(COLUMNS, ("v",)), v="x")
+    printed = replace(keyed, key=replace(keyed.key, casts=("",)))
+
+    assert "OPERATOR" not in lookup_query(printed).sql
+
+
 WHERE = "v <> '' OR b > 5 -- a comment"
 
 

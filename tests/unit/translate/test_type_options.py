@@ -254,7 +254,7 @@ def test_elements_whose_json_says_less_are_cast_first():
 def test_keys_of_extensions_name_the_schema_of_their_operators():
     found = mapped(CITEXT)
 
-    assert (found.operator_schema, found.exact, found.keyable) == ("public", True, False)
+    assert (found.operator_schema, found.exact, found.keyable) == ("public", True, True)
 
 
 def test_conditions_name_the_column_and_sentences_the_rows():

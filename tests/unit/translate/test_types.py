@@ -99,9 +99,10 @@ def test_an_extension_s_type_is_called_with_its_schema():
     assert mapped(hstore).read_sql('t."h"') == '"ext ra".hstore_to_json(t."h")::text'
 
 
-def test_citext_ignores_case_and_is_not_read_by():
+def test_citext_ignores_case_and_is_read_by_its_own_operators():
     assert mapped(CITEXT).nocase
-    assert not mapped(CITEXT).keyable
+    assert mapped(CITEXT).keyable
+    assert mapped(CITEXT).operator_schema == "public"
 
 
 @pytest.mark.parametrize(
