@@ -208,7 +208,8 @@ class Table:
     `has_children` is true where others inherit from it (then it is read with ONLY). `readable` is
     false where the role may not select from it, `rows_hidden` is true where row-level security
     applies to the role. `definition` is a view's SELECT, `rules` are the rewrite rules of others,
-    `partition_key` is pg_get_partkeydef.
+    `partition_key` is pg_get_partkeydef. `populated` is false of a materialized view that holds
+    nothing yet, not even no rows.
     """
 
     oid: int
@@ -234,6 +235,7 @@ class Table:
     definition: str = ""
     rules: tuple[str, ...] = ()
     partition_key: str = ""
+    populated: bool = True
 
     def column(self, name: str) -> Column:
         """The column called `name`; KeyError where there is none."""

@@ -20,6 +20,9 @@ def refusals_of(shaped: ShapedTable, same_name: Sequence[QualifiedName]) -> list
     if shaped.table.rows_hidden:
         what = "can't be read whole: row-level security applies to the role that reads"
         found.append((what, EXCLUDE))
+    if not shaped.table.populated:
+        hint = f"REFRESH MATERIALIZED VIEW {name} in the source fills it"
+        found.append(("can't be read: it was never filled with its rows", hint))
     return [Finding(Severity.REFUSAL, str(name), what, hint) for what, hint in found]
 
 

@@ -144,6 +144,7 @@ def _table(
         definition=row["definition"],
         rules=tuple(row["rules"]),
         partition_key=row["partition_key"],
+        populated=row["populated"],
     )
 
 

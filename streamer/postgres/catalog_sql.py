@@ -17,7 +17,7 @@ SORTS = "SET LOCAL enable_sort = on"  # readers do without; joins of a thousand 
 _OURS = """
 ours AS MATERIALIZED (
     SELECT c.oid, n.nspname, c.relname, c.relkind, c.relrowsecurity, c.reltuples, c.relpages,
-           c.reltoastrelid, n.oid AS nspoid
+           c.relispopulated, c.reltoastrelid, n.oid AS nspoid
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
       AND c.relpersistence <> 't'
@@ -38,7 +38,7 @@ TABLES = f"""
 WITH {_OURS}
 SELECT o.oid, o.nspname::text AS schema, o.relname::text AS name, o.relkind::text AS kind,
        o.relrowsecurity AS row_security, row_security_active(o.oid) AS rows_hidden,
-       coalesce(pg_relation_filenode(o.oid), 0)::bigint AS relfilenode,
+       o.relispopulated AS populated, coalesce(pg_relation_filenode(o.oid), 0)::bigint AS relfilenode,
        EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhparent = o.oid AND o.relkind <> 'p')
            AS has_children,
        ARRAY(SELECT n.nspname::text FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhparent

@@ -253,6 +253,7 @@ async def test_a_materialized_view_and_its_kin_say_what_they_are_made_of(any_dat
         CREATE TABLE a (id int PRIMARY KEY, e text);
         CREATE VIEW v AS SELECT id, lower(e) AS e FROM a WHERE id > 1;
         CREATE MATERIALIZED VIEW m AS SELECT id, e FROM a;
+        CREATE MATERIALIZED VIEW later AS SELECT id FROM a WITH NO DATA;
         CREATE UNIQUE INDEX m_id ON m (id);
         CREATE RULE nothing AS ON DELETE TO a DO INSTEAD NOTHING;
         CREATE TABLE p (id int, at date) PARTITION BY RANGE (at, (id % 7))""")
@@ -265,6 +266,8 @@ async def test_a_materialized_view_and_its_kin_say_what_they_are_made_of(any_dat
     assert "public.a" in stored.definition
     assert [index.columns for index in stored.indexes] == [("id",)]
     assert [leaf.name.name for leaf in stored.leaves] == ["m"]
+    unfilled = [table.name.name for table in catalog.tables if not table.populated]
+    assert unfilled == ["later"]
     assert table_of(catalog, "a").rules == ("nothing",)
     assert (view.rules, table_of(catalog, "a").definition) == ((), "")
     assert table_of(catalog, "p").partition_key == "RANGE (at, ((id % 7)))"

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from streamer.config import Selection
-from streamer.model import Check, PgType, QualifiedName, TableKind, TypeKind
-from streamer.plan import make_plan
+from streamer.model import Check, PgType, QualifiedName, Shaping, TableKind, TypeKind
+from streamer.plan import PlanOptions, make_plan
 from tests.engines.catalogs import (
     INT4,
     INT8,
@@ -38,6 +38,16 @@ def test_a_table_that_the_role_may_not_read_is_refused():
 
 def test_a_table_whose_rows_a_policy_may_hide_is_refused():
     assert "row-level security" in said(plan_of(identified("t", rows_hidden=True)).refusals)
+
+
+def test_a_materialized_view_that_was_never_filled_is_refused():
+    shaping = Shaping(matviews="as-tables")
+    empty = identified("m", kind=TableKind.MATERIALIZED_VIEW, populated=False)
+
+    plan = plan_of(identified("t"), empty, options=PlanOptions(shaping=shaping))
+
+    assert [table.target for table in plan.tables] == ["t"]
+    assert "REFRESH MATERIALIZED VIEW public.m" in said(plan.refusals)
 
 
 def test_colliding_tables_are_refused_and_name_each_other():
