@@ -23,7 +23,7 @@ demo: $(VENV)/.demo
 	@$(BIN)/python -m streamer demo
 
 test: $(VENV)/.dev $(VENV)/.engines
-	@$(BIN)/python -m pytest --hypothesis-profile=ci
+	@$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal --hypothesis-profile=ci
 
 lint: $(VENV)/.dev
 	@failed=; for linter in "ruff check ." "ruff format --check ." pyright lint-imports \

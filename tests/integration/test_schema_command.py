@@ -30,7 +30,7 @@ SETTINGS = 'autoincrement = true\ncomments = true\nviews = "create"\nwithout_row
 @pytest.fixture(scope="module")
 def shop(postgres: Postgres) -> Database:
     """A database with a bit of everything; not to be changed."""
-    database = now(postgres.create_database("everything"))
+    database = now(postgres.create_database())
     database.execute_now(EVERYTHING)
     return database
 

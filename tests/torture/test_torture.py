@@ -35,7 +35,7 @@ REFUSED = {"cols_101", "case_cols", "Dup", "dup", "zero_cols", "too_big_value", 
 @pytest.fixture(scope="module")
 def source(postgres: Postgres) -> Database:
     """The torture database; not to be changed."""
-    database = now(postgres.create_database("torture"))
+    database = now(postgres.create_database())
     now(_load(database))
     return database
 

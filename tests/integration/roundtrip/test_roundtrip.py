@@ -79,7 +79,7 @@ def _tables(draw: st.DrawFn) -> list[Drawn]:
 @pytest.fixture(scope="module")
 def database(postgres: Postgres) -> Database:
     """An empty database with the types that the columns use."""
-    made = now(postgres.create_database("roundtrip"))
+    made = now(postgres.create_database())
     now(_execute(made, MADE))
     return made
 
