@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 from streamer import doctor
 from streamer.cli.parser import Commands
-from streamer.config import Config, FileTarget, PacingSettings, TargetSettings
+from streamer.config import Config, PacingSettings, TargetSettings
+from streamer.config import Target as TargetSetting
 from streamer.d1 import D1Database, SilentObserver
 from streamer.doctor import End, FileFacts, Line, TargetFacts, Verdict
 from streamer.errors import ExitCode, StreamerError
@@ -19,7 +20,7 @@ from streamer.plan import PlanOptions, make_plan, select
 from streamer.postgres.checkup import Checkup, checkup
 from streamer.progress.view import printable
 from streamer.run.survey import Survey, survey
-from streamer.targets import open_target, room
+from streamer.targets import file_of, open_target, room
 
 FORMAT_VERSION = 1
 GIVE_UP_AFTER_S = 10.0  # somebody is waiting for the answer
@@ -142,7 +143,7 @@ async def _look_at_target(config: Config) -> Target | StreamerError:
         return error
 
 
-async def _survey(settings: TargetSettings | FileTarget, pacing: PacingSettings) -> Target:
+async def _survey(settings: TargetSetting, pacing: PacingSettings) -> Target:
     brief = replace(pacing, give_up_after_s=min(pacing.give_up_after_s, GIVE_UP_AFTER_S))
     database = await open_target(settings, brief, SilentObserver(), writing=False)
     try:
@@ -151,8 +152,9 @@ async def _survey(settings: TargetSettings | FileTarget, pacing: PacingSettings)
         await database.aclose()
 
 
-def _facts(settings: TargetSettings | FileTarget, database: D1Database) -> TargetFacts | FileFacts:
-    if isinstance(settings, FileTarget):
-        return FileFacts(settings.path, exists=settings.path.exists(), room=room(settings.path))
-    info = database.info
-    return TargetFacts(id=info.id, name=info.name, replicated=info.replicated)
+def _facts(settings: TargetSetting, database: D1Database) -> TargetFacts | FileFacts:
+    if isinstance(settings, TargetSettings):
+        info = database.info
+        return TargetFacts(id=info.id, name=info.name, replicated=info.replicated)
+    path = file_of(settings)
+    return FileFacts(path, exists=path.exists(), room=room(path))

@@ -37,8 +37,10 @@ def add_options(parser: Parser, groups: Options) -> None:
     if groups & Options.MOVE:
         _move(parser)
     if groups & Options.TARGET:
-        text = "where to: d1 (default), or sqlite:FILE, a plain file that obeys D1's rules"
+        text = "where to: d1 (default); sqlite:FILE, a plain file that obeys D1's rules; or wrangler:DIR, the local database of a Worker project"
         _add(parser, text, "--target", metavar="TARGET")
+        text = "wrangler's environment, for --target wrangler:DIR (default: the top level)"
+        _add(parser, text, "--env", metavar="NAME")
     if groups & Options.SETTINGS:
         _settings(parser)
     _output(parser, progress=bool(groups & Options.MOVE))

@@ -31,6 +31,7 @@ examples:
   streamer run --resume                         go on after a stop of any kind
   streamer run --dry-run                        what it would do, and what it would cost
   streamer run --target sqlite:shop.db          a rehearsal, or an export, without an account
+  streamer run --target wrangler:apps/shop      into the database that `wrangler dev` uses there
   streamer run --rate-limit 600/300 --log-file run.log --progress plain
 
 an unattended job, correct whatever happens:

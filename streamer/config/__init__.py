@@ -12,7 +12,9 @@ from streamer.config.settings import (
     RunSettings,
     Selection,
     SourceSettings,
+    Target,
     TargetSettings,
+    WranglerTarget,
 )
 
 __all__ = [
@@ -26,6 +28,8 @@ __all__ = [
     "RunSettings",
     "Selection",
     "SourceSettings",
+    "Target",
     "TargetSettings",
+    "WranglerTarget",
     "resolve",
 ]

@@ -9,7 +9,7 @@ from typing import Generic, Literal, TypeVar
 
 from streamer.config import names, values
 from streamer.config.names import Renaming
-from streamer.config.settings import FileTarget, LogFormat, ProgressMode
+from streamer.config.settings import FileTarget, LogFormat, ProgressMode, WranglerTarget
 from streamer.model import (
     Consistency,
     IfExists,
@@ -37,7 +37,6 @@ NEIGHBOURS = frozenset({
     # read by wrangler
     "CLOUDFLARE_API_KEY",
     "CLOUDFLARE_EMAIL",
-    "CLOUDFLARE_ENV",
     "CLOUDFLARE_COMPLIANCE_REGION",
     "CLOUDFLARE_INCLUDE_PROCESS_ENV",
     "CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV",
@@ -98,13 +97,14 @@ SSL_MODE: Setting[str] = Setting("source.sslmode", values.ssl_mode, "POSTGRES_SS
 SSL_ROOT_CERT: Setting[str] = Setting(
     "source.sslrootcert", values.name, "POSTGRES_SSLROOTCERT", "PGSSLROOTCERT"
 )
-TARGET_KIND: Setting[FileTarget | None] = Setting(
+TARGET_KIND: Setting[FileTarget | WranglerTarget | None] = Setting(
     "target.kind", values.target, "STREAMER_TARGET", long="--target"
 )
 ACCOUNT_ID: Setting[str] = Setting(
     "target.account_id", values.cloudflare_id, "CLOUDFLARE_ACCOUNT_ID"
 )
 DATABASE_ID: Setting[str] = Setting("target.database", values.cloudflare_id, "D1_DATABASE_ID")
+WRANGLER_ENV: Setting[str] = Setting("target.env", values.name, "CLOUDFLARE_ENV", long="--env")
 API_TOKEN: Setting[Secret] = Setting(
     "target.api_token", values.token, "CLOUDFLARE_API_TOKEN", secret=True
 )
@@ -169,7 +169,7 @@ SOURCE: tuple[Setting[object], ...] = (
     DSN, HOST, PORT, DATABASE, USER, PASSWORD, SSL_MODE, SSL_ROOT_CERT,
 )  # fmt: skip
 TARGET: tuple[Setting[object], ...] = (
-    TARGET_KIND, ACCOUNT_ID, DATABASE_ID, API_TOKEN, API_BASE_URL,
+    TARGET_KIND, ACCOUNT_ID, DATABASE_ID, WRANGLER_ENV, API_TOKEN, API_BASE_URL,
 )  # fmt: skip
 JOB: tuple[Setting[object], ...] = (
     TABLE, EXCLUDE, SCHEMA, CHECKPOINT, REPORT, BATCH_SIZE, BATCH_BYTES, PACK, PUSHDOWN,

@@ -19,7 +19,9 @@ from streamer.config.settings import (
     PacingSettings,
     RunSettings,
     Selection,
+    Target,
     TargetSettings,
+    WranglerTarget,
 )
 from streamer.config.shaping import resolve_shaping
 from streamer.config.source import resolve_source
@@ -160,8 +162,9 @@ def resolve(
     shaping = resolve_shaping(look, reads=source) if job else Shaping()
     source_settings = resolve_source(look, environ) if source else None
     target_settings = _target(look) if target and not run.dry_run else None
-    if isinstance(target_settings, FileTarget):
+    if isinstance(target_settings, FileTarget | WranglerTarget):
         pacing = _unpaced(look, pacing)
+    if isinstance(target_settings, FileTarget):
         _keep_apart(look, target_settings.path, run)
     if problems:
         raise SettingsError(problems)
@@ -186,10 +189,16 @@ def resolve(
     return replace(config, source=source_settings.settings)
 
 
-def _target(look: Lookup) -> TargetSettings | FileTarget | None:
+def _target(look: Lookup) -> Target | None:
     """What `--target` names; D1's settings are looked at only where it is D1."""
     before = len(look.problems)
     chosen = look.optional(known.TARGET_KIND)
+    if isinstance(chosen, WranglerTarget):
+        return replace(
+            chosen,
+            database=look.optional(known.DATABASE_ID),
+            environment=look.optional(known.WRANGLER_ENV),
+        )
     if chosen is not None or len(look.problems) > before:
         return chosen
     account = look.required(known.ACCOUNT_ID, "the account's id (dash.cloudflare.com shows it)")

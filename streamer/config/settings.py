@@ -81,6 +81,23 @@ class FileTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class WranglerTarget:
+    """The local database of a Worker project, which `wrangler dev` uses.
+
+    `folder` as the user wrote it (or a configuration file). `database` is a binding, name or id of
+    its configuration, None where it has only one; `environment` is one of wrangler's, None for the
+    top level.
+    """
+
+    folder: Path
+    database: str | None = None
+    environment: str | None = None
+
+
+Target = TargetSettings | FileTarget | WranglerTarget
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     """Which tables: globs, `schema.table` or `table` alone; no `tables` means all of `schemas`."""
 
@@ -144,7 +161,7 @@ class Config:
     """
 
     source: SourceSettings = field(default_factory=SourceSettings)
-    target: TargetSettings | FileTarget | None = None
+    target: Target | None = None
     selection: Selection = field(default_factory=Selection)
     pacing: PacingSettings = field(default_factory=PacingSettings)
     run: RunSettings = field(default_factory=RunSettings)

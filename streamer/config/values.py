@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
-from streamer.config.settings import FileTarget
+from streamer.config.settings import FileTarget, WranglerTarget
 from streamer.limits import BATCH_STATEMENTS
 from streamer.model import Rate, Secret
 
@@ -167,13 +167,15 @@ def path(text: str) -> Path:
         raise ValueError(f"{shown(text)}: no such user; write the path without ~") from None
 
 
-def target(text: str) -> FileTarget | None:
-    """Where the tables go: `d1` (None), or `sqlite:FILE`."""
-    kind, _, file = text.partition(":")
-    if kind.lower() == "sqlite" and file:
-        return FileTarget(path(file))
+def target(text: str) -> FileTarget | WranglerTarget | None:
+    """Where the tables go: `d1` (None), `sqlite:FILE` or `wrangler:DIR`."""
+    kind, _, place = text.partition(":")
+    if kind.lower() == "sqlite" and place:
+        return FileTarget(path(place))
+    if kind.lower() == "wrangler" and place:
+        return WranglerTarget(path(place))
     if text.lower() != "d1":
-        raise ValueError(f"{shown(text)} is not a target; write d1 or sqlite:FILE")
+        raise ValueError(f"{shown(text)} is not a target; write d1, sqlite:FILE or wrangler:DIR")
     return None
 
 

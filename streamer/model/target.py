@@ -11,14 +11,15 @@ class TargetKind(StrEnum):
 
     D1 = "d1"
     SQLITE = "sqlite"
+    WRANGLER = "wrangler"
 
 
 @dataclass(frozen=True, slots=True)
 class TargetIdentity:
     """What makes a target this very one.
 
-    `database` is D1's id of it within `account`, or `sqlite:` and a file's absolute path, where
-    `account` is ''. `name` is what people call it, '' where it has no other name.
+    `database` is D1's id of it within `account`, or `sqlite:` or `wrangler:` and a file's absolute
+    path, where `account` is ''. `name` is what people call it, '' where it has no other name.
     """
 
     kind: TargetKind
@@ -30,4 +31,6 @@ class TargetIdentity:
         """How messages call it."""
         if self.kind is TargetKind.SQLITE:
             return f"the file {self.database.removeprefix('sqlite:')}"
+        if self.kind is TargetKind.WRANGLER:
+            return f"the Worker's local database {self.name}"
         return f"D1 database {self.name or self.database}"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from checkpoints import RunRecord
-from streamer.config import Config, FileTarget, TargetSettings
+from streamer.config import Config, Target, TargetSettings
 from streamer.d1 import D1Database
 from streamer.errors import ExitCode, SettingsError, StreamerError, UsageError, leaves
 from streamer.model import Finding, IfExists, TablePlan
@@ -85,7 +85,7 @@ async def run(config: Config, events: Events, stop: asyncio.Event) -> ExitCode:
         return await _carry_out(config, events, journal, ends, stop)
 
 
-def _target(config: Config) -> TargetSettings | FileTarget:
+def _target(config: Config) -> Target:
     if config.target is None:
         raise SettingsError(["the target's settings are missing: set CLOUDFLARE_API_TOKEN"])
     return config.target
@@ -106,9 +106,7 @@ def _going_on(config: Config, journal: Journal, events: Events) -> bool:
     return False
 
 
-def _repeat(
-    config: Config, target: TargetSettings | FileTarget, journal: Journal, events: Events
-) -> ExitCode:
+def _repeat(config: Config, target: Target, journal: Journal, events: Events) -> ExitCode:
     """The exit code of the run that is finished; nobody is asked, so that it can't fail now."""
     meant = target if isinstance(target, TargetSettings) else identity_of(target)
     check_settings(resolve(config.source).database, meant, journal.running.document)

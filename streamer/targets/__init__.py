@@ -3,9 +3,10 @@
 opening    open_target: whatever is named becomes a D1Database
 file       FileTransport: D1's API, answered in this process from a plain SQLite file
 place      which files may be a target; one process at a time
+wrangler   which file is a Worker's local database
 """
 
-from streamer.targets.opening import identity_of, open_target
+from streamer.targets.opening import file_of, identity_of, open_target
 from streamer.targets.place import room
 
-__all__ = ["identity_of", "open_target", "room"]
+__all__ = ["file_of", "identity_of", "open_target", "room"]

@@ -18,17 +18,18 @@ from typing import ClassVar, Self, TypeVar
 import orjson
 
 from streamer.d1.api import EMPTY, Body, Break, Reply, database_path
-from streamer.errors import StreamerError, TargetError, TargetUnavailableError
+from streamer.errors import StreamerError, TargetError, TargetUnavailableError, UsageError
 from streamer.local_d1 import answers
 from streamer.local_d1 import body as bodies
 from streamer.local_d1.database import Database
-from streamer.local_d1.engine import SqliteError
+from streamer.local_d1.engine import Engine, SqliteError
 from streamer.local_d1.errors import ApiError
 from streamer.targets.place import Place, in_use, inspect, located, user_of
 
 # A rollback journal: at any moment the file is a plain one, or one that SQLite mends by itself.
 # EXTRA makes its removal, which is the commit, survive a power cut, as the checkpoint does.
 _PRAGMAS = ("synchronous=EXTRA", "cache_size=-32000")
+_ALONE = ("busy_timeout=500", "locking_mode=EXCLUSIVE")
 _NOWHERE = Path(":memory:")  # stands for a file that isn't there, while nobody writes
 _CODE = re.compile(r": (SQLITE_[A-Z]+)(?: \(extended: \w+\))?$")
 
@@ -53,6 +54,11 @@ _TROUBLE: dict[str, tuple[type[StreamerError], str, str]] = {
         "it, or its journal beside it, can't be opened",
         "Give this user the right to write into its folder, then go on with --resume",
     ),
+    "SQLITE_BUSY": (
+        TargetError,
+        "another program uses it",
+        "End that program (`wrangler dev`?), then go on with --resume",
+    ),
     "SQLITE_CORRUPT": (TargetError, "it is damaged", "Restore it, or begin with another file"),
     "SQLITE_NOTADB": (TargetError, "it is damaged", "Restore it, or begin with another file"),
 }
@@ -75,20 +81,26 @@ class FileTransport:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-file")
 
     @classmethod
-    def open(cls, path: Path, *, writing: bool) -> Self:
+    def open(cls, path: Path, *, writing: bool, guard: Path | None = None) -> Self:
         """Open the file at `path`; only to be looked at, it is neither made nor locked.
+
+        A Worker's database has a `guard`, which `wrangler dev` keeps open, and a folder that needn't
+        exist. While it is written nobody else may open it.
 
         Raises:
             UsageError: it can't be a target.
             TargetError: it is in use, or damaged.
         """
+        if guard is not None and writing:
+            _keep_out(guard)
         path = located(path)
         place = Place.take(path) if writing else None
         if place is None and (user := user_of(path)):
             raise in_use(path, user)
-        there = place is not None or inspect(path)
+        absent = guard is not None and not path.parent.is_dir()
+        there = place is not None or (not absent and inspect(path))
         try:
-            database = _opened(path if there else _NOWHERE)
+            database = _opened(path if there else _NOWHERE, alone=guard is not None and writing)
         except SqliteError as error:
             if place is not None:
                 place.leave(unused=True)
@@ -156,14 +168,42 @@ def _reply(status: int, document: object) -> Reply:
     return Reply(status, orjson.dumps(document))
 
 
-def _opened(path: Path) -> Database:
-    database = Database(path, inf, pragmas=_PRAGMAS)
+def _opened(path: Path, *, alone: bool = False) -> Database:
+    database = Database(path, inf, pragmas=(*_PRAGMAS, *_ALONE) if alone else _PRAGMAS)
     try:
         database.ask("SELECT count(*) FROM sqlite_schema")
+        if alone:
+            database.ask("BEGIN EXCLUSIVE")
+            database.ask("COMMIT")  # the lock stays: `_ALONE`
     except SqliteError:
         database.close()
         raise
     return database
+
+
+def _keep_out(guard: Path) -> None:
+    """Make the folder of a Worker's databases; refuse it while `wrangler dev` has `guard` open."""
+    try:
+        guard.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{guard.parent} can't be made: {error.strerror}",
+            hint="Give this user the right to it",
+        ) from None
+    if not guard.exists():
+        return
+    try:
+        engine = Engine(guard, _ALONE)
+        try:
+            engine.ask("BEGIN EXCLUSIVE")
+            engine.ask("ROLLBACK")
+        finally:
+            engine.close()
+    except SqliteError:
+        raise TargetError(
+            f"`wrangler dev` uses the local databases in {guard.parent}",
+            hint="Stop it while rows are written, then go on with --resume",
+        ) from None
 
 
 def _trouble(path: Path, error: SqliteError) -> StreamerError:

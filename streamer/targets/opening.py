@@ -6,10 +6,11 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from streamer.config import FileTarget, PacingSettings, TargetSettings
+from streamer.config import FileTarget, PacingSettings, Target, TargetSettings, WranglerTarget
 from streamer.d1 import D1Database, TargetObserver, open_database
 from streamer.model import Secret
 from streamer.model.target import TargetIdentity, TargetKind
+from streamer.targets import wrangler
 from streamer.targets.place import located
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 async def open_target(
-    target: TargetSettings | FileTarget,
+    target: Target,
     pacing: PacingSettings,
     observer: TargetObserver,
     *,
@@ -33,8 +34,8 @@ async def open_target(
     match target:
         case TargetSettings():
             return await open_database(target, pacing, observer)
-        case FileTarget():
-            transport = await asyncio.to_thread(_transport, target.path, writing=writing)
+        case FileTarget() | WranglerTarget():
+            transport = await asyncio.to_thread(_transport, target, writing=writing)
             stand_in = TargetSettings(transport.account, transport.database, Secret("none"))
             return await open_database(
                 stand_in,
@@ -46,13 +47,34 @@ async def open_target(
             )
 
 
-def identity_of(target: FileTarget) -> TargetIdentity:
-    """Which database a file is; it needn't exist."""
-    return TargetIdentity(TargetKind.SQLITE, f"sqlite:{located(target.path)}")
+def identity_of(target: FileTarget | WranglerTarget) -> TargetIdentity:
+    """Which database a file is; it needn't exist.
+
+    Raises:
+        UsageError: a Worker's configuration doesn't say which.
+    """
+    match target:
+        case FileTarget():
+            return TargetIdentity(TargetKind.SQLITE, f"sqlite:{located(target.path)}")
+        case WranglerTarget():
+            local = wrangler.find(target)
+            return TargetIdentity(TargetKind.WRANGLER, f"wrangler:{local.file}", name=str(local))
 
 
-def _transport(path: Path, *, writing: bool) -> FileTransport:
+def file_of(target: FileTarget | WranglerTarget) -> Path:
+    """Where the target's SQLite file is, or will be.
+
+    Raises:
+        UsageError: a Worker's configuration doesn't say which.
+    """
+    return target.path if isinstance(target, FileTarget) else wrangler.find(target).file
+
+
+def _transport(target: FileTarget | WranglerTarget, *, writing: bool) -> FileTransport:
     # Most runs go to D1 itself and need no engine.
     from streamer.targets.file import FileTransport  # noqa: PLC0415 (slow to load)
 
-    return FileTransport.open(path, writing=writing)
+    if isinstance(target, FileTarget):
+        return FileTransport.open(target.path, writing=writing)
+    local = wrangler.find(target)
+    return FileTransport.open(local.file, writing=writing, guard=local.guard)

@@ -89,8 +89,11 @@ def inspect(path: Path) -> bool:
 
 
 def room(path: Path) -> int:
-    """Bytes that this user may still write where `path` is."""
-    free = os.statvfs(path.parent)
+    """Bytes that this user may still write where `path` is, or will be."""
+    folder = path.parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    free = os.statvfs(folder)
     return free.f_bavail * free.f_frsize
 
 

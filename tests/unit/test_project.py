@@ -28,7 +28,7 @@ SOURCES = python_files("streamer", "checkpoints")
 RUN_OPTIONS = re.findall(
     r"\S+",
     """
-    --target --table --exclude --schema --checkpoint --batch-size --batch-bytes --pack --concurrency
+    --target --env --table --exclude --schema --checkpoint --batch-size --batch-bytes --pack --concurrency
     --rate-limit --if-exists --no-schema --resume --restart --dry-run --report --consistency
     --indexes --pushdown --skip-refused --give-up-after --config --env-file --progress
     --log-format --log-file --verbose --quiet -v -q

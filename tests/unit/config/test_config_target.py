@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streamer.config import Config, FileTarget, resolve
+from streamer.config import Config, FileTarget, WranglerTarget, resolve
 from streamer.errors import SettingsError
 from streamer.model import Rate
 
@@ -62,11 +62,11 @@ def test_a_target_may_stand_in_the_environment_and_in_toml(tmp_path: Path) -> No
     )
 
 
-@pytest.mark.parametrize("text", ["sqlite", "sqlite:", "mysql:x", "x.db", "d1:shop"])
+@pytest.mark.parametrize("text", ["sqlite", "sqlite:", "wrangler:", "mysql:x", "x.db", "d1:shop"])
 def test_what_is_no_target_is_told_once_with_those_there_are(text: str) -> None:
     (problem,) = problems({"target": text})
 
-    assert problem == f"--target: {text!r} is not a target; write d1 or sqlite:FILE"
+    assert problem == f"--target: {text!r} is not a target; write d1, sqlite:FILE or wrangler:DIR"
 
 
 @pytest.mark.parametrize("other", ["checkpoint", "report"])
@@ -74,3 +74,17 @@ def test_a_target_is_no_other_file_of_the_run(other: str) -> None:
     (problem,) = problems({"target": "sqlite:x.db", other: str(Path.cwd() / "x.db")})
 
     assert problem == f"--target: x.db is the {other}; write another file"
+
+
+def test_a_workers_database_is_chosen_by_name_and_environment(tmp_path: Path) -> None:
+    toml = tmp_path / "streamer.toml"
+    toml.write_text('[target]\nkind = "wrangler:app"\nenv = "staging"\n')
+
+    assert job({"target": "wrangler:app"}).target == WranglerTarget(Path("app"))
+    assert job({"config": str(toml)}, D1_DATABASE_ID="DB").target == WranglerTarget(
+        Path("app"), "DB", "staging"
+    )
+    assert job({"target": "wrangler:app", "env": "a"}, CLOUDFLARE_ENV="b").target == WranglerTarget(
+        Path("app"), None, "a"
+    )
+    assert job({"target": "wrangler:app"}).pacing.rate is None
