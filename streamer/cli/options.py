@@ -95,6 +95,8 @@ def _move(parser: Parser) -> None:
         ("--report", "FILE", "where to write the report (default run_report.json)"),
     ):
         _add(parser, text, name, metavar=metavar)
+    text = "serve Prometheus metrics and a status page on 127.0.0.1 (0: any free port)"
+    _add(parser, text, "--metrics-port", metavar="N")
     for name, text in (
         ("--no-schema", "create no tables: they must be there as planned"),
         ("--resume", "go on with the checkpoint's run, or start one where there is none"),

@@ -9,8 +9,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Generator
-from contextlib import contextmanager, nullcontext
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 
 from streamer import run as job
 from streamer.cli.logs import Logs
@@ -32,6 +32,7 @@ examples:
   streamer run --dry-run                        what it would do, and what it would cost
   streamer run --target sqlite:shop.db          a rehearsal, or an export, without an account
   streamer run --target wrangler:apps/shop      into the database that `wrangler dev` uses there
+  streamer run --metrics-port 9400              a page to look at, and metrics for Prometheus
   streamer run --rate-limit 600/300 --log-file run.log --progress plain
 
 an unattended job, correct whatever happens:
@@ -67,13 +68,28 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
     with shown, _signals(stop):
         showing = asyncio.create_task(reporter.keep_showing(events.view, asyncio.sleep))
         try:
-            code = await job.run(config, events, stop)
+            async with _metrics(config, events):
+                code = await job.run(config, events, stop)
         finally:
             showing.cancel()
             reporter.close()
     if events.tally.traffic.requests:
         print(_summary(config, events, code))
     return code
+
+
+@asynccontextmanager
+async def _metrics(config: Config, events: Events) -> AsyncGenerator[None]:
+    """Metrics and the status page, where they were asked for."""
+    port = config.output.metrics_port
+    if port is None:
+        yield
+        return
+    from streamer.metrics import serving  # noqa: PLC0415 (slow to load)
+
+    async with serving(events, port) as address:
+        log.info("status page at %s, metrics at %smetrics", address, address)
+        yield
 
 
 def _say(line: str) -> None:

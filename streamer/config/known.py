@@ -162,6 +162,7 @@ HASH_KEY: Setting[Secret] = Setting("hash_key", values.hash_key, secret=True)
 PROGRESS: Setting[ProgressMode] = Setting("progress", values.choice(ProgressMode))
 LOG_FORMAT: Setting[LogFormat] = Setting("log_format", values.choice(LogFormat))
 LOG_FILE: Setting[Path] = Setting("log_file", values.path)
+METRICS_PORT: Setting[int] = Setting("metrics_port", values.integer(0, 65535, "a port"))
 VERBOSE: Setting[int] = Setting("verbose", values.integer(0, 2, "how talkative to be"))
 QUIET: Setting[bool] = Setting("quiet", values.flag, switch=True)
 
@@ -180,7 +181,9 @@ SHAPING: tuple[Setting[object], ...] = (
     *TYPES.values(), WITHOUT_ROWID, AUTOINCREMENT, STRICT, COMMENTS, CHECKS, DEFAULTS, VIEWS,
     MATVIEWS, FOREIGN_TABLES, RENAME, EXCLUDE_COLUMNS, HASH_KEY,
 )  # fmt: skip
-OUTPUT: tuple[Setting[object], ...] = (PROGRESS, LOG_FORMAT, LOG_FILE, VERBOSE, QUIET)
+OUTPUT: tuple[Setting[object], ...] = (
+    PROGRESS, LOG_FORMAT, LOG_FILE, METRICS_PORT, VERBOSE, QUIET,
+)  # fmt: skip
 ALL = SOURCE + TARGET + JOB + SHAPING + OUTPUT
 
 SECRET_VARIABLES = (

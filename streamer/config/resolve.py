@@ -271,6 +271,7 @@ def _output(look: Lookup) -> OutputSettings:
         progress=look.one(known.PROGRESS, base.progress),
         log_format=look.one(known.LOG_FORMAT, base.log_format),
         log_file=look.optional(known.LOG_FILE),
+        metrics_port=look.optional(known.METRICS_PORT),
         verbosity=-1 if quiet else int(verbose),
     )
 

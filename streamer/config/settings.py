@@ -143,11 +143,15 @@ class RunSettings:
 
 @dataclass(frozen=True, slots=True)
 class OutputSettings:
-    """What is said while working: `verbosity` is -1 for `-q`, 0, or the number of `-v`."""
+    """What is said while working: `verbosity` is -1 for `-q`, 0, or the number of `-v`.
+
+    `metrics_port` is where metrics are served on loopback: 0 for any free port, None for not.
+    """
 
     progress: ProgressMode = ProgressMode.AUTO
     log_format: LogFormat = LogFormat.TEXT
     log_file: Path | None = None
+    metrics_port: int | None = None
     verbosity: int = 0
 
 

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from streamer.model import Answer, Rate
+from streamer.progress.history import History, Latencies, Sample
 from streamer.progress.tally import Figures, Tally, Traffic
 from streamer.progress.view import TableState, TableView, View, Volume, printable, rate_of
 
@@ -20,6 +21,7 @@ RATE_SPAN_S = 30.0  # rows/s and bytes/s are those of this span
 RATE_LIMITED = "rate limited"  # a FailureKind of streamer.d1, which takes long to load
 RETRY_LINES_S = 10.0  # failures of one kind share a line for so long
 MARKS = 64  # of the span, so that memory stays flat
+LATEST = 50  # lines kept for those who look in
 
 
 def _silent(_line: str) -> None:
@@ -32,6 +34,7 @@ class Events:
     `tally` holds the figures recorded so far (of a resumed run: those of its checkpoint). `rate`
     is the limit in force (None: none). Table names are those of the source. Also an observer of the target's client: it counts every
     request that is sent, whoever it serves. `report_lost` says that the report couldn't be written.
+    `history`, `latencies` and `latest` (second since the start, line) are for whoever looks in later.
     """
 
     def __init__(
@@ -47,7 +50,7 @@ class Events:
         self.report_lost = False
         self._clock = clock
         self._rate = rate
-        self._say = say
+        self._listener = say
         self._started = clock()
         self._counted_to = self._started
         self._phase = "starting"
@@ -61,6 +64,9 @@ class Events:
         self._concurrency = 0
         self._pause: tuple[float, str] | None = None
         self._retries_said: dict[str, tuple[float, int]] = {}
+        self.history = History()
+        self.latencies = Latencies()
+        self.latest: deque[tuple[float, str]] = deque(maxlen=LATEST)
 
     # What the pipeline tells
 
@@ -148,7 +154,7 @@ class Events:
 
     def answered(self, seconds: float, rows_written: int) -> None:
         """A request succeeded after `seconds`; D1 bills `rows_written`."""
-        del seconds
+        self.latencies.add(seconds)
         self.tally.add_traffic(Traffic(rows_written=rows_written))
 
     def retried(self, kind: str, wait_s: float) -> None:
@@ -185,6 +191,7 @@ class Events:
         now = self._clock()
         self._tick(now)
         self._mark(now)
+        self._sample(now)
         traffic = self.tally.traffic
         pause_s, why = self._pause or (now, "")
         return View(
@@ -209,6 +216,28 @@ class Events:
         now = self._clock()
         if not self._marks or now - self._marks[-1][0] >= self._mark_gap:
             self._mark(now)
+            self._sample(now)
+
+    def _say(self, text: str) -> None:
+        self.latest.append((self._clock() - self._started, text))
+        self._listener(text)
+
+    def _sample(self, now: float) -> None:
+        """Note for the history how far the run is, where it is time to."""
+        if not self.history.is_due(now - self._started):
+            return
+        traffic = self.tally.traffic
+        self.history.add(
+            Sample(
+                at_s=round(now - self._started, 1),
+                rows=self.tally.sum.rows_read,
+                bytes=self._body_bytes,
+                requests=traffic.requests,
+                retries=traffic.retries,
+                window_used=self._window_used(now),
+                concurrency=self._concurrency,
+            )
+        )
 
     def _mark(self, now: float) -> None:
         """Note how far the run is, for the speed of the last RATE_SPAN_S."""
