@@ -18,6 +18,7 @@ The way of the data, and where each part lives:
     postgres/     connections, catalog, snapshots, windowed cursors (the only import of asyncpg)
     targets/      the target that the user names, opened: D1, or a plain file here
     metrics/      a run's figures for Prometheus, and a page to look at
+    page/         a report as one HTML page
     progress/     events → figures, display, log lines, the report
     d1/           requests paced, sent, classified, sent again (the only HTTP client)
     pace/         how fast: window, concurrency, backoff, gate (pure)

@@ -66,6 +66,7 @@ COMMANDS = {
             "show a run's progress, from its checkpoint alone",
             Options.SETTINGS | Options.CHECKPOINT,
         ),
+        Command("report", "make one HTML page from a report", Options.NONE, job=False),
         Command("serve-d1", "serve a local D1 to try things with", Options.NONE, job=False),
     )
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from importlib.resources import files
@@ -16,6 +16,7 @@ import orjson
 from streamer.errors import ExitCode, StreamerError
 from streamer.limits import USD_PER_MILLION_WRITTEN
 from streamer.model import Consistency
+from streamer.progress.history import LATENCY_BOUNDS_S, Latencies, Sample
 from streamer.progress.tally import Figures, Traffic
 
 FORMAT_VERSION = 1
@@ -77,7 +78,7 @@ class RunReport:
 
     `source` and `target` hold what the checkpoint says of them; only the facts named in
     SOURCE_FACTS and TARGET_FACTS are reported, so that no credential can slip in. `traffic` is
-    what the run took in all. The times carry a zone.
+    what the run took in all. The times carry a zone. `timeline` and `answers` are of the last start.
     """
 
     tool_version: str
@@ -94,6 +95,8 @@ class RunReport:
     snapshots: Sequence[SnapshotReport] = ()
     warnings: Sequence[str] = ()
     errors: Sequence[str] = ()
+    timeline: Sequence[Sample] = ()
+    answers: Latencies = field(default_factory=Latencies)
 
     def to_json(self) -> dict[str, object]:
         """The report as run_report.schema.json describes it."""
@@ -111,6 +114,12 @@ class RunReport:
             "rows_skipped": self._sum.rows_skipped,
             "totals": self._totals(),
             "consistency": self._consistency(),
+            "timeline": [asdict(sample) for sample in self.timeline],
+            "answers": {
+                "bounds_s": list(LATENCY_BOUNDS_S),
+                "counts": list(self.answers.counts),
+                "sum_s": round(self.answers.sum_s, 3),
+            },
             "warnings": list(self.warnings),
             "errors": list(self.errors),
         }
@@ -168,7 +177,17 @@ def write_report(path: Path, document: Mapping[str, object]) -> None:
     Raises:
         StreamerError: the file can't be written; a report that was there before is untouched.
     """
-    text = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    write_whole(
+        path, orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    )
+
+
+def write_whole(path: Path, text: bytes) -> None:
+    """Write `text` to `path` in one step: whole, or not at all; readable by its owner only.
+
+    Raises:
+        StreamerError: the file can't be written; one that was there before is untouched.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         _write_durably(temporary, text)

@@ -76,5 +76,7 @@ def report(
             for number, taken in enumerate(journal.snapshots)
         ],
         warnings=events.warnings,
+        timeline=events.history.samples,
+        answers=events.latencies,
         errors=errors,
     )
