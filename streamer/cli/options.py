@@ -108,7 +108,12 @@ def _move(parser: Parser) -> None:
 
 def _output(parser: Parser, *, progress: bool) -> None:
     if progress:
-        _add(parser, "auto (bars on a terminal), plain or none", "--progress", metavar="HOW")
+        _add(
+            parser,
+            "auto (bars on a terminal, else lines), rich (bars), plain (lines) or none",
+            "--progress",
+            metavar="HOW",
+        )
     _add(parser, "log lines as text (default) or json", "--log-format", metavar="FORMAT")
     _add(parser, "write the log to a file too", "--log-file", metavar="FILE")
     _add(parser, "say more (-vv: even more)", "-v", "--verbose", action="count")

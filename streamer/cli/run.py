@@ -101,6 +101,8 @@ def _style(config: Config) -> Style:
     match config.output.progress:
         case ProgressMode.AUTO if config.output.verbosity >= 0:
             return style_for(sys.stderr, os.environ)
+        case ProgressMode.RICH:
+            return Style.DRAWN
         case ProgressMode.PLAIN:
             return Style.LINES
         case _:

@@ -26,9 +26,10 @@ DEFAULT_RATE = Rate(RATE_LIMIT_REQUESTS, API_WINDOW_S)
 
 
 class ProgressMode(StrEnum):
-    """How progress is shown: bars on a terminal and lines elsewhere, only lines, or nothing."""
+    """How progress is shown: bars on a terminal and lines elsewhere, bars, lines, or nothing."""
 
     AUTO = "auto"
+    RICH = "rich"
     PLAIN = "plain"
     NONE = "none"
 

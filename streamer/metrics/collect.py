@@ -47,7 +47,7 @@ def _of_tables(view: View, tally: Tally) -> Iterable[Metric]:
         written.add_metric([table.name], figures.rows_written)
         rejected.add_metric([table.name], figures.rows_rejected)
         skipped.add_metric([table.name], figures.rows_skipped)
-        if table.rows_estimate >= 0 or table.state is TableState.DONE:
+        if table.is_estimated:
             expected.add_metric([table.name], table.expected)
     for state in TableState:
         states.add_metric([state.value], sum(table.state is state for table in view.tables))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import pairwise
 
-from streamer.progress import Events, TableState, TableView, View
+from streamer.progress import Events, TableView, View
 from streamer.progress.history import Sample
 
 FORMAT_VERSION = 1
@@ -58,8 +58,7 @@ def speeds(samples: Sequence[Sample]) -> list[dict[str, float]]:
 
 def _expected(view: View) -> int | None:
     """Rows of all tables; None while a table that isn't done has no estimate."""
-    unknown = any(t.rows_estimate < 0 for t in view.tables if t.state is not TableState.DONE)
-    return None if unknown or not view.tables else view.expected
+    return view.expected if view.tables and view.is_estimated else None
 
 
 def _window(view: View) -> dict[str, float] | None:

@@ -56,7 +56,7 @@ class Reporter:
         self._style = style
         self._color = "NO_COLOR" not in env or not env["NO_COLOR"]
         self._blocks = (stream.encoding or "").lower().replace("-", "") == "utf8"
-        self._drawn = 0
+        self._drawn: list[int] = []  # the lengths of the lines that were drawn
 
     @property
     def every_s(self) -> float:
@@ -67,24 +67,23 @@ class Reporter:
         """Write a line, above what is drawn."""
         if self._style is not Style.NONE:
             self._write(self._up() + text + "\n")
-            self._drawn = 0
+            self._drawn = []
 
     def show(self, view: View) -> None:
         """Write where the run is now."""
         if self._style is Style.LINES:
             self._tell(line(view))
         elif self._style is Style.DRAWN:
-            lines = screen(
-                view, columns=self._columns() - 1, color=self._color, blocks=self._blocks
-            )
+            columns = self._columns() - 1
+            lines = screen(view, columns=columns, color=self._color, blocks=self._blocks)
             self._write(self._up() + "".join(f"{text}\n" for text in lines))
-            self._drawn = len(lines)
+            self._drawn = [min(columns, len(text)) for text in lines]
 
     def close(self) -> None:
         """Leave the terminal as it was found, with what was drawn last removed."""
         if self._style is Style.DRAWN:
             self._write(self._up())
-            self._drawn = 0
+            self._drawn = []
         self._style = Style.NONE
 
     async def keep_showing(
@@ -103,8 +102,15 @@ class Reporter:
         return shutil.get_terminal_size().columns
 
     def _up(self) -> str:
-        """What takes the cursor to the first drawn line and erases from there."""
-        return f"\x1b[{self._drawn}A\r{ERASE_BELOW}" if self._drawn else ""
+        """What takes the cursor to the first drawn line and erases from there.
+
+        A terminal that became narrower since has broken longer lines into several.
+        """
+        if not self._drawn:
+            return ""
+        columns = max(1, self._columns())
+        rows = sum(max(1, -(-length // columns)) for length in self._drawn)
+        return f"\x1b[{rows}A\r{ERASE_BELOW}"
 
     def _write(self, text: str) -> None:
         encoding = self._stream.encoding or "utf-8"

@@ -32,6 +32,11 @@ class TableView:
     rows_estimate: int = -1
 
     @property
+    def is_estimated(self) -> bool:
+        """Whether it can be said how much is still to come."""
+        return self.rows_estimate >= 0 or self.state is TableState.DONE
+
+    @property
     def expected(self) -> int:
         """Rows that it will have had, never less than it has now."""
         return self.rows if self.state is TableState.DONE else max(self.rows, self.rows_estimate)
@@ -76,11 +81,15 @@ class View:
         return sum(table.expected for table in self.tables)
 
     @property
+    def is_estimated(self) -> bool:
+        """Whether it can be said of every table how much is still to come."""
+        return all(table.is_estimated for table in self.tables)
+
+    @property
     def eta_s(self) -> float | None:
         """Seconds until all rows are there at this speed; None where that can't be said."""
-        unknown = any(t.rows_estimate < 0 for t in self.tables if t.state is not TableState.DONE)
         remaining = self.expected - self.rows
-        if unknown or remaining <= 0 or self.speed.rows <= 0:
+        if not self.is_estimated or remaining <= 0 or self.speed.rows <= 0:
             return None
         return remaining / self.speed.rows
 
@@ -127,7 +136,7 @@ def screen(view: View, *, columns: int, color: bool, blocks: bool = True) -> lis
     ]
     if rest:
         lines.append(f"  tables: {', '.join(rest)}"[:columns])
-    bar = _bar(view.rows, view.expected, blocks=blocks)
+    bar = _bar(view.rows, view.expected if view.is_estimated else 0, blocks=blocks)
     total = f"{bar} {duration(view.seconds)} {printable(view.phase)}, {rows_of(view.rows, view.expected)}"
     lines.append(_bold(total[:columns], on=color))
     lines.append(("  " + ", ".join(_figures(view)))[:columns])
@@ -154,7 +163,7 @@ def _figures(view: View) -> list[str]:
 
 def _table_line(table: TableView, *, blocks: bool) -> str:
     name = shortened(printable(table.name), NAME_WIDTH)
-    bar = _bar(table.rows, table.expected, blocks=blocks)
+    bar = _bar(table.rows, table.expected if table.is_estimated else 0, blocks=blocks)
     expected = f" of about {table.rows_estimate:,}" if table.rows_estimate > table.rows else ""
     return f"{bar} {name} {table.rows:,}{expected} rows"
 

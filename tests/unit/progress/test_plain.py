@@ -146,3 +146,23 @@ def test_the_width_is_that_of_the_terminal_that_is_drawn_on(
     os.close(ours)
 
     assert max(len(line) for line in shown.splitlines()) == 39
+
+
+def test_a_terminal_that_became_narrower_is_cleared_of_all_that_it_broke(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    ours, theirs = pty.openpty()
+    wide, narrow = (struct.pack("4H", 10, columns, 0, 0) for columns in (80, 20))
+
+    with os.fdopen(theirs, "w") as stream:
+        reporter = Reporter(stream, Style.DRAWN, {"NO_COLOR": "1"})
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, wide)
+        reporter.show(a_run().view())
+        lengths = [len(line) for line in os.read(ours, 65536).decode().splitlines()]
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, narrow)
+        reporter.show(a_run().view())
+        shown = os.read(ours, 65536).decode()
+    os.close(ours)
+
+    assert f"\x1b[{sum(-(-length // 20) for length in lengths)}A" in shown

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,6 +47,16 @@ def test_no_end_is_promised_while_a_table_was_never_counted() -> None:
 
     assert a_view(HALF, unknown).eta_s is None
     assert a_view(HALF).eta_s == 50
+
+
+def test_no_bar_is_full_while_nobody_knows_how_much_is_to_come() -> None:
+    unknown = TableView("public.b", TableState.MOVING, 700, -1)
+
+    for shown in screen(a_view(unknown), columns=100, color=False):
+        assert "█" not in shown
+    assert (
+        "█" * 24 in screen(a_view(replace(unknown, rows_estimate=7)), columns=100, color=False)[0]
+    )
 
 
 def test_no_end_is_promised_while_nothing_moves() -> None:
