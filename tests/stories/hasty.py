@@ -1,0 +1,42 @@
+"""The command with clocks that run fast: all that it waits for it waits for, but not for long.
+
+As `python -m tests.stories.hasty ARGUMENTS...`. What lasts a minute for a user lasts 3 s here, the
+time for a request included; so a network that swallows everything can be tried.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+
+from streamer import limits
+
+TIMES = 20
+limits.REQUEST_TIMEOUT_S /= TIMES  # before it becomes the default of the client
+
+from streamer import cli  # noqa: E402
+from streamer.d1 import http  # noqa: E402
+from streamer.d1.clock import SystemClock  # noqa: E402
+from streamer.postgres import connect, patience, sessions, snapshot  # noqa: E402
+
+
+async def _sleep(_: SystemClock, seconds: float) -> None:
+    await asyncio.sleep(seconds / TIMES)
+
+
+def main() -> None:
+    http.CONNECT_TIMEOUT_S = 2.0
+    connect.CONNECT_TIMEOUT_S = 3.0
+    connect.COMMAND_TIMEOUT_S = 3.0
+    snapshot.PING_S /= TIMES
+    snapshot.PING_TIMEOUT_S = 2.0
+    patience.LONGEST_DELAY_S /= TIMES
+    sessions.GOODBYE_S = 0.2
+    SystemClock.monotonic = lambda _: time.monotonic() * TIMES  # type: ignore[method-assign]
+    SystemClock.sleep = _sleep  # type: ignore[method-assign]
+    sys.exit(cli.main(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()
