@@ -3,6 +3,7 @@
 # make lint   formatting, types, layers, dependencies, spelling
 # make bench  measure
 # make kills  kill -9 runs at random moments: KILLS=1000 of them, SEED=... to choose the moments
+# make docs   write the pages that are made from the code
 # make lock   resolve the dependencies anew (needs uv)
 # make clean  remove what the others made
 #
@@ -17,7 +18,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := uv --no-config pip compile pyproject.toml --quiet --no-header --no-annotate \
 	--universal --python-version 3.11 --generate-hashes --extra demo
 
-.PHONY: demo test lint bench kills lock clean
+.PHONY: demo test lint bench kills docs lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -38,6 +39,9 @@ bench: $(VENV)/.dev $(VENV)/.engines
 kills: $(VENV)/.dev $(VENV)/.engines
 	@STREAMER_KILLS=$(or $(KILLS),1000) STREAMER_SEED=$(SEED) $(BIN)/python -m pytest -rP \
 		--numprocesses=auto --maxprocesses=4 --dist=worksteal tests/faults/test_random_kills.py
+
+docs: $(VENV)/.dev
+	@$(BIN)/python -m tests.documents.cli_page
 
 lock:
 	$(LOCK) --group build --output-file requirements/demo.lock

@@ -67,6 +67,12 @@ COMMANDS = {
             Options.SETTINGS | Options.CHECKPOINT,
         ),
         Command("report", "make one HTML page from a report", Options.NONE, job=False),
+        Command(
+            "completion",
+            "print a script that completes commands in a shell",
+            Options.NONE,
+            job=False,
+        ),
         Command("serve-d1", "serve a local D1 to try things with", Options.NONE, job=False),
     )
 }

@@ -23,6 +23,11 @@ class Parser(argparse.ArgumentParser):
         """Raise what argparse would print."""
         raise UsageError(f"{message.removeprefix('argument ')}; see {self.prog} --help")
 
+    @property
+    def actions(self) -> list[argparse.Action]:
+        """The options and arguments, in the order of `--help`."""
+        return self._actions
+
     def knows(self, option: str) -> bool:
         """True where this option has been added."""
         return option in self._option_string_actions

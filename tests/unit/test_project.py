@@ -99,7 +99,11 @@ def test_the_exit_codes_in_the_readme_are_those_there_are() -> None:
 def test_every_command_can_be_parsed(name: str) -> None:
     command = COMMANDS[name]
 
-    required = {"serve-d1": ["--dir", "somewhere"], "report": ["a.json"]}.get(name, [])
+    required = {
+        "serve-d1": ["--dir", "somewhere"],
+        "report": ["a.json"],
+        "completion": ["bash"],
+    }.get(name, [])
 
     args = parse(command, importlib.import_module(command.module), required)
 
