@@ -60,12 +60,9 @@ class Leases:
         held.under_way -= 1
         held.happened.append(now.plus(min(0.0, at - now.monotonic)))
 
-    async def refill(self, travel_s: float) -> float:
-        """Lease more; 0 when that worked, else the seconds until it may.
-
-        `travel_s` is what a request takes at least: that much earlier it may leave.
-        """
-        outcome = await self._exchange(self._block, travel_s)
+    async def refill(self) -> float:
+        """Lease more; 0 when that worked, else the seconds until it may."""
+        outcome = await self._exchange(self._block)
         if isinstance(outcome, Grant):
             self._held.append(Held(outcome, outcome.sends))
             return 0.0
@@ -75,18 +72,18 @@ class Leases:
         """Give back what wasn't used, write down what was, close the file."""
         for held in self._held:
             held.unused = 0
-        await self._exchange(0, 0.0)
+        await self._exchange(0)
         if self._file is not None:
             self._file.close()
             self._file = None
 
-    async def _exchange(self, want: int, travel_s: float) -> Grant | float:
+    async def _exchange(self, want: int) -> Grant | float:
         if self._file is None:
             return 0.0
         now = self._now()
         reports = [self._report(held, now) for held in self._held]
         self._held = [h for h in self._held if h.unused or h.under_way]
-        seconds = self._rate.seconds - travel_s
+        seconds = self._rate.seconds
         try:
             return await asyncio.to_thread(self._file.exchange, now, seconds, reports, want)
         except WindowFileError as error:

@@ -43,11 +43,14 @@ _NEUTRAL = frozenset({FailureKind.IDLE_CLOSED, FailureKind.RATE_LIMITED})
 
 @dataclass(slots=True)
 class Ticket:
-    """The right to send one request now; given back by exactly one of the pacer's three ends."""
+    """The right to send one request now; given back by exactly one of the pacer's three ends.
+
+    `probe` is its number at the gate, 0 where that was open.
+    """
 
     sent_at: float
     in_flight: int
-    probe: bool
+    probe: int
     held: Held | None
     alone: bool
 
@@ -83,7 +86,6 @@ class Pacer:
         self._failing_since: float | None = None
         self._last_failure = ""
         self._strikes = 0
-        self._quickest_s = inf
         self._told = 0
         self.successes = 0
 
@@ -112,7 +114,7 @@ class Pacer:
                 if wait_s <= 0 and (self._leases is None or self._leases.ready()):
                     return self._start(now)
                 if wait_s <= 0 and self._leases is not None:
-                    wait_s = await self._leases.refill(self._travel_s())
+                    wait_s = await self._leases.refill()
                 if wait_s > 0:
                     await self._wait(wait_s)
 
@@ -120,7 +122,6 @@ class Pacer:
         """A request was answered well; returns the seconds it took."""
         now = self._end(ticket)
         seconds = now - ticket.sent_at
-        self._quickest_s = min(self._quickest_s, seconds)
         self._budget.deposit()
         self._alive()
         self._concurrency.succeeded(
@@ -134,8 +135,7 @@ class Pacer:
         if failure.kind in _OVERLOAD:
             self._concurrency.overloaded(ticket.sent_at, now)
         if failure.kind in _NEUTRAL:
-            if ticket.probe:
-                self._gate.withdraw(now)
+            self._gate.withdraw(now, ticket.probe)
         elif failure.kind in DOWN or failure.kind is FailureKind.OVERLOADED:
             self._struck(ticket, failure, now)
         else:
@@ -148,8 +148,7 @@ class Pacer:
     def dropped(self, ticket: Ticket) -> None:
         """A request was abandoned; it may have been sent."""
         now = self._end(ticket)
-        if ticket.probe:
-            self._gate.withdraw(now)
+        self._gate.withdraw(now, ticket.probe)
 
     def pause(self, seconds: float, why: str) -> None:
         """Nobody sends for `seconds` from now."""
@@ -176,7 +175,7 @@ class Pacer:
             return inf
         at = max(now, self._paused_until, self._gate.next_pass(now))
         if self._window is not None:
-            at = max(at, self._window.next_allowed(now, self._travel_s()))
+            at = max(at, self._window.next_allowed(now))
         return at
 
     def _start(self, now: float) -> Ticket:
@@ -204,14 +203,6 @@ class Pacer:
         self._changed.set()
         return now
 
-    def _travel_s(self) -> float:
-        """What any request takes at least to get there and to be answered, less a margin.
-
-        A request counts on the other side between its departure and its answer. The window holds
-        the answers' times, so the next request may leave that much earlier and still arrive late enough.
-        """
-        return self._quickest_s / 2 if self._quickest_s < inf else 0.0
-
     def _alive(self) -> None:
         self.successes += 1
         self._strikes = 0
@@ -222,12 +213,10 @@ class Pacer:
 
     def _struck(self, ticket: Ticket, failure: Failure, now: float) -> None:
         self._strikes += 1
-        if ticket.probe:
-            self._gate.fail(now)
-        elif self._gate.is_open and self._strikes >= CLOSE_AFTER and failure.kind in DOWN:
+        if not self._gate.fail(now, ticket.probe):
+            if not self._gate.is_open or self._strikes < CLOSE_AFTER or failure.kind not in DOWN:
+                return
             self._gate.close(now)
-        else:
-            return
         self._observer.paused(self._gate.delay_s, str(failure))
 
     def _give_up(self, now: float) -> None:

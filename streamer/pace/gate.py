@@ -11,13 +11,15 @@ SLOWEST_PROBE_S = 30.0
 class Gate:
     """Open: everybody passes. Closed: one probe after 1 s, then after 2, 4, ... at most 30 s.
 
-    One success opens it. Times are seconds of a monotonic clock.
+    One success opens it. Times are seconds of a monotonic clock. A probe that is still out when the
+    gate opens has nothing more to say: it is known by its number, which is never 0.
     """
 
     def __init__(self) -> None:
         self._delay_s = 0.0
         self._probe_at = inf
-        self._probing = False
+        self._probe = 0
+        self._probes = 0
 
     @property
     def is_open(self) -> bool:
@@ -34,37 +36,40 @@ class Gate:
         if self.is_open:
             self._delay_s = FIRST_PROBE_S
             self._probe_at = now + FIRST_PROBE_S
-            self._probing = False
+            self._probe = 0
 
     def next_pass(self, now: float) -> float:
         """When the next request may pass; infinity while a probe is out."""
         if self.is_open:
             return now
-        return inf if self._probing else max(now, self._probe_at)
+        return inf if self._probe else max(now, self._probe_at)
 
-    def enter(self, now: float) -> bool:
-        """A request passes; is it the probe? Call it only when `next_pass` allows it."""
+    def enter(self, now: float) -> int:
+        """A request passes: its number as a probe, or 0. Call it only when `next_pass` allows it."""
         if self.next_pass(now) > now:
             raise ValueError("the gate is closed")
-        self._probing = not self.is_open
-        return self._probing
+        if not self.is_open:
+            self._probes += 1
+            self._probe = self._probes
+        return self._probe
 
     def succeed(self) -> None:
         """The other side answered: open."""
         self._delay_s = 0.0
         self._probe_at = inf
-        self._probing = False
+        self._probe = 0
 
-    def fail(self, now: float) -> None:
-        """The probe failed: wait twice as long."""
-        if self.is_open:
-            raise ValueError("an open gate has no probe")
+    def fail(self, now: float, probe: int) -> bool:
+        """The probe failed: wait twice as long. False where the gate didn't wait for this one."""
+        if not probe or probe != self._probe:
+            return False
         self._delay_s = min(SLOWEST_PROBE_S, self._delay_s * 2)
         self._probe_at = now + self._delay_s
-        self._probing = False
+        self._probe = 0
+        return True
 
-    def withdraw(self, now: float) -> None:
+    def withdraw(self, now: float, probe: int) -> None:
         """The probe ended without saying anything; the next one may go at once."""
-        if self._probing:
-            self._probing = False
+        if probe and probe == self._probe:
+            self._probe = 0
             self._probe_at = now

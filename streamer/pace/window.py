@@ -22,11 +22,12 @@ class SlidingWindow:
         self._stamps: list[float] = []
         self._open = 0
 
-    def next_allowed(self, now: float, lead_s: float = 0.0) -> float:
+    def next_allowed(self, now: float) -> float:
         """The earliest time from `now` on at which one more may be sent.
 
-        It may leave `lead_s` before there is room, if it surely takes longer to arrive. Infinity
-        when all that are allowed are still in flight: ask again when one has settled.
+        However long requests take to arrive, the next one may be there at once, so none leaves
+        before there is room. Infinity when all that are allowed are still in flight: ask again when
+        one has settled.
         """
         self._forget(now)
         surplus = len(self._stamps) + self._open - self.requests
@@ -34,7 +35,7 @@ class SlidingWindow:
             return now
         if surplus >= len(self._stamps):
             return inf
-        return max(now, self._stamps[surplus] + (self.seconds - lead_s))
+        return max(now, self._stamps[surplus] + self.seconds)
 
     def record(self, at: float) -> None:
         """A request was sent, and counted by the other side, at `at`."""

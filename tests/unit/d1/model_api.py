@@ -125,12 +125,15 @@ Script = Callable[[float, str, str, bytes], Reply | Break | None]
 class ModelApi:
     """A transport to an API that exists on the virtual clock only.
 
-    A request travels `latency_s` in all and waits for the one database, which needs `service_s` for each. `limit`
-    requests in 300 s may arrive; who sends more is blocked for 300 s, as Cloudflare does it.
+    A request travels `latency_s` in all, the part `there` of it on its way there, and waits for the one database, which needs `service_s` for each. `limit`
+    requests in 300 s may arrive; who sends more is blocked for 300 s, as Cloudflare does it. `lag_s`
+    says how much longer the answer to a body takes.
     """
 
     script: Script = lambda *_: None
     latency_s: float = 0.0
+    there: float = 0.5
+    lag_s: Callable[[bytes], float] = lambda _: 0.0
     service_s: float = 0.0
     jitter_s: float = 0.0
     limit: int = 1_000_000
@@ -148,9 +151,10 @@ class ModelApi:
         self.in_flight += 1
         self.in_flight_max = max(self.in_flight, self.in_flight_max)
         try:
-            await asyncio.sleep(self.latency_s / 2 + self.dice.random() * self.jitter_s)
+            there_s = self.latency_s * self.there
+            await asyncio.sleep(there_s + self.dice.random() * self.jitter_s)
             reply = await self._arrived(method, path, b"".join(body.pieces))
-            await asyncio.sleep(self.latency_s / 2)
+            await asyncio.sleep(self.latency_s - there_s + self.lag_s(b"".join(body.pieces)))
             return reply
         finally:
             self.in_flight -= 1

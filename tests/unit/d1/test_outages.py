@@ -90,6 +90,31 @@ def test_time_without_work_does_not_count_as_patience_lost(virtually, connect) -
     assert virtually(main).attempts > 1
 
 
+def test_a_probe_that_fails_after_an_older_request_succeeded_is_just_one_more_failure(
+    virtually, connect
+) -> None:
+    def script(now, _method, _path, body):
+        return Reply(503, b"") if b"INSERT" in body and now < 12 else None
+
+    def lag_s(body):
+        slow = b"older" in body or asyncio.get_running_loop().time() > 11
+        return 20.0 if slow else 0.1
+
+    api = ModelApi(script)
+
+    async def main():
+        database = await connect(api, concurrency=4)
+        await asyncio.sleep(10)
+        api.lag_s = lag_s
+        older = asyncio.create_task(database.execute([Statement("SELECT 'older'")]))
+        await asyncio.sleep(0)
+        await asyncio.gather(older, *[database.execute(WRITE) for _ in range(3)])
+
+    virtually(main)
+
+    assert len(api.arrivals) > 5
+
+
 def test_a_small_request_that_fails_for_ever_while_others_pass_ends_the_run_resumable(
     virtually, connect
 ) -> None:

@@ -101,6 +101,25 @@ def test_three_thousand_requests_never_exceed_the_limit_and_use_nearly_all_of_it
     assert third <= ideal * (1 / 0.97)
 
 
+def test_a_way_there_that_becomes_shorter_lets_no_request_arrive_too_early(
+    virtually, connect, tmp_path
+) -> None:
+    api = ModelApi(latency_s=2.0, there=1.0)
+
+    async def main():
+        database = await connect(api, rate=Rate(60, 60), concurrency=4, state=tmp_path)
+        await asyncio.gather(*[database.execute(WRITE) for _ in range(59)])
+        api.there = 0.0
+        await asyncio.gather(*[database.execute(WRITE) for _ in range(60)])
+        await database.aclose()
+
+    virtually(main)
+
+    at = sorted(api.arrivals)
+    assert len(at) == 120
+    assert all(b - a >= 60 for a, b in zip(at, at[60:], strict=False))
+
+
 def test_requests_that_are_never_answered_count_as_sent(virtually, connect) -> None:
     api = ModelApi(first(40, Break(Broken.TIMEOUT, "no answer")), latency_s=1.0)
 

@@ -12,7 +12,7 @@ def test_an_open_gate_lets_everybody_pass_at_once() -> None:
 
     assert gate.is_open
     assert gate.next_pass(7.0) == 7.0
-    assert gate.enter(7.0) is False
+    assert gate.enter(7.0) == 0
 
 
 def test_probes_go_after_1_2_4_8_16_and_then_every_30_seconds() -> None:
@@ -22,8 +22,7 @@ def test_probes_go_after_1_2_4_8_16_and_then_every_30_seconds() -> None:
     for _ in range(8):
         waits.append(gate.next_pass(now) - now)
         now = gate.next_pass(now)
-        assert gate.enter(now) is True
-        gate.fail(now)
+        assert gate.fail(now, gate.enter(now))
 
     assert waits == [1, 2, 4, 8, 16, 30, 30, 30]
 
@@ -52,8 +51,7 @@ def test_one_success_opens_it() -> None:
 def test_closing_a_closed_gate_does_not_start_the_waits_anew() -> None:
     gate = Gate()
     gate.close(0.0)
-    gate.enter(1.0)
-    gate.fail(1.0)
+    gate.fail(1.0, gate.enter(1.0))
 
     gate.close(2.0)
 
@@ -63,16 +61,33 @@ def test_closing_a_closed_gate_does_not_start_the_waits_anew() -> None:
 def test_a_probe_that_was_abandoned_makes_room_for_the_next() -> None:
     gate = Gate()
     gate.close(0.0)
-    gate.enter(1.0)
+    probe = gate.enter(1.0)
 
-    gate.withdraw(1.2)
+    gate.withdraw(1.2, probe)
 
     assert gate.next_pass(1.2) == 1.2
 
 
-def test_an_open_gate_has_no_probe_that_could_fail() -> None:
+def test_a_probe_that_fails_late_does_not_close_a_gate_that_others_opened() -> None:
     gate = Gate()
-    gate.withdraw(0.0)
+    gate.close(0.0)
+    late = gate.enter(1.0)
+    gate.succeed()
 
-    with pytest.raises(ValueError, match="no probe"):
-        gate.fail(1.0)
+    assert not gate.fail(2.0, late)
+    assert gate.is_open
+
+
+def test_a_probe_of_an_earlier_outage_says_nothing_about_the_one_that_is_out_now() -> None:
+    gate = Gate()
+    gate.close(0.0)
+    late = gate.enter(1.0)
+    gate.succeed()
+    gate.close(5.0)
+    now = gate.enter(6.0)
+
+    gate.withdraw(7.0, late)
+    assert not gate.fail(8.0, late)
+
+    assert gate.next_pass(9.0) == inf
+    assert gate.fail(9.0, now)
