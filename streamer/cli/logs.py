@@ -17,6 +17,9 @@ from streamer.cli.redact import Redactor
 from streamer.config import LogFormat, OutputSettings
 from streamer.errors import SettingsError
 
+IN_DETAIL = {"in_detail": True}
+"""Given to a record as `extra`: summed up by others, so stderr shows it with -v only, a log file always."""
+
 
 class _Lines(logging.Formatter):
     """One line a record: `2026-11-22T20:49:11Z warning message`, or a JSON object."""
@@ -99,6 +102,8 @@ def logging_to(
     lines = _Lines(settings.log_format, redact, debug=debug)
     screen = _Screen()
     screen.setLevel(_screen_level(settings.verbosity))
+    if settings.verbosity <= 0:
+        screen.addFilter(lambda record: not getattr(record, "in_detail", False))
     handlers: list[logging.Handler] = [screen]
     if settings.log_file is not None:
         handlers.append(_file(settings.log_file))

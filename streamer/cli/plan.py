@@ -15,6 +15,7 @@ from streamer.config import Config
 from streamer.errors import ExitCode
 from streamer.model import Finding, KeyKind, Loading, Plan, TablePlan
 from streamer.plan import by_table, estimated_rows
+from streamer.plan.digest import in_short
 
 FORMAT_VERSION = 1
 EXAMPLES = """\
@@ -50,7 +51,7 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
 
 def render_plan(plan: Plan) -> str:
     """The plan for people: tables in load order, each with what it loses, views, other findings,
-    estimate; ends with a newline.
+    all findings by kind, estimate; ends with a newline.
     """
     said = by_table(plan)
     blocks = [
@@ -66,6 +67,11 @@ def render_plan(plan: Plan) -> str:
     for title, findings in (("Can't be moved", plan.refusals), ("Warnings", said[""])):
         if findings:
             blocks.append("\n".join([f"{title}:", *(_finding_lines(findings))]))
+    short = [*in_short(plan.warnings)]
+    if len(short) < len(plan.warnings):
+        blocks.append(
+            "\n".join(["Not as in PostgreSQL, in short:", *(f"  {line}" for line in short)])
+        )
     blocks.append(_estimate_block(plan))
     return "\n\n".join(blocks) + "\n"
 

@@ -13,12 +13,13 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 
 from streamer import run as job
-from streamer.cli.logs import Logs
+from streamer.cli.logs import IN_DETAIL, Logs
 from streamer.cli.memory import settle_memory
 from streamer.cli.parser import Commands
 from streamer.config import Config, ProgressMode
 from streamer.errors import ExitCode
 from streamer.progress import Events, Reporter, Style, style_for
+from streamer.progress.events import DETAIL, WARNING
 
 DRAIN_S = 28.0  # from the first signal to the end, whatever is under way
 
@@ -93,8 +94,12 @@ async def _metrics(config: Config, events: Events) -> AsyncGenerator[None]:
 
 
 def _say(line: str) -> None:
-    level = logging.WARNING if line.startswith("warning: ") else logging.INFO
-    log.log(level, "%s", line.removeprefix("warning: "))
+    if line.startswith(DETAIL):
+        log.warning("%s", line.removeprefix(DETAIL), extra=IN_DETAIL)
+    elif line.startswith(WARNING):
+        log.warning("%s", line.removeprefix(WARNING))
+    else:
+        log.info("%s", line)
 
 
 def _style(config: Config) -> Style:

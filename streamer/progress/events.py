@@ -7,7 +7,7 @@ display reads `view()`, the story goes line by line to `say`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from streamer.model import Answer, Rate
 from streamer.progress.history import History, Latencies, Sample
@@ -22,6 +22,7 @@ RATE_LIMITED = "rate limited"  # a FailureKind of streamer.d1, which takes long 
 RETRY_LINES_S = 10.0  # failures of one kind share a line for so long
 MARKS = 64  # of the span, so that memory stays flat
 LATEST = 50  # lines kept for those who look in
+WARNING, DETAIL = "warning: ", "detail: "  # how lines begin that aren't the story's own
 
 
 def _silent(_line: str) -> None:
@@ -141,7 +142,18 @@ class Events:
         """Something that the user must know and the report repeats; each text once."""
         if text not in self.warnings:
             self.warnings.append(text)
-            self._say(f"warning: {printable(text)}")
+            self._say(f"{WARNING}{printable(text)}")
+
+    def warnings_in_short(self, texts: Iterable[str], short: Sequence[str]) -> None:
+        """Warnings that may be hundreds: `texts` are for the report and the log, `short` for people."""
+        known, shown = frozenset(self.warnings), frozenset(short)
+        for text in dict.fromkeys(texts):
+            if text not in known:
+                self.warnings.append(text)
+            if text not in shown:
+                self._listener(f"{DETAIL}{printable(text)}")
+        for text in short:
+            self._say(f"{WARNING}{printable(text)}")
 
     # What the target's client tells
 

@@ -21,7 +21,7 @@ from streamer.d1 import D1Database
 from streamer.errors import ExitCode, SettingsError, StreamerError, UsageError, leaves
 from streamer.model import Finding, IfExists, TablePlan
 from streamer.pipeline.transform import load_transforms
-from streamer.plan.hints import EXCLUDE
+from streamer.plan.digest import in_short, sentence
 from streamer.postgres import PostgresSource
 from streamer.postgres.address import resolve
 from streamer.progress import Events, Tally, utc
@@ -135,21 +135,24 @@ async def _look(
         asked={step.table for step in earlier.steps} if earlier is not None else (),
         say=events.phase,
     )
-    refusals = [_sentence(finding) for finding in plan.refusals]
+    refusals = [sentence(finding) for finding in plan.refusals]
     refuse_what_cannot_move(refusals, skip_refused=config.run.skip_refused)
-    for finding in plan.findings:
-        events.warning(_sentence(finding))
+    _warn(events, plan.findings)
     for table in plan.tables:
         events.table_expected(str(table.name), table.table.rows)
     transforms = load_transforms(plan.tables, Path.cwd())
     return Ends(source=source, database=database, survey=seen, plan=plan, transforms=transforms)
 
 
-def _sentence(finding: Finding) -> str:
-    sentence = f"{finding.object}: {finding.what}"
-    if finding.hint in {"", EXCLUDE}:
-        return sentence  # what to do about any refusal is said once for all of them
-    return f"{sentence}. {finding.hint}" + ("" if finding.hint.endswith(("?", ".")) else ".")
+def _warn(events: Events, findings: Sequence[Finding]) -> None:
+    """Say what isn't carried over as it is: each thing to the report and the log, kinds to people."""
+    short = [*in_short(findings)]
+    if len(short) < len(findings):
+        short.append(
+            f"that makes {len(findings):,} things: `streamer plan` lists them by table,"
+            f" the report, a --log-file and -v one by one"
+        )
+    events.warnings_in_short(map(sentence, findings), short)
 
 
 async def _begin(config: Config, journal: Journal, ends: Ends, events: Events) -> None:
@@ -320,7 +323,7 @@ async def _carry_out(
 ) -> ExitCode:
     """Do the job, and leave a report whatever comes of it."""
     job = Job(config, events, journal, ends, stop)
-    job.shortcomings += [f"not moved: {_sentence(f)}" for f in ends.plan.refusals]
+    job.shortcomings += [f"not moved: {sentence(f)}" for f in ends.plan.refusals]
     try:
         code = await job.carry_out()
         # The report first: a run that is done isn't resumed, and so never written about again.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from streamer.cli.logs import logging_to
+from streamer.cli.logs import IN_DETAIL, logging_to
 from streamer.cli.redact import Redactor
 from streamer.config import LogFormat, OutputSettings
 from streamer.errors import SettingsError
@@ -45,6 +45,23 @@ def test_verbosity_says_what_is_shown(capsys, verbosity: int, shown: list[str]) 
         log.error("x")
 
     assert [line.split()[1] for line in capsys.readouterr().err.splitlines()] == shown
+
+
+@pytest.mark.parametrize(
+    ("verbosity", "shown"), [(-1, []), (0, ["in short"]), (1, ["one", "in short"])]
+)
+def test_details_are_in_the_file_and_on_stderr_only_when_asked_for(
+    tmp_path: Path, capsys, verbosity: int, shown: list[str]
+) -> None:
+    path = tmp_path / "run.log"
+
+    with logging_to(OutputSettings(log_file=path, verbosity=verbosity), Redactor()):
+        log.warning("one", extra=IN_DETAIL)
+        log.warning("in short")
+
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(" ", 2)[2] for line in lines] == shown
+    assert [line.split(" ", 2)[2] for line in path.read_text().splitlines()] == ["one", "in short"]
 
 
 def test_the_file_is_for_its_owner_alone_and_holds_no_secret(tmp_path: Path) -> None:

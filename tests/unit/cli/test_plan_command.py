@@ -74,6 +74,16 @@ def test_what_a_table_loses_stands_below_it_with_the_rows_concerned(plan: Plan):
     assert parent < text.index("   indexes: shop__parent_by_name") < lost < child
 
 
+def test_losses_of_one_kind_are_summed_up_before_the_cost(plan: Plan):
+    lost = [Finding(Severity.WARNING, f"shop.parent.{n}", f"{n} is lost") for n in "abcd"]
+
+    text = render_plan(replace(plan, findings=(*plan.findings, *lost)))
+
+    line = "  4 objects (shop.parent.a, shop.parent.b, shop.parent.c and 1 more): … is lost\n"
+    assert text.index("in short:") < text.index(line) < text.index("Estimate:")
+    assert "in short:" not in render_plan(replace(plan, findings=()))
+
+
 def test_a_table_whose_name_begins_like_another_s_keeps_its_own_findings():
     plan = plan_of(identified("a.b"), identified("a.b.c"), identified("other"))
     names = ["a.b.one", "a.b.c.two", "public.other.x.y", "size"]

@@ -126,6 +126,24 @@ def test_a_warning_is_told_once_however_often_it_comes() -> None:
     assert events.warnings == ["public.a.b: 3 values print rounded"]
 
 
+def test_hundreds_of_warnings_are_told_in_short_and_kept_one_by_one() -> None:
+    said: list[str] = []
+    events = Events(Watch(), say=said.append)
+
+    events.warnings_in_short(
+        ["a: is lost", "b: is lost", "c: differs"], ["a, b: is lost", "c: differs"]
+    )
+
+    assert events.warnings == ["a: is lost", "b: is lost", "c: differs"]
+    assert said == [
+        "detail: a: is lost",
+        "detail: b: is lost",
+        "warning: a, b: is lost",
+        "warning: c: differs",
+    ]
+    assert [line for _, line in events.latest] == ["warning: a, b: is lost", "warning: c: differs"]
+
+
 def test_the_story_names_what_begins_and_ends() -> None:
     said: list[str] = []
     watch = Watch()
