@@ -136,8 +136,8 @@ async def test_a_file_that_another_process_writes_is_refused_and_the_process_nam
 @pytest.mark.parametrize(
     ("target", "says"),
     [
-        ("sqlite:", "'sqlite:' is not a target; write d1 or sqlite:FILE"),
-        ("postgres", "'postgres' is not a target; write d1 or sqlite:FILE"),
+        ("sqlite:", "'sqlite:' is not a target; write d1, sqlite:FILE or wrangler:DIR"),
+        ("postgres", "'postgres' is not a target; write d1, sqlite:FILE or wrangler:DIR"),
         ("sqlite:no/shop.db", "there is no folder"),
         ("sqlite:streamer.checkpoint.db", "is the checkpoint; write another file"),
         ("sqlite:run_report.json", "is the report; write another file"),
