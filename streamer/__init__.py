@@ -13,6 +13,7 @@ The way of the data, and where each part lives:
     demo/         the whole story on one machine
     doctor.py     what both ends are like, and what to do about it
     run/          a whole job: look, decide, claim, make tables, move rows, check, finish, report
+    files/        the job in steps: tables into files, with all that later steps need to know
     pipeline/     readers, the users' functions, byte budget, outbox, uploaders, watermark, recorder
     sinks/        batches made durable in D1, with their ledger; late parents sent ahead
     postgres/     connections, catalog, snapshots, windowed cursors (the only import of asyncpg)

@@ -87,6 +87,10 @@ class BadRowsError(StreamerError):
     """D1 will never take some rows as they are (a constraint, a limit)."""
 
 
+class BadFileError(StreamerError):
+    """A file that was given isn't what it should be: not there, cut off, changed, or malformed."""
+
+
 class CheckpointProblemError(StreamerError):
     """The checkpoint can't be used: locked, damaged, foreign, of a newer format."""
 

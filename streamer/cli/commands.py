@@ -62,6 +62,13 @@ COMMANDS = {
             interrupted=75,
         ),
         Command(
+            "export",
+            "write the tables into files; can be killed and resumed",
+            Options.SETTINGS | Options.SELECTION | Options.STORED,
+            source=True,
+            interrupted=75,
+        ),
+        Command(
             "status",
             "show a run's progress, from its checkpoint alone",
             Options.SETTINGS | Options.CHECKPOINT,

@@ -61,9 +61,9 @@ class _Screen(logging.Handler):
 class Logs:
     """The log of one command."""
 
-    def __init__(self, screen: _Screen, others: list[logging.Handler], kind: LogFormat) -> None:
+    def __init__(self, screen: _Screen, handlers: list[logging.Handler], kind: LogFormat) -> None:
         self._screen = screen
-        self._others = others
+        self._handlers = handlers  # the screen's among them
         self._kind = kind
 
     def fail(self, lines: tuple[str, ...]) -> None:
@@ -71,8 +71,9 @@ class Logs:
         record = logging.LogRecord(
             "streamer.cli", logging.ERROR, __file__, 0, "\n".join(lines), None, None
         )
-        for handler in self._others:
-            handler.handle(record)
+        for handler in self._handlers:
+            if handler is not self._screen:
+                handler.handle(record)
         if self._kind is LogFormat.JSON:
             self._screen.handle(record)
         else:
@@ -87,6 +88,17 @@ class Logs:
             yield
         finally:
             self._screen.say = before
+
+    def also_in(self, path: Path) -> None:
+        """From now on, write the log to the file `path` too, whatever is said on stderr.
+
+        Raises: SettingsError where it can't be opened.
+        """
+        handler = _file(path, "the step's log")
+        handler.setLevel(logging.INFO)
+        handler.setFormatter(self._screen.formatter)
+        logging.getLogger().addHandler(handler)
+        self._handlers.append(handler)
 
 
 @contextmanager
@@ -106,7 +118,7 @@ def logging_to(
         screen.addFilter(lambda record: not getattr(record, "in_detail", False))
     handlers: list[logging.Handler] = [screen]
     if settings.log_file is not None:
-        handlers.append(_file(settings.log_file))
+        handlers.append(_file(settings.log_file, "--log-file"))
         handlers[-1].setLevel(logging.DEBUG if settings.verbosity > 0 else logging.INFO)
     root, ours = logging.getLogger(), logging.getLogger("streamer")
     before = (root.level, ours.level, logging.raiseExceptions)
@@ -117,7 +129,7 @@ def logging_to(
         handler.setFormatter(lines)
         root.addHandler(handler)
     try:
-        yield Logs(screen, handlers[1:], settings.log_format)
+        yield Logs(screen, handlers, settings.log_format)
     finally:
         for handler in handlers:
             root.removeHandler(handler)
@@ -138,13 +150,13 @@ def _print_line(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _file(path: Path) -> logging.Handler:
+def _file(path: Path, called: str) -> logging.Handler:
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags, 0o600)
     except OSError as error:
         raise SettingsError(
-            [f"--log-file: {path} can't be opened ({error.strerror}); write another path"]
+            [f"{called}: {path} can't be opened ({error.strerror}); write another path"]
         ) from None
     return _LogFile(os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace"))
 

@@ -5,23 +5,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import os
-import signal
-import sys
-import time
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from streamer import run as job
-from streamer.cli.logs import IN_DETAIL, Logs
 from streamer.cli.memory import settle_memory
 from streamer.cli.parser import Commands
-from streamer.config import Config, ProgressMode
+from streamer.cli.showing import showing, stopped_by_signals
+from streamer.config import Config
 from streamer.errors import ExitCode
-from streamer.progress import Events, Reporter, Style, style_for
-from streamer.progress.events import DETAIL, WARNING
-
-DRAIN_S = 28.0  # from the first signal to the end, whatever is under way
+from streamer.progress import Events
 
 log = logging.getLogger("streamer.run")
 
@@ -60,20 +53,10 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
 
         return await plan.run(args, config)
     settle_memory()
-    events = Events(time.monotonic, rate=config.pacing.rate, say=_say)
-    style = _style(config)
-    reporter = Reporter(sys.stderr, style, tell=log.info)
-    logs: Logs = args.logs
-    shown = logs.shown_by(reporter.say) if style is Style.DRAWN else nullcontext()
     stop = asyncio.Event()
-    with shown, _signals(stop):
-        showing = asyncio.create_task(reporter.keep_showing(events.view, asyncio.sleep))
-        try:
-            async with _metrics(config, events):
-                code = await job.run(config, events, stop)
-        finally:
-            showing.cancel()
-            reporter.close()
+    async with showing(config, args.logs) as events, _metrics(config, events):
+        with stopped_by_signals(stop, "finishing the requests in flight"):
+            code = await job.run(config, events, stop)
     if events.tally.traffic.requests:
         print(_summary(config, events, code))
     return code
@@ -91,57 +74,6 @@ async def _metrics(config: Config, events: Events) -> AsyncGenerator[None]:
     async with serving(events, port) as address:
         log.info("status page at %s, metrics at %smetrics", address, address)
         yield
-
-
-def _say(line: str) -> None:
-    if line.startswith(DETAIL):
-        log.warning("%s", line.removeprefix(DETAIL), extra=IN_DETAIL)
-    elif line.startswith(WARNING):
-        log.warning("%s", line.removeprefix(WARNING))
-    else:
-        log.info("%s", line)
-
-
-def _style(config: Config) -> Style:
-    match config.output.progress:
-        case ProgressMode.AUTO if config.output.verbosity >= 0:
-            return style_for(sys.stderr, os.environ)
-        case ProgressMode.RICH:
-            return Style.DRAWN
-        case ProgressMode.PLAIN:
-            return Style.LINES
-        case _:
-            return Style.NONE
-
-
-@contextmanager
-def _signals(stop: asyncio.Event) -> Generator[None]:
-    """The first SIGINT or SIGTERM asks the job to end; the second one ends it, or a long wait."""
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-    watched = (signal.SIGINT, signal.SIGTERM)
-    deadlines: list[asyncio.TimerHandle] = []
-
-    def heard(name: str) -> None:
-        if stop.is_set():
-            log.warning("%s again: stopping at once; go on with --resume", name)
-            if task is not None:
-                task.cancel()
-            return
-        log.warning("%s: finishing the requests in flight; once more stops at once", name)
-        stop.set()
-        if task is not None:
-            deadlines.append(loop.call_later(DRAIN_S, task.cancel))
-
-    for number in watched:
-        loop.add_signal_handler(number, heard, number.name)
-    try:
-        yield
-    finally:
-        for deadline in deadlines:
-            deadline.cancel()
-        for number in watched:
-            loop.remove_signal_handler(number)
 
 
 def _summary(config: Config, events: Events, code: ExitCode) -> str:

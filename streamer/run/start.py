@@ -137,14 +137,14 @@ async def _look(
     )
     refusals = [sentence(finding) for finding in plan.refusals]
     refuse_what_cannot_move(refusals, skip_refused=config.run.skip_refused)
-    _warn(events, plan.findings)
+    warn_of(events, plan.findings)
     for table in plan.tables:
         events.table_expected(str(table.name), table.table.rows)
     transforms = load_transforms(plan.tables, Path.cwd())
     return Ends(source=source, database=database, survey=seen, plan=plan, transforms=transforms)
 
 
-def _warn(events: Events, findings: Sequence[Finding]) -> None:
+def warn_of(events: Events, findings: Sequence[Finding]) -> None:
     """Say what isn't carried over as it is: each thing to the report and the log, kinds to people."""
     short = [*in_short(findings)]
     if len(short) < len(findings):

@@ -1,0 +1,269 @@
+"""What lies beside the files of tables: which files there are, and what they were made from.
+
+`export_manifest.json` holds the catalog and all that was asked of its tables, so that the steps
+behind it plan the same job without PostgreSQL; `transform_manifest.json` does so for the import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeVar, cast
+
+import orjson
+
+from streamer.errors import BadFileError
+from streamer.files.codec import ShapeError, decode, encode
+from streamer.files.names import Compression, Format
+from streamer.files.values import FORMS, Form
+from streamer.files.writing import write_whole
+from streamer.model import Catalog, PgType, QualifiedName, Shaping, Storage, Wire
+
+FORMAT_VERSION = 1
+EXPORT = "export_manifest.json"
+TRANSFORM = "transform_manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ExpressionType:
+    """The type that PostgreSQL gives to the expression that makes a column."""
+
+    table: QualifiedName
+    column: str
+    type: PgType
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A moment of the source; `taken_at` in UTC, ISO 8601."""
+
+    number: int
+    lsn: str
+    taken_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What was moved: the source's catalog, and what was asked of its tables.
+
+    The hash masks' key isn't in it. `warnings` are the sentences that were said of the rows.
+    """
+
+    catalog: Catalog
+    shaping: Shaping = field(default_factory=Shaping)
+    expression_types: tuple[ExpressionType, ...] = ()
+    snapshots: tuple[Snapshot, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def types_of_expressions(self) -> Mapping[tuple[QualifiedName, str], PgType]:
+        """As the plan asks for them."""
+        return {(known.table, known.column): known.type for known in self.expression_types}
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """A table's file: its name, and rows, size and SHA-256 of its content, uncompressed."""
+
+    name: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedColumn:
+    """A column of an exported table; `sql` is what printed it where its form is CELL."""
+
+    name: str
+    type: str
+    form: Form
+    sql: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedTable:
+    """A table's file as it was exported; `snapshots` are those that its rows were read in."""
+
+    name: QualifiedName
+    file: FileFacts
+    columns: tuple[ExportedColumn, ...]
+    key: tuple[str, ...] = ()
+    snapshots: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExportManifest:
+    """`export_manifest.json`."""
+
+    run_id: str
+    created_at: str
+    format: Format
+    compression: Compression
+    tables: tuple[ExportedTable, ...]
+    origin: Origin
+    command: str = "export"
+    format_version: int = FORMAT_VERSION
+    tool_version: str = field(default_factory=lambda: version("d1-streamer"))
+    forms: Mapping[str, str] = field(
+        default_factory=lambda: {form.value: words for form, words in FORMS.items()}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TransformedColumn:
+    """A column of a transformed file, and what D1 stores of it; HEX stands for bytes."""
+
+    name: str
+    storage: Storage
+    wire: Wire = Wire.TEXT
+
+
+@dataclass(frozen=True, slots=True)
+class TransformedTable:
+    """A table's file as D1 is to hold it; `rows_skipped` were left out by the user's function."""
+
+    name: QualifiedName
+    target: str
+    file: FileFacts
+    columns: tuple[TransformedColumn, ...]
+    rows_skipped: int = 0
+    snapshots: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TransformManifest:
+    """`transform_manifest.json`."""
+
+    run_id: str
+    created_at: str
+    format: Format
+    compression: Compression
+    tables: tuple[TransformedTable, ...]
+    origin: Origin
+    command: str = "transform"
+    format_version: int = FORMAT_VERSION
+    tool_version: str = field(default_factory=lambda: version("d1-streamer"))
+
+
+Kind = TypeVar("Kind", ExportManifest, TransformManifest)
+
+
+def write_manifest(folder: Path, manifest: ExportManifest | TransformManifest) -> None:
+    """Write a manifest in one step, with every member that says what it is.
+
+    Raises:
+        StreamerError: it can't be written.
+
+    """
+    name = EXPORT if isinstance(manifest, ExportManifest) else TRANSFORM
+    document = encode(manifest)
+    assert isinstance(document, dict)
+    always = ("format_version", "tool_version", "command", "forms")
+    head = {key: encode(getattr(manifest, key)) for key in always if hasattr(manifest, key)}
+    options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    write_whole(folder / name, orjson.dumps({**head, **document}, option=options))
+
+
+def read_export(folder: Path) -> ExportManifest:
+    """The manifest of an export.
+
+    Raises:
+        BadFileError: there is none, or it isn't what this version writes.
+
+    """
+    return _read(folder / EXPORT, ExportManifest, "streamer export")
+
+
+def read_transform(folder: Path) -> TransformManifest:
+    """The manifest of transformed files.
+
+    Raises:
+        BadFileError: there is none, or it isn't what this version writes.
+
+    """
+    return _read(folder / TRANSFORM, TransformManifest, "streamer transform")
+
+
+def _read(path: Path, kind: type[Kind], made_by: str) -> Kind:
+    document = _document(path, made_by)
+    found = document.get("format_version")
+    if isinstance(found, int) and found > FORMAT_VERSION:
+        raise BadFileError(
+            f"{path} has the format {found}; this version reads up to {FORMAT_VERSION}.",
+            hint="Use the version that made it, or a newer one.",
+        )
+    try:
+        return decode(kind, document)
+    except ShapeError as error:
+        raise BadFileError(f"{path}: {error}.", hint=_AGAIN) from None
+
+
+def _document(path: Path, made_by: str) -> dict[str, object]:
+    try:
+        document: object = orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise BadFileError(
+            f"{path} isn't there.",
+            hint=f"Name the folder with --input-dir, or let `{made_by}` come to its end first.",
+        ) from None
+    except OSError as error:
+        raise BadFileError(f"{path} can't be read: {error.strerror}.") from None
+    except orjson.JSONDecodeError as error:
+        raise BadFileError(f"{path}, line {error.lineno}: it isn't JSON.", hint=_AGAIN) from None
+    if not isinstance(document, dict):
+        raise BadFileError(f"{path}: it isn't a manifest.", hint=_AGAIN)
+    return cast("dict[str, object]", document)
+
+
+_AGAIN = "Restore it as it was written, or make the files again."
+
+
+def table_path(folder: Path, facts: FileFacts) -> Path:
+    """Where a table's file is.
+
+    Raises:
+        BadFileError: the name would leave the folder.
+
+    """
+    if "/" in facts.name or facts.name in {"", ".", ".."}:
+        raise BadFileError(f"{folder}: the manifest names a file outside the folder.", hint=_AGAIN)
+    return folder / facts.name
+
+
+def without_secrets(shaping: Shaping) -> Shaping:
+    """`shaping` as manifests keep it."""
+    return replace(shaping, hash_key=None)
+
+
+def export_time(shaping: Shaping) -> Shaping:
+    """What of `shaping` PostgreSQL carries out, so that an export decides it."""
+    tables = {
+        name: replace(
+            asked,
+            rename="",
+            transform="",
+            exclude_foreign_keys=(),
+            without_rowid=None,
+            autoincrement=None,
+            types={},
+            column={
+                column: replace(one, rename="", types={})
+                for column, one in asked.column.items()
+                if one.expression or one.mask
+            },
+        )
+        for name, asked in shaping.tables.items()
+    }
+    return Shaping(
+        tables={name: asked for name, asked in tables.items() if encode(asked)},
+        matviews=shaping.matviews,
+        foreign_tables=shaping.foreign_tables,
+    )
+
+
+def names_of(tables: Sequence[ExportedTable | TransformedTable]) -> tuple[QualifiedName, ...]:
+    """The tables that have a file."""
+    return tuple(table.name for table in tables)

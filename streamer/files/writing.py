@@ -1,0 +1,215 @@
+"""Writes the files of tables: one row a line, under another name until they are whole."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import zstandard
+
+from streamer.errors import StreamerError
+from streamer.files.names import Compression, Format
+from streamer.files.reading import BLOCK_BYTES, opened
+
+_GZIP_WINDOW = 31  # zlib's number for the largest window, in a gzip frame
+_GZIP_LEVEL = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A whole file: its rows, and size and digest of its content, uncompressed."""
+
+    rows: int
+    bytes: int
+    sha256: str
+
+
+class _Frame(Protocol):
+    """One compressed frame; a file is a row of them, so that it can be gone on with."""
+
+    def compress(self, data: bytes, /) -> bytes: ...
+
+    def flush(self) -> bytes: ...
+
+
+class _Plain:
+    def compress(self, data: bytes, /) -> bytes:
+        return data
+
+    def flush(self) -> bytes:
+        return b""
+
+
+def _frame(compression: Compression) -> _Frame:
+    match compression:
+        case Compression.NONE:
+            return _Plain()
+        case Compression.GZIP:
+            return zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+        case Compression.ZSTD:
+            return zstandard.ZstdCompressor().compressobj()
+
+
+class TableWriter:
+    """One table's file. Until `finish` its rows are in `<name>.part` beside it.
+
+    `rows` are those that were written. Everything up to the last `settle` is durable: a later
+    writer goes on there.
+    """
+
+    def __init__(self, path: Path, form: Format, compression: Compression) -> None:
+        self.path = path
+        self.part = path.with_name(f"{path.name}.part")
+        self.rows = 0
+        self._form = form
+        self._compression = compression
+        self._bytes = 0
+        self._digest = hashlib.sha256()
+        self._frame = _frame(compression)
+        self._frame_bytes = 0
+        self._file = -1
+
+    def begin(self) -> None:
+        """Start with an empty file."""
+        with _problems(self.part):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+            self._file = os.open(self.part, flags, 0o600)
+        if self._form is Format.JSON:
+            self._write(b"[\n")
+
+    def go_on(self, *, rows: int, size: int) -> bool:
+        """Go on behind the first `size` bytes of the file, which hold `rows` rows.
+
+        False where they aren't there any more; then `begin` is what is left to do.
+        """
+        with suppress(OSError):
+            if self.part.stat().st_size < size:
+                return False
+            os.truncate(self.part, size)
+        try:
+            with opened(self.part, self._compression) as file:
+                while block := file.read(BLOCK_BYTES):
+                    self._note(block)
+        except StreamerError:
+            return False
+        with _problems(self.part):
+            flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+            self._file = os.open(self.part, flags)
+        self.rows = rows
+        return True
+
+    def write(self, lines: Sequence[str]) -> None:
+        """Add rows, each a JSON object's text without a line break."""
+        if not lines:
+            return
+        if self._form is Format.JSON:
+            before, between, after = ",\n" if self.rows else "", ",\n", ""
+        else:
+            before, between, after = "", "\n", "\n"
+        self.rows += len(lines)
+        self._write(f"{before}{between.join(lines)}{after}".encode())
+
+    def settle(self) -> int:
+        """Make all that was written durable; the file's size so far."""
+        with _problems(self.part):
+            if self._frame_bytes:
+                _write_all(self._file, self._frame.flush())
+                self._frame, self._frame_bytes = _frame(self._compression), 0
+            os.fsync(self._file)
+            return os.fstat(self._file).st_size
+
+    def finish(self) -> Written:
+        """Complete the file and give it its name."""
+        if self._form is Format.JSON:
+            self._write(b"\n]\n" if self.rows else b"]\n")
+        self.settle()
+        self.close()
+        with _problems(self.path):
+            self.part.replace(self.path)
+            sync_folder(self.path.parent)
+        return Written(self.rows, self._bytes, self._digest.hexdigest())
+
+    def close(self) -> None:
+        """Let go of the file, as far as it came."""
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        self.close()
+        with suppress(OSError):
+            self.part.unlink()
+
+    def _write(self, data: bytes) -> None:
+        self._note(data)
+        self._frame_bytes += len(data)
+        with _problems(self.part):
+            _write_all(self._file, self._frame.compress(data))
+
+    def _note(self, data: bytes) -> None:
+        self._bytes += len(data)
+        self._digest.update(data)
+
+
+@contextmanager
+def _problems(path: Path) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StreamerError(
+            f"{path} can't be written: {error.strerror}.",
+            hint="Make room or access for it, then run again.",
+        ) from None
+
+
+def _write_all(file: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(file, rest) :]
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that only its owner may look into; one that is there stays as it is.
+
+    Raises:
+        StreamerError: it can't be made.
+
+    """
+    with _problems(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a small file in one step, readable by its owner only.
+
+    Raises:
+        StreamerError: it can't be written; what was there before is untouched.
+
+    """
+    part = path.with_name(f"{path.name}.part")
+    with _problems(path):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        file = os.open(part, flags, 0o600)
+        try:
+            _write_all(file, data)
+            os.fsync(file)
+        finally:
+            os.close(file)
+        part.replace(path)
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renamings in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

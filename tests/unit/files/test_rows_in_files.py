@@ -1,0 +1,145 @@
+"""What is written is read again; what isn't whole or isn't ours is refused, with the line."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import orjson
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.errors import BadFileError
+from streamer.files.names import Compression, Format
+from streamer.files.reading import Content, read_rows
+from streamer.files.writing import TableWriter
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+ROWS = st.lists(
+    st.dictionaries(
+        TEXTS, st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | TEXTS, max_size=4
+    ),
+    max_size=5,
+)
+ENDING = {Compression.NONE: "", Compression.GZIP: ".gz", Compression.ZSTD: ".zst"}
+
+
+def lines(rows: list[dict[str, object]]) -> list[str]:
+    return [orjson.dumps(row).decode() for row in rows]
+
+
+@given(ROWS, ROWS, st.tuples(st.sampled_from(Format), st.sampled_from(Compression), st.booleans()))
+def test_rows_come_back_as_they_were_written_also_by_a_later_writer(
+    tmp_path_factory: pytest.TempPathFactory,
+    first: list[dict[str, object]],
+    second: list[dict[str, object]],
+    how: tuple[Format, Compression, bool],
+) -> None:
+    form, compression, killed = how
+    path = tmp_path_factory.mktemp("rows") / f"t.{form}{ENDING[compression]}"
+    writer = TableWriter(path, form, compression)
+    writer.begin()
+    writer.write(lines(first))
+    size = writer.settle()
+    if killed:
+        writer.write(lines([{"lost": 1}]))
+        writer.settle()
+        writer.close()
+        writer = TableWriter(path, form, compression)
+        assert writer.go_on(rows=len(first), size=size)
+    writer.write(lines(second))
+    written = writer.finish()
+
+    content = Content()
+    found = [row.values for row in read_rows(path, content)]
+
+    assert found == first + second
+    assert (written.rows, written.bytes) == (len(found), content.bytes)
+    assert written.sha256 == content.sha256
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [*path.parent.iterdir()] == [path]
+
+
+def test_a_row_stands_on_a_line_of_its_own_within_a_json_array(tmp_path: Path) -> None:
+    writer = TableWriter(tmp_path / "t.json", Format.JSON, Compression.NONE)
+    writer.begin()
+    writer.write(['{"a":1}', '{"a":2}'])
+    writer.write(['{"a":3}'])
+    writer.finish()
+
+    text = (tmp_path / "t.json").read_text()
+    assert text == '[\n{"a":1},\n{"a":2},\n{"a":3}\n]\n'
+    assert [row.line for row in read_rows(tmp_path / "t.json")] == [2, 3, 4]
+
+
+BAD = {
+    "cut off": (b'[\n{"a":1},\n', "line 2", "cut off"),
+    "cut off in a row": (b'[\n{"a":1},\n{"a"', "line 3", "one row as a JSON object"),
+    "empty": (b"", "line 1", "[ alone"),
+    "not an array": (b'{"a":1}\n', "line 1", "[ alone"),
+    "two rows a line": (b'[\n{"a":1},{"a":2}\n]\n', "line 2", "one row"),
+    "a number": (b"[\n1\n]\n", "line 2", "one row"),
+    "no comma": (b'[\n{"a":1}\n{"a":2}\n]\n', "line 3", "comma"),
+    "a comma too many": (b'[\n{"a":1},\n]\n', "line 3", "comma"),
+    "something behind": (b'[\n{"a":1}\n]\n{"a":2}\n', "line 4", "behind"),
+    "UTF-16": ('[\n{"a":1}\n]\n'.encode("utf-16"), "line 1", "UTF-16"),
+    "a byte order mark": (b'\xef\xbb\xbf[\n{"a":1}\n]\n', "line 1", "byte order mark"),
+    "Latin 1": (b'[\n{"a":"\xe9"}\n]\n', "line 2", "UTF-8"),
+    "NaN": (b'[\n{"a":NaN}\n]\n', "line 2", "JSON object"),
+    "pretty": (b'[\n{\n"a": 1\n}\n]\n', "line 2", "one row"),
+}
+
+
+@pytest.mark.parametrize(("data", "line", "words"), BAD.values(), ids=BAD)
+def test_what_is_wrong_with_a_file_is_said_with_its_line(
+    tmp_path: Path, data: bytes, line: str, words: str
+) -> None:
+    path = tmp_path / "t.json"
+    path.write_bytes(data)
+
+    with pytest.raises(BadFileError, match=line) as refused:
+        list(read_rows(path))
+
+    assert str(path) in refused.value.what
+    assert words in refused.value.what
+
+
+def test_a_line_of_ndjson_that_was_cut_off_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "t.ndjson"
+    path.write_bytes(b'{"a":1}\n{"a":2}')
+
+    with pytest.raises(BadFileError, match=r"line 2: .* cut off"):
+        list(read_rows(path))
+
+
+@pytest.mark.parametrize(
+    ("compress", "ending"), [(gzip.compress, "gz"), (zstandard.compress, "zst")]
+)
+def test_a_compressed_file_that_was_cut_off_or_damaged_is_noticed(
+    tmp_path: Path, compress, ending: str
+) -> None:
+    whole = compress(b"[\n" + b",\n".join(b'{"a":%d}' % n for n in range(20_000)) + b"\n]\n")
+    path = tmp_path / f"t.json.{ending}"
+    for data in (whole[: len(whole) // 2], b"nonsense" + whole):
+        path.write_bytes(data)
+        with pytest.raises(BadFileError, match=r"t\.json"):
+            list(read_rows(path))
+
+
+def test_a_file_that_is_missing_or_is_no_file_of_rows_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadFileError, match="isn't there"):
+        list(read_rows(tmp_path / "t.json"))
+    with pytest.raises(BadFileError, match=r"\.ndjson"):
+        list(read_rows(tmp_path / "t.csv"))
+
+
+def test_a_writer_goes_on_only_where_what_it_left_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    assert not TableWriter(path, Format.JSON, Compression.NONE).go_on(rows=1, size=10)
+    writer = TableWriter(path, Format.JSON, Compression.NONE)
+    writer.begin()
+    writer.settle()
+    writer.close()
+    assert not TableWriter(path, Format.JSON, Compression.NONE).go_on(rows=1, size=10)
