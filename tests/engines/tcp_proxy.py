@@ -52,7 +52,7 @@ class TcpProxy:
         self.connections = 0
         self.ended: list[End] = []
         self.port = 0
-        self._upstream = port
+        self.upstream = port
         self._server: asyncio.Server | None = None
         self._open: set[_Connection] = set()
         self._hearing = asyncio.Event()
@@ -96,7 +96,7 @@ class TcpProxy:
         connection = _Connection(self.fate(self.connections), self._hearing, self.ended)
         self._open.add(connection)
         try:
-            await connection.carry(reader, writer, self._upstream)
+            await connection.carry(reader, writer, self.upstream)
         finally:
             self._open.discard(connection)
             connection.done.set()

@@ -1,5 +1,7 @@
 """How long a lost source is waited for."""
 
+from itertools import pairwise
+
 from streamer.postgres.patience import Patience, Trouble
 from streamer.postgres.window import WindowLimits
 
@@ -16,7 +18,7 @@ async def test_waits_grow_to_half_a_minute_until_patience_ends_without_progress(
     patience = Patience(100.0, sleep=sleep, dice=lambda: 1.0, clock=lambda: now)
     trouble = Trouble(patience)
 
-    while await trouble.another():
+    while await trouble.another("It is gone."):
         pass
 
     assert waits == sorted(waits)
@@ -34,11 +36,35 @@ async def test_success_restores_patience():
     trouble = Trouble(Patience(100.0, sleep=sleep, dice=lambda: 0.5, clock=lambda: now))
 
     for _ in range(5):
-        assert await trouble.another()
-        assert await trouble.another()
+        assert await trouble.another("It is gone.")
+        assert await trouble.another("It is gone.")
         trouble.over()
 
     assert trouble.failures == 0
+
+
+async def test_a_long_wait_is_told_at_its_beginning_twice_a_minute_and_at_its_end():
+    now, told = 0.0, list[tuple[float, str]]()
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    patience = Patience(
+        sleep=sleep, dice=lambda: 0.5, clock=lambda: now, say=lambda text: told.append((now, text))
+    )
+    trouble = Trouble(patience)
+    while now < 100.0:
+        assert await trouble.another("It is gone.")
+    trouble.over()
+    trouble.over()
+
+    assert [text for _, text in told] == [
+        "It is gone. Trying again in 0.1 s.",
+        *["It is gone. Trying again in 15.0 s."] * 2,
+        f"PostgreSQL answers again, after {now:.0f} s.",
+    ]
+    assert all(later - at >= 30.0 for (at, _), (later, _) in pairwise(told[:-1]))
 
 
 def test_windows_end_well_before_the_server_ends_them():
