@@ -160,7 +160,7 @@ class TableReader:
             self._most_rows = max(1, min(self._what.page_size.rows, self._most_rows) // 2)
         if sqlstate(error) == _STANDBY_CONFLICT and self._age_s is not None:
             self._age_s = max(_SHORTEST_AGE_S, self._age_s / 2)
-        if not await self._trouble.another():
+        if not await self._trouble.another(explained.what):
             raise explained from None
 
     def _watch_the_pause(self) -> asyncio.TimerHandle | None:

@@ -22,8 +22,10 @@ Check = Callable[[Session], Awaitable[None]]
 class Sessions:
     """At most `limit` connections; one fewer each time the server has none left for us.
 
-    Where there is a `neighbour`, its idle connections are given up first. `check` looks at every new connection once, in a transaction, and raises where it isn't what it
-    should be (another server behind the same address). Every transaction can hash with `hash_key`.
+    Where there is a `neighbour`, its idle connections are given up first, and where these `outrank`
+    it, one that it has lent as well. `check` looks at every new connection once, in a transaction,
+    and raises where it isn't what it should be (another server behind the same address). Every
+    transaction can hash with `hash_key`.
     """
 
     def __init__(self, connector: Connector, *, limit: int = READERS) -> None:
@@ -31,6 +33,7 @@ class Sessions:
         self.check: Check | None = None
         self.hash_key: HashKey | None = None
         self.neighbour: Sessions | None = None
+        self.outrank = False
         self._places = asyncio.Semaphore(limit)
         self._idle: list[Session] = []
         self._lent: set[Session] = set()
@@ -57,6 +60,8 @@ class Sessions:
                         continue
                     if self._lent:
                         continue  # this place stays taken: from now on there is one fewer
+                    if self.neighbour is not None and self.outrank:
+                        self.neighbour.cut_one()
                 self._places.release()
                 raise
             self._lent.add(session)
@@ -86,6 +91,13 @@ class Sessions:
         for session in self._lent:
             session.terminate()
         await self.rest()
+
+    def cut_one(self) -> None:
+        """Cut off one connection that is lent: whoever has it takes another, and goes on."""
+        for session in self._lent:
+            if not session.is_closed():
+                session.terminate()
+                return
 
     async def rest(self) -> bool:
         """Close the connections that nobody uses; whether there were any."""
@@ -121,10 +133,14 @@ class Sessions:
         while True:
             try:
                 async with self.transaction(snapshot()) as session:
-                    return await work(session)
+                    found = await work(session)
             except FOREIGN as error:
-                if not retryable(error) or not await trouble.another():
-                    raise self.connector.explain(error, doing) from None
+                explained = self.connector.explain(error, doing)
+                if not retryable(error) or not await trouble.another(explained.what):
+                    raise explained from None
+            else:
+                trouble.over()
+                return found
 
     async def _new(self) -> Session:
         session = await self.connector.connect()

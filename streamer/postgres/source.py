@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -34,7 +35,7 @@ from streamer.postgres.address import resolve
 from streamer.postgres.catalog import read_catalog, read_identity
 from streamer.postgres.connect import Connector, Session
 from streamer.postgres.expressions import read_expression_types
-from streamer.postgres.failures import FOREIGN, retryable
+from streamer.postgres.failures import FOREIGN, retryable, too_many_connections
 from streamer.postgres.hash_key import HashKey
 from streamer.postgres.meeting import ServerFacts, meet
 from streamer.postgres.patience import Patience, Trouble
@@ -86,6 +87,7 @@ class PostgresSource:
         self._snapshots = Snapshots()
         self._holder: Holder | None = None
         self._holders: dict[int, Holder] = {}
+        self._own_turn = asyncio.Semaphore()
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -116,6 +118,7 @@ class PostgresSource:
         # What a table's upload asks for must never wait for its reader to give a connection back.
         aside = Sessions(connector, limit=1)
         sessions.neighbour, aside.neighbour = aside, sessions
+        aside.outrank = True
         try:
             identity, facts = await meet(aside)
             source = cls(
@@ -280,11 +283,15 @@ class PostgresSource:
             raise ValueError(f"{plan.name} is a {plan.table.kind}: its rows have no position")
         leaves = physical.in_order(plan.table, self._numbered(plan.table))
         what = Reading(plan, kind, after, page_size, leaves, json_rows=self._prints_rows(plan))
-        holder = await self._own_holder(plan.table)
-        async with contextlib.aclosing(self._reader(what, holder).pages()) as pages:
-            async for page in pages:
-                yield page
-        await self._let_go_of(plan.table)
+        async with contextlib.AsyncExitStack() as turn:
+            if self._holder is None:
+                # One at a time: snapshots without a connection left to read in would wait for ever.
+                await turn.enter_async_context(self._own_turn)
+            holder = await self._own_holder(plan.table)
+            async with contextlib.aclosing(self._reader(what, holder).pages()) as pages:
+                async for page in pages:
+                    yield page
+            await self._let_go_of(plan.table)
 
     def _numbered(self, table: Table) -> dict[int, int]:
         return self.leaf_numbers.get(table.oid) or self.number_leaves(table)
@@ -315,12 +322,24 @@ class PostgresSource:
         trouble = Trouble(replace(self._patience, give_up_after_s=60.0))
         while True:
             try:
-                return await Holder.take(
+                holder = await Holder.take(
                     connector, self._snapshots, max_age_s=self.max_snapshot_age_s
                 )
             except FOREIGN as error:
-                if not retryable(error) or not await trouble.another():
-                    raise connector.explain(error, "taking a snapshot") from None
+                if too_many_connections(error):
+                    if await self._give_up_idle():
+                        continue
+                    self._sessions.cut_one()
+                explained = connector.explain(error, "taking a snapshot")
+                if not retryable(error) or not await trouble.another(explained.what):
+                    raise explained from None
+            else:
+                trouble.over()
+                return holder
+
+    async def _give_up_idle(self) -> bool:
+        """Close the connections that nobody uses; whether there were any."""
+        return any([await self._sessions.rest(), await self._aside.rest()])
 
     async def _let_go_of(self, table: Table) -> None:
         holder = self._holders.pop(table.oid, None)

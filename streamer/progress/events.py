@@ -155,6 +155,10 @@ class Events:
         for text in short:
             self._say(f"{WARNING}{printable(text)}")
 
+    def note(self, text: str) -> None:
+        """Something for the log that the report doesn't repeat."""
+        self._say(printable(text))
+
     # What the target's client tells
 
     def sent(self, body_bytes: int) -> None:

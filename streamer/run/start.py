@@ -22,7 +22,7 @@ from streamer.errors import ExitCode, SettingsError, StreamerError, UsageError, 
 from streamer.model import Finding, IfExists, TablePlan
 from streamer.pipeline.transform import load_transforms
 from streamer.plan.digest import in_short, sentence
-from streamer.postgres import PostgresSource
+from streamer.postgres import Patience, PostgresSource
 from streamer.postgres.address import resolve
 from streamer.progress import Events, Tally, utc
 from streamer.run import resume, steps
@@ -67,6 +67,7 @@ async def run(config: Config, events: Events, stop: asyncio.Event) -> ExitCode:
                 config.run.consistency,
                 events.warning,
                 pushdown=config.run.pushdown,
+                patience=Patience(config.pacing.give_up_after_s, say=events.note),
                 hash_key=config.shaping.hash_key,
             )
         )
