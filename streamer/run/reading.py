@@ -7,7 +7,16 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from streamer.model import Consistency, Key, KeyKind, Page, PageSize, StepKind, TablePlan
+from streamer.model import (
+    Consistency,
+    Key,
+    KeyKind,
+    Page,
+    PageSize,
+    QualifiedName,
+    StepKind,
+    TablePlan,
+)
 from streamer.postgres import PostgresSource, SnapshotInfo
 from streamer.progress import utc
 
@@ -28,7 +37,8 @@ class RunSource:
     """Reads tables, and has each snapshot that rows come from written down once.
 
     `see` takes a snapshot's facts and returns its number in the run. With rolling consistency each
-    window has its own snapshot; all those of keyed tables in one process count as one.
+    window has its own snapshot: too many to write down. So of keyed tables, all first windows in
+    one process count as one snapshot, and all later ones as another.
     """
 
     def __init__(
@@ -41,7 +51,9 @@ class RunSource:
         self._rolling = consistency is Consistency.ROLLING
         self._see = see
         self._numbers: dict[int, int] = {}
-        self._rolling_number: int | None = None
+        self._first_of: dict[QualifiedName, int] = {}
+        self._first: int | None = None
+        self._later: int | None = None
 
     async def read(
         self, plan: TablePlan, kind: StepKind, after: Key | None, page_size: PageSize
@@ -50,14 +62,18 @@ class RunSource:
         windowed = self._rolling and plan.key.kind is not KeyKind.PHYSICAL
         async with aclosing(self._source.read(plan, kind, after, page_size)) as pages:
             async for page in pages:
-                number = self._of_windows(page) if windowed else self._number(page)
+                number = self._of_windows(plan, page) if windowed else self._number(page)
                 yield page if number == page.snapshot else replace(page, snapshot=number)
 
     async def lookup(self, plan: TablePlan, keys: Sequence[Key]) -> list[Page]:
         """The rows that have these keys, as `PostgresSource.lookup` finds them."""
         pages = await self._source.lookup(plan, keys)
-        number = self._of_windows if self._rolling else self._number
-        return [replace(page, snapshot=number(page)) for page in pages]
+        return [
+            replace(
+                page, snapshot=self._of_windows(plan, page) if self._rolling else self._number(page)
+            )
+            for page in pages
+        ]
 
     def _number(self, page: Page) -> int:
         if page.snapshot not in self._numbers:
@@ -65,7 +81,11 @@ class RunSource:
             self._numbers[page.snapshot] = self._see(facts)
         return self._numbers[page.snapshot]
 
-    def _of_windows(self, page: Page) -> int:
-        if self._rolling_number is None:
-            self._rolling_number = self._number(page)
-        return self._rolling_number
+    def _of_windows(self, plan: TablePlan, page: Page) -> int:
+        if page.snapshot == self._first_of.setdefault(plan.name, page.snapshot):
+            if self._first is None:
+                self._first = self._number(page)
+            return self._first
+        if self._later is None:
+            self._later = self._number(page)
+        return self._later

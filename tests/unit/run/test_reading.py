@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -13,6 +13,7 @@ from streamer.run.reading import RunSource, snapshot_facts
 from tests.engines.catalogs import TEXT, column, identified, plan_of, table
 
 (KEYED,) = plan_of(identified("keyed")).tables
+(OTHER,) = plan_of(identified("other")).tables
 (KEYLESS,) = plan_of(table("keyless", column("line", TEXT))).tables
 TAKEN = [
     SnapshotInfo(
@@ -39,6 +40,9 @@ class Snapshots:
         for number in self.numbers:
             yield Page([("1",)], 1, (0,), snapshot=number)
 
+    async def lookup(self, _plan: TablePlan, _keys: Sequence[Key]) -> list[Page]:
+        return [Page([("1",)], 1, (0,), snapshot=number) for number in self.numbers]
+
 
 class Seen:
     """Numbers the snapshots of a run that took two in an earlier process."""
@@ -53,6 +57,10 @@ class Seen:
 
 async def numbers(source: RunSource, plan: TablePlan) -> list[int]:
     return [page.snapshot async for page in source.read(plan, StepKind.ROWS, None, PageSize())]
+
+
+async def looked_up(source: RunSource, plan: TablePlan) -> list[int]:
+    return [page.snapshot for page in await source.lookup(plan, [("1",)])]
 
 
 @pytest.mark.parametrize("consistency", Consistency)
@@ -79,9 +87,17 @@ async def test_a_table_read_in_two_snapshots_carries_both_numbers() -> None:
     assert len(seen.facts) == 2
 
 
-async def test_rolling_windows_count_as_one_snapshot_but_for_tables_without_a_key() -> None:
+async def test_of_rolling_windows_the_later_ones_count_as_one_more_snapshot() -> None:
     seen = Seen()
     source = RunSource(Snapshots(0, 1, 2), Consistency.ROLLING, seen)
 
-    assert await numbers(source, KEYED) == [2, 2, 2]
+    assert await numbers(source, KEYED) == [2, 3, 3]
+    assert await numbers(source, OTHER) == [2, 3, 3]
     assert await numbers(source, KEYLESS) == [2, 3, 4]
+
+
+async def test_rows_looked_up_count_as_a_window_of_their_table() -> None:
+    source = RunSource(Snapshots(0, 1), Consistency.ROLLING, Seen())
+
+    assert await looked_up(source, KEYED) == [2, 3]
+    assert await numbers(source, KEYED) == [2, 3]
