@@ -155,7 +155,7 @@ class PostgresSource:
         if self._consistency is Consistency.ROLLING:
             return None
         if self._holder is None:
-            self._refuse_what_cannot_last()
+            self.refuse_what_cannot_last()
             self._holder = await self._hold()
         return self._holder.info
 
@@ -354,8 +354,11 @@ class PostgresSource:
         for holder in held:
             await holder.close()
 
-    def _refuse_what_cannot_last(self) -> None:
+    def refuse_what_cannot_last(self) -> None:
+        """Raise UsageError where the source can't keep the one snapshot that was asked for."""
         why = ""
+        if self._consistency is Consistency.ROLLING:
+            return
         if self.facts.transaction_pooled:
             why = "is behind a pooler in transaction mode"
         elif self.identity.is_standby and not self.facts.feedback:

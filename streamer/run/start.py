@@ -71,6 +71,7 @@ async def run(config: Config, events: Events, stop: asyncio.Event) -> ExitCode:
                 hash_key=config.shaping.hash_key,
             )
         )
+        source.refuse_what_cannot_last()
         database = await open_target(target, config.pacing, events)
         stack.push_async_callback(database.aclose)
         ends = await _look(config, source, database, events, journal if going_on else None)

@@ -7,11 +7,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tests.engines import pgbouncer
 from tests.engines.postgres_install import embedded_engine, older_engine
 from tests.engines.postgres_server import PASSWORD, Database, Postgres, now
 
@@ -25,7 +25,7 @@ def pytest_report_header() -> str:
         older = older_engine()
     except (ImportError, OSError) as error:
         return f"postgres: MISSING ({error}); tests that need it will fail"
-    pooler = "pgbouncer" if shutil.which("pgbouncer") else "no pgbouncer"
+    pooler = "pgbouncer" if pgbouncer.PROGRAM else "no pgbouncer"
     return (
         f"postgres: {embedded} (embedded), {older.version if older else 'no older major'}, {pooler}"
     )

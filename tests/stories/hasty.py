@@ -1,7 +1,8 @@
 """The command with clocks that run fast: all that it waits for it waits for, but not for long.
 
 As `python -m tests.stories.hasty ARGUMENTS...`. What lasts a minute for a user lasts 3 s here, the
-time for a request included; so a network that swallows everything can be tried.
+time for a request included; so a network that swallows everything can be tried. Rolling windows
+are short, so that a small table has many.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ limits.REQUEST_TIMEOUT_S /= TIMES  # before it becomes the default of the client
 from streamer import cli  # noqa: E402
 from streamer.d1 import http  # noqa: E402
 from streamer.d1.clock import SystemClock  # noqa: E402
-from streamer.postgres import connect, patience, sessions, snapshot  # noqa: E402
+from streamer.postgres import connect, patience, sessions, snapshot, window  # noqa: E402
 
 
 async def _sleep(_: SystemClock, seconds: float) -> None:
@@ -32,6 +33,8 @@ def main() -> None:
     snapshot.PING_S /= TIMES
     snapshot.PING_TIMEOUT_S = 2.0
     patience.LONGEST_DELAY_S /= TIMES
+    window.ROLLING_AGE_S = 0.05
+    connect.SETTINGS["lock_timeout"] = "300ms"
     sessions.GOODBYE_S = 0.2
     SystemClock.monotonic = lambda _: time.monotonic() * TIMES  # type: ignore[method-assign]
     SystemClock.sleep = _sleep  # type: ignore[method-assign]

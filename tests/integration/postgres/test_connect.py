@@ -16,6 +16,7 @@ from streamer.model import Consistency, Page, PageSize, Secret, StepKind
 from streamer.postgres import Patience, PostgresSource
 from streamer.postgres.address import resolve
 from streamer.postgres.connect import SETTINGS, Connector, beginning
+from tests.engines.pgbouncer import transaction_pooled
 from tests.engines.postgres import PASSWORD, Database, Postgres
 from tests.engines.table_plans import plan_table, table_of
 
@@ -257,60 +258,28 @@ async def test_a_root_certificate_that_is_missing_is_named_before_connecting(dat
     assert "certificates" in error.what
 
 
-PGBOUNCER = shutil.which("pgbouncer")
-
-
-@pytest.fixture
-def pooled(database: Database, tmp_path: Path) -> Iterator[SourceSettings]:
-    """`database` behind pgbouncer in transaction mode."""
-    if PGBOUNCER is None:
-        pytest.skip("no pgbouncer on PATH")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    folder = database.server.socket_folder
-    config = folder / f"{database.name}.ini"
-    users = folder / f"{database.name}.txt"
-    users.write_text('"postgres" "pooled"\n')
-    config.write_text(
-        f"[databases]\n* = host={folder} port={database.port} user=postgres\n[pgbouncer]\n"
-        f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = plain\n"
-        f"auth_file = {users}\npool_mode = transaction\n"
-    )
-    owner = database.server.data_folder.stat()
-    process = subprocess.Popen(
-        [PGBOUNCER, config], stderr=subprocess.PIPE, user=owner.st_uid, group=owner.st_gid
-    )
-    assert process.stderr is not None
-    with process.stderr as log:
-        assert any(b"process up" in line for line in log)
-        yield SourceSettings(
-            host="127.0.0.1",
-            port=port,
-            database=database.name,
-            user="postgres",
-            password=Secret("pooled"),
-        )
-        process.terminate()
-        process.wait(timeout=20)
-
-
 async def test_behind_a_transaction_pooler_a_snapshot_is_refused_and_rolling_works(
-    database: Database, pooled: SourceSettings
+    database: Database,
 ):
     await database.execute("""
         CREATE TABLE a (id int PRIMARY KEY, at timestamptz);
         INSERT INTO a SELECT g, '2024-01-01Z' FROM generate_series(1, 100) AS g""")
 
-    async with PostgresSource.open(pooled) as source:
-        with pytest.raises(UsageError, match=r"pooler in transaction mode.*--consistency rolling"):
-            await source.begin()
-    async with PostgresSource.open(pooled, Consistency.ROLLING, patience=Patience(30.0)) as source:
-        plan = plan_table(table_of(await source.catalog(), "a"))
-        one = source.read(plan, StepKind.ROWS, None, PageSize(7))
-        two = source.read(plan, StepKind.ROWS, None, PageSize(9))
-        rows = [record async for page in one for record in page.records]
-        rows += [record async for page in two for record in page.records]
+    with transaction_pooled(database) as dsn:
+        pooled = SourceSettings(dsn=Secret(dsn))
+        async with PostgresSource.open(pooled) as source:
+            with pytest.raises(
+                UsageError, match=r"pooler in transaction mode.*--consistency rolling"
+            ):
+                await source.begin()
+        async with PostgresSource.open(
+            pooled, Consistency.ROLLING, patience=Patience(30.0)
+        ) as source:
+            plan = plan_table(table_of(await source.catalog(), "a"))
+            one = source.read(plan, StepKind.ROWS, None, PageSize(7))
+            two = source.read(plan, StepKind.ROWS, None, PageSize(9))
+            rows = [record async for page in one for record in page.records]
+            rows += [record async for page in two for record in page.records]
 
     assert [tuple(row)[:2] for row in rows] == [
         (str(number), "2024-01-01 00:00:00") for number in [*range(1, 101), *range(1, 101)]
