@@ -69,6 +69,11 @@ COMMANDS = {
             interrupted=75,
         ),
         Command(
+            "transform",
+            "make the rows that D1 is to hold of exported files",
+            Options.SETTINGS | Options.STORED,
+        ),
+        Command(
             "status",
             "show a run's progress, from its checkpoint alone",
             Options.SETTINGS | Options.CHECKPOINT,

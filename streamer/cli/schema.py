@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
 
 import orjson
 
@@ -12,8 +11,8 @@ from streamer.cli.parser import Commands
 from streamer.cli.source import exit_code, read_plan
 from streamer.config import Config
 from streamer.errors import ExitCode
-from streamer.model import Finding, Plan
-from streamer.plan import by_table
+from streamer.model import Plan
+from streamer.plan.script import schema_script
 
 FORMAT_VERSION = 1
 EXAMPLES = """\
@@ -44,29 +43,8 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
         text = orjson.dumps(schema_json(plan), option=orjson.OPT_INDENT_2).decode() + "\n"
         sys.stdout.write(text)
     else:
-        sys.stdout.write(render_schema(plan))
+        sys.stdout.write(schema_script(plan))
     return exit_code(plan, config)
-
-
-def render_schema(plan: Plan) -> str:
-    """SQL that D1 takes as it stands: tables in load order, indexes, views, counters.
-
-    What can't be moved stands on top, as comments; what a table loses stands before it.
-    """
-    said = by_table(plan)
-    parts = [_block("Can't be moved:", plan.refusals), _block("Not as in PostgreSQL:", said[""])]
-    parts += [
-        "\n".join(
-            [*_comments(said.get(str(table.name), ()), str(table.name)), f"{table.create_sql};"]
-        )
-        for table in plan.tables
-    ]
-    parts.append("\n".join(f"{index.sql};" for table in plan.tables for index in table.indexes))
-    parts += [f"{view.create_sql};" for view in plan.views]
-    counters = [f"{sql};" for table in plan.tables for sql in table.after_sql]
-    if counters:
-        parts.append("\n".join(["-- To be executed once the rows are there:", *counters]))
-    return "\n\n".join(part for part in parts if part) + "\n" if any(parts) else ""
 
 
 def schema_json(plan: Plan) -> dict[str, object]:
@@ -99,21 +77,3 @@ def schema_json(plan: Plan) -> dict[str, object]:
             for f in plan.findings
         ],
     }
-
-
-def _block(title: str, findings: Iterable[Finding]) -> str:
-    comments = list(_comments(findings))
-    return "\n".join([f"-- {title}", *comments]) if comments else ""
-
-
-def _comments(findings: Iterable[Finding], table: str = "") -> Iterator[str]:
-    """Findings as SQL comments; a line break in a definition must not end the comment.
-
-    What is about the table that follows is called by its own name alone.
-    """
-    for finding in findings:
-        name = finding.object
-        if table and name.startswith(f"{table}."):
-            name = name.removeprefix(f"{table}.")
-        for line in f"{name}: {finding.what}".splitlines():
-            yield f"-- {line}"

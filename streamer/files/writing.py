@@ -126,14 +126,23 @@ class TableWriter:
 
     def finish(self) -> Written:
         """Complete the file and give it its name."""
+        written = self.complete()
+        self.give_name()
+        return written
+
+    def complete(self) -> Written:
+        """Write the file's end and close it; it still has no name of its own."""
         if self._form is Format.JSON:
             self._write(b"\n]\n" if self.rows else b"]\n")
         self.settle()
         self.close()
+        return Written(self.rows, self._bytes, self._digest.hexdigest())
+
+    def give_name(self) -> None:
+        """Let a complete file take its place."""
         with _problems(self.path):
             self.part.replace(self.path)
             sync_folder(self.path.parent)
-        return Written(self.rows, self._bytes, self._digest.hexdigest())
 
     def close(self) -> None:
         """Let go of the file, as far as it came."""

@@ -1,0 +1,76 @@
+"""`streamer transform`: exported files into those that D1 is to hold."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from streamer.cli.parser import Commands
+from streamer.cli.showing import say
+from streamer.config import Config
+from streamer.errors import ExitCode
+from streamer.files.writing import make_folder
+from streamer.progress import Events
+from streamer.run.transforming import TransformOptions, transform
+
+EXAMPLES = """\
+examples:
+  streamer transform                            migration_data/ into d1_migration_data/
+  streamer transform --validate                 try foreign keys, unique and NOT NULL
+  streamer transform --validate --keep-temp-db  and keep the SQLite database that was tried
+  streamer transform --timestamps seconds       as for `run`: how each type is stored
+  streamer transform --edited                   take files that were changed since the export
+
+what comes of it: <table>_transformed.json for each table, schema.sql, transformation_report.json,
+transform_manifest.json, transform.log. All of them, or none. `streamer import` comes next.
+
+exit codes: 0 done; 1 failed: a file isn't as it should be; each problem is told with file, line,
+key and column; 2 wrong settings, nothing was written; 3 done, but references are missing, or
+something was left out
+"""
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the parser."""
+    parser = commands.add_parser(
+        "transform",
+        description="Make the rows that D1 is to hold of exported files; needs no database.",
+        epilog=EXAMPLES,
+    )
+    parser.add_argument(
+        "--input-dir",
+        metavar="DIR",
+        default="migration_data",
+        help="exported files (default migration_data)",
+    )
+    parser.add_argument(
+        "--output-dir",
+        metavar="DIR",
+        default="d1_migration_data",
+        help="where to (default d1_migration_data)",
+    )
+    for name, text in (
+        ("--validate", "try foreign keys, unique and NOT NULL in a temporary SQLite database"),
+        ("--keep-temp-db", "keep that database, as validation.db (implies --validate)"),
+        ("--edited", "take files that aren't any more what was exported"),
+        ("--skip-refused", "transform the rest where something can't be moved (exit code 3)"),
+    ):
+        parser.add_argument(name, action="store_true", help=text)
+
+
+def run(args: argparse.Namespace, config: Config) -> ExitCode:
+    """Transform, and say where the files are."""
+    folder = Path(args.output_dir)
+    make_folder(folder)
+    args.logs.also_in(folder / "transform.log")
+    options = TransformOptions(
+        source=Path(args.input_dir),
+        folder=folder,
+        validate=args.validate or args.keep_temp_db,
+        keep_temp_db=args.keep_temp_db,
+        edited=args.edited,
+    )
+    code = transform(config, options, Events(time.monotonic, say=say))
+    print(f"Transformed into {folder}; see transformation_report.json there.")
+    return code

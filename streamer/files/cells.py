@@ -1,0 +1,294 @@
+"""Rows of exported files as D1's cells, and these as lines of transformed files."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+import orjson
+
+from streamer import limits
+from streamer.errors import BadRowsError
+from streamer.files.derived import Derivation, WrongValueError, is_number
+from streamer.files.manifest import ExportedTable, TransformedColumn
+from streamer.files.reading import Row
+from streamer.files.values import Form, derivation
+from streamer.model import (
+    ColumnPlan,
+    KeyKind,
+    Pack,
+    PgType,
+    StepKind,
+    Storage,
+    TablePlan,
+    TypeKind,
+    Wire,
+)
+from streamer.pack import Layout
+from streamer.pack.fat import record_bytes
+from streamer.pipeline.transform.rows import RowTransform
+
+_INTEGER = re.compile(r"-?(0|[1-9]\d*)", re.ASCII)
+_LONG = limits.VALUE_BYTES // 8  # characters; what is shorter can't be too long for D1
+
+
+class WrongRowError(Exception):
+    """Why a row can't be stored, as a part of a sentence; `column` is '' where it isn't about one."""
+
+    def __init__(self, column: str, why: str) -> None:
+        super().__init__(why)
+        self.column = column
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """One column's way: from a member of the row to a cell."""
+
+    name: str
+    make: Derivation
+    not_null: bool
+    is_json: bool
+
+
+def not_made_here(plan: TablePlan, table: ExportedTable, server_version: int) -> list[str]:
+    """What is asked of columns and only PostgreSQL can do, a sentence each."""
+    known = {column.name: column for column in table.columns}
+    said: list[str] = []
+    for column in plan.columns:
+        where = f"{plan.name}.{column.source}"
+        found = known.get(column.source)
+        if found is None:
+            said.append(f"{where} isn't in {table.file.name}.")
+        elif _made(plan, column, table, server_version) is None:
+            said.append(
+                f"{where}: what is asked of it can only be made by PostgreSQL, and it was exported"
+                " otherwise; export again with the same settings."
+            )
+    return said
+
+
+def _made(
+    plan: TablePlan, column: ColumnPlan, table: ExportedTable, server_version: int
+) -> Derivation | None:
+    found = next(known for known in table.columns if known.name == column.source)
+    if found.form is Form.CELL and found.sql != column.read_sql:
+        return None
+    kind = plan.table.column(column.source).type
+    return derivation(column, kind, found.form, server_version)
+
+
+class RowMaker:
+    """Makes the cells of one table's rows, in the order of `plan.columns`.
+
+    `change` is the user's function, None for none.
+    """
+
+    def __init__(
+        self,
+        plan: TablePlan,
+        table: ExportedTable,
+        server_version: int,
+        change: RowTransform | None = None,
+    ) -> None:
+        self._names = [column.name for column in table.columns]
+        self._known = frozenset(self._names)
+        self._cells = [
+            _Cell(
+                column.source,
+                make,
+                column.not_null,
+                is_json=_is_json(plan.table.column(column.source).type) and not column.made,
+            )
+            for column in plan.columns
+            if (make := _made(plan, column, table, server_version)) is not None
+        ]
+        assert len(self._cells) == len(plan.columns), "not_made_here says so first"
+        self._change = change
+        self._layout = Layout.of(plan, StepKind.ROWS, Pack.JSON, into_stage=False)
+        self._rowid = int(plan.key.kind is KeyKind.PHYSICAL)
+
+    def cells(self, row: Row) -> list[str | None] | None:
+        """A row's cells; None where the user's function leaves it out.
+
+        Raises:
+            WrongRowError: it can't be stored.
+            BadRowsError: the user's function failed.
+
+        """
+        values = row.values
+        if frozenset(values) != self._known:
+            raise WrongRowError("", _other_members(self._known, values))
+        made = [_cell(cell, values[cell.name]) for cell in self._cells]
+        if self._change is not None:
+            changed = self._change.apply(made, None)
+            if changed is None:
+                return None
+            made = changed
+        if sum(len(cell) for cell in made if cell is not None) > _LONG:
+            self._refuse_oversized(made)
+        return made
+
+    def _refuse_oversized(self, made: Sequence[str | None]) -> None:
+        size = record_bytes(self._layout, ["1"] * self._rowid + list(made))
+        if size > limits.VALUE_BYTES:
+            raise WrongRowError("", f"it takes {size:,} bytes, and D1 takes {limits.VALUE_BYTES:,}")
+
+
+def _cell(cell: _Cell, value: object) -> str | None:
+    if value is None:
+        made = None
+    else:
+        try:
+            made = cell.make(value)
+        except WrongValueError as error:
+            raise WrongRowError(cell.name, str(error)) from None
+        if cell.is_json and made is not None and not _parses(made):
+            raise WrongRowError(cell.name, "it isn't valid JSON")
+    if made is None and cell.not_null:
+        raise WrongRowError(cell.name, "it is null, and the column is NOT NULL")
+    return made
+
+
+def _other_members(known: AbstractSet[str], found: Iterable[str]) -> str:
+    names = frozenset(found)
+    if missing := sorted(known - names):
+        return f"it has no member {', '.join(missing)}"
+    return f"it has {len(names - known)} members that are no columns of the table"
+
+
+def _is_json(kind: PgType) -> bool:
+    base = kind.base
+    return (
+        base.kind is TypeKind.BASE
+        and base.schema == "pg_catalog"
+        and base.name in {"json", "jsonb"}
+    )
+
+
+def _refuse(_: str) -> object:
+    raise ValueError
+
+
+def _parses(text: str) -> bool:
+    """Whether a text is JSON as PostgreSQL takes it: of any depth, with numbers of any size."""
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        try:
+            json.loads(text, parse_int=str, parse_float=str, parse_constant=_refuse)
+        except RecursionError:
+            return True
+        except ValueError:
+            return False
+    return True
+
+
+def line_template(plan: TablePlan) -> str:
+    """A row's line in a transformed file, with a place for each token."""
+    names = [orjson.dumps(column.target).decode() for column in plan.columns]
+    return "{" + ",".join(f"{name.replace('%', '%%')}:%s" for name in names) + "}"
+
+
+def tokens(plan: TablePlan) -> Sequence[Callable[[str | None], str]]:
+    """What makes JSON tokens of cells, column by column.
+
+    A number is one where D1 stores one; bytes are hex digits in a string.
+    """
+    return [_TOKENS[column.storage] for column in plan.columns]
+
+
+def _integer_token(cell: str | None) -> str:
+    if cell is None:
+        return "null"
+    return cell if _INTEGER.fullmatch(cell) else orjson.dumps(cell).decode()
+
+
+def _real_token(cell: str | None) -> str:
+    if cell is None:
+        return "null"
+    return cell if is_number(cell) else orjson.dumps(cell).decode()
+
+
+def _text_token(cell: str | None) -> str:
+    return "null" if cell is None else orjson.dumps(cell).decode()
+
+
+_TOKENS: dict[Storage, Callable[[str | None], str]] = {
+    Storage.INTEGER: _integer_token,
+    Storage.REAL: _real_token,
+    Storage.TEXT: _text_token,
+    Storage.BLOB: _text_token,
+}
+
+
+def transformed_columns(plan: TablePlan) -> tuple[TransformedColumn, ...]:
+    """The columns of a transformed file."""
+    return tuple(
+        TransformedColumn(column.target, column.storage, column.wire) for column in plan.columns
+    )
+
+
+def stored_cells(columns: Sequence[TransformedColumn], row: Row) -> list[str | None]:
+    """The cells of a row of a transformed file.
+
+    Raises:
+        WrongRowError: it isn't such a row.
+
+    """
+    values = row.values
+    names = {column.name for column in columns}
+    if set(values) != names:
+        raise WrongRowError("", _other_members(names, values))
+    return [_stored(column, values[column.name]) for column in columns]
+
+
+def _stored(column: TransformedColumn, value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        if column.wire is Wire.HEX and isinstance(value, str) and not _is_hex(value):
+            raise WrongRowError(column.name, "it isn't hex digits, two a byte")
+        if isinstance(value, str) and "\0" in value:
+            raise WrongRowError(column.name, "it holds the character NUL")
+        return value
+    if column.storage is Storage.INTEGER and isinstance(value, int) and not isinstance(value, bool):
+        if -(1 << 63) <= value < 1 << 63:
+            return str(value)
+    elif column.storage is Storage.REAL and isinstance(value, float):
+        return repr(value)
+    elif column.storage is Storage.REAL and isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise WrongRowError(column.name, f"{_WANTED[column.storage]} is wanted")
+
+
+_WANTED = {
+    Storage.INTEGER: "a whole number of 64 bits",
+    Storage.REAL: "a number",
+    Storage.TEXT: "a string",
+    Storage.BLOB: "a string of hex digits",
+}
+
+
+def _is_hex(text: str) -> bool:
+    try:
+        bytes.fromhex(text)
+    except ValueError:
+        return False
+    return len(text) % 2 == 0 and " " not in text
+
+
+def key_of(plan: TablePlan, row: Row, *, by_target: bool = False) -> str:
+    """How messages name a row: ` (id=5)`, '' where its key must not be told, or isn't there."""
+    names = plan.key.targets if by_target else plan.key.columns
+    if plan.hides_key or not names or any(name not in row.values for name in names):
+        return ""
+    return f" ({', '.join(f'{name}={row.values[name]}' for name in names)})"
+
+
+def told(error: WrongRowError | BadRowsError) -> str:
+    """What is wrong with a row, behind its place."""
+    if isinstance(error, BadRowsError):
+        return error.what
+    return f"{error.column}: {error.why}" if error.column else error.why
