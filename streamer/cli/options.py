@@ -91,6 +91,8 @@ def _move(parser: Parser) -> None:
     for name, metavar, text in (
         ("--concurrency", "N|auto", "requests in flight (default auto: finds the best)"),
         ("--if-exists", "WHAT", "where a table holds rows: fail (default), upsert or replace"),
+        ("--on-error", "WHAT", "a row that D1 refuses: stop (default), or reject it and go on"),
+        ("--max-rejects", "N", "stop when more rows than this are rejected (default 1000)"),
         ("--give-up-after", "TIME", "stop after so long without progress: 90s, 30m, 6h (default)"),
         ("--report", "FILE", "where to write the report (default run_report.json)"),
     ):
@@ -100,6 +102,7 @@ def _move(parser: Parser) -> None:
     for name, text in (
         ("--no-schema", "create no tables: they must be there as planned"),
         ("--resume", "go on with the checkpoint's run, or start one where there is none"),
+        ("--retry-rejects", "send the rows again that the checkpoint's run rejected"),
         ("--restart", "forget the checkpoint's run and start over"),
         ("--dry-run", "show the plan and touch nothing; needs no Cloudflare settings"),
     ):

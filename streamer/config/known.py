@@ -14,6 +14,7 @@ from streamer.model import (
     Consistency,
     IfExists,
     IndexTiming,
+    OnError,
     Pack,
     Pushdown,
     Rate,
@@ -126,6 +127,11 @@ GIVE_UP_AFTER: Setting[float] = Setting("give_up_after", values.duration)
 PACK: Setting[Pack] = Setting("pack", values.choice(Pack))
 PUSHDOWN: Setting[Pushdown] = Setting("pushdown", values.choice(Pushdown))
 IF_EXISTS: Setting[IfExists] = Setting("if_exists", values.choice(IfExists))
+ON_ERROR: Setting[OnError] = Setting("on_error", values.choice(OnError))
+MAX_REJECTS: Setting[int] = Setting(
+    "max_rejects", values.integer(0, 100_000, "how many rows may be rejected")
+)
+RETRY_REJECTS: Setting[bool] = Setting("retry_rejects", values.flag, switch=True)
 CONSISTENCY: Setting[Consistency] = Setting("consistency", values.choice(Consistency))
 INDEXES: Setting[IndexTiming] = Setting("indexes", values.choice(IndexTiming))
 NO_SCHEMA: Setting[bool] = Setting("no_schema", values.flag, switch=True)
@@ -174,7 +180,7 @@ TARGET: tuple[Setting[object], ...] = (
 )  # fmt: skip
 JOB: tuple[Setting[object], ...] = (
     TABLE, EXCLUDE, SCHEMA, CHECKPOINT, REPORT, BATCH_SIZE, BATCH_BYTES, PACK, PUSHDOWN,
-    CONCURRENCY, RATE_LIMIT, GIVE_UP_AFTER, IF_EXISTS, CONSISTENCY, INDEXES, NO_SCHEMA,
+    CONCURRENCY, RATE_LIMIT, GIVE_UP_AFTER, IF_EXISTS, ON_ERROR, MAX_REJECTS, RETRY_REJECTS, CONSISTENCY, INDEXES, NO_SCHEMA,
     SKIP_REFUSED, RESUME, RESTART, DRY_RUN,
 )  # fmt: skip
 SHAPING: tuple[Setting[object], ...] = (

@@ -247,6 +247,8 @@ def _job(look: Lookup) -> tuple[Selection, PacingSettings, RunSettings]:
 def _run(look: Lookup) -> RunSettings:
     base = RunSettings()
     resume, restart = _exclusive(look, known.RESUME, known.RESTART)
+    resume_alone, retry = _exclusive(look, known.RESUME, known.RETRY_REJECTS)
+    restart_alone, retry_too = _exclusive(look, known.RESTART, known.RETRY_REJECTS)
     return RunSettings(
         checkpoint=look.one(known.CHECKPOINT, base.checkpoint),
         report=look.one(known.REPORT, base.report),
@@ -254,12 +256,15 @@ def _run(look: Lookup) -> RunSettings:
         pack=look.one(known.PACK, base.pack),
         pushdown=look.one(known.PUSHDOWN, base.pushdown),
         if_exists=look.one(known.IF_EXISTS, base.if_exists),
+        on_error=look.one(known.ON_ERROR, base.on_error),
+        max_rejects=look.one(known.MAX_REJECTS, base.max_rejects),
         consistency=look.one(known.CONSISTENCY, base.consistency),
         indexes=look.one(known.INDEXES, base.indexes),
         create_schema=not look.one(known.NO_SCHEMA, default=False),
         skip_refused=look.one(known.SKIP_REFUSED, default=False),
-        resume=resume,
-        restart=restart,
+        resume=resume and resume_alone,
+        restart=restart and restart_alone,
+        retry_rejects=retry and retry_too,
         dry_run=look.one(known.DRY_RUN, default=False),
     )
 

@@ -12,6 +12,7 @@ from streamer.model import (
     Consistency,
     IfExists,
     IndexTiming,
+    OnError,
     Pack,
     Pushdown,
     Rate,
@@ -21,6 +22,7 @@ from streamer.model import (
 
 API_BASE_URL = "https://api.cloudflare.com/client/v4"
 GIVE_UP_AFTER_S = 6 * 3600.0
+MAX_REJECTS = 1_000
 FILE_CONCURRENCY = 2  # one request is executed while the next one is made
 DEFAULT_RATE = Rate(RATE_LIMIT_REQUESTS, API_WINDOW_S)
 
@@ -124,7 +126,8 @@ class PacingSettings:
 class RunSettings:
     """What `run` does and how; `batch_size` counts the statements of a batch that carry rows.
 
-    At most one of `resume` and `restart` is true.
+    `max_rejects` is how many rows of a run may be rejected before it stops.
+    At most one of `resume`, `restart` and `retry_rejects` is true.
     """
 
     checkpoint: Path = Path("streamer.checkpoint.db")
@@ -133,6 +136,9 @@ class RunSettings:
     pack: Pack = Pack.AUTO
     pushdown: Pushdown = Pushdown.AUTO
     if_exists: IfExists = IfExists.FAIL
+    on_error: OnError = OnError.STOP
+    max_rejects: int = MAX_REJECTS
+    retry_rejects: bool = False
     consistency: Consistency = Consistency.SNAPSHOT
     indexes: IndexTiming = IndexTiming.AUTO
     create_schema: bool = True

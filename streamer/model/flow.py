@@ -88,6 +88,18 @@ def _head(sql: str) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
+class Reject:
+    """A row that D1 will never take: its key, as the target would have it, and D1's reason.
+
+    `line` names its line in the file of rejected rows, which is durable when there is a Reject.
+    """
+
+    line: str
+    key: Key
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """Consecutive rows of one step, packed: the unit that is acknowledged.
 
@@ -98,6 +110,7 @@ class Chunk:
     counts rows that were read and that the source had no more when they were sent; `rows` doesn't
     count them, and the one with the key `last` may be among them. Nor does it count the rows that a rule
     left out, `skipped` in number; `last_skipped`: the one with the key `last` is among these.
+    Those `rejected` aren't counted either, and the one with the key `last` may be among them.
     """
 
     step: StepId
@@ -112,6 +125,7 @@ class Chunk:
     gone: int = 0
     skipped: int = 0
     last_skipped: bool = False
+    rejected: tuple[Reject, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +168,8 @@ class Answer:
 
     `attempts` counts every request sent for it, the successful one included; `seconds` is the
     last attempt's; `rate_limited` counts the 429 answers among them. `gone` says of chunks, by step
-    and number, how many of their rows weren't written because the source had them no more.
+    and number, how many of their rows weren't written because the source had them no more,
+    `rejected` which weren't because D1 will never take them.
     """
 
     results: tuple[Result, ...]
@@ -163,6 +178,9 @@ class Answer:
     rate_limited: int = 0
     sent_bytes: int = 0
     gone: Mapping[tuple[StepId, int], int] = field(default_factory=dict["tuple[StepId, int]", int])
+    rejected: Mapping[tuple[StepId, int], tuple[Reject, ...]] = field(
+        default_factory=dict["tuple[StepId, int]", "tuple[Reject, ...]"]
+    )
 
     @property
     def rows_written(self) -> int:

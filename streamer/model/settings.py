@@ -47,6 +47,13 @@ class IfExists(StrEnum):
     REPLACE = "replace"
 
 
+class OnError(StrEnum):
+    """What a run does about a row that D1 will never take."""
+
+    STOP = "stop"
+    REJECT = "reject"
+
+
 class Consistency(StrEnum):
     """One moment of the source over all tables, or a new moment for each cursor window."""
 

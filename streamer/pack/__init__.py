@@ -1,6 +1,7 @@
 """Rows become statements, statements become batches, within every limit of D1 (pure)."""
 
 from streamer.pack.batches import BatchBuilder
+from streamer.pack.blame import blame, clashing, nulls, unique_columns
 from streamer.pack.doubles import hard_doubles_probe, probe_is_exact
 from streamer.pack.fat import Oversized, oversized_rows
 from streamer.pack.layout import Layout, step_columns
@@ -24,9 +25,11 @@ from streamer.pack.ledger import (
     take_over,
 )
 from streamer.pack.packer import next_page_rows, pack_page
+from streamer.pack.probe import not_stored, numbers_of, store_what_fits
 from streamer.pack.reach import Reach, covers, reach, reaches
+from streamer.pack.sift import sift, with_rejects
 from streamer.pack.split import halve, halve_chunk
-from streamer.pack.unpack import chunk_rows, without_rows
+from streamer.pack.unpack import chunk_rows, is_fat, whole_row, without_rows
 
 __all__ = [
     "LEDGER_TABLE",
@@ -39,7 +42,9 @@ __all__ = [
     "Owner",
     "Reach",
     "before_rows",
+    "blame",
     "chunk_rows",
+    "clashing",
     "covers",
     "create_ledger",
     "drop_unused",
@@ -49,7 +54,11 @@ __all__ = [
     "halve",
     "halve_chunk",
     "hard_doubles_probe",
+    "is_fat",
     "next_page_rows",
+    "not_stored",
+    "nulls",
+    "numbers_of",
     "oversized_rows",
     "owners_of",
     "pack_page",
@@ -60,7 +69,12 @@ __all__ = [
     "read_owners",
     "record_batch",
     "release",
+    "sift",
     "step_columns",
+    "store_what_fits",
     "take_over",
+    "unique_columns",
+    "whole_row",
+    "with_rejects",
     "without_rows",
 ]

@@ -91,6 +91,14 @@ def exact_cell(text: str | None) -> str | None:
     return f"[{mantissa},{exponent}]"
 
 
+def decimal_text(cell: str) -> str:
+    """What `exact_cell` was made of, or a text that is read as the same double."""
+    if not cell.startswith("["):
+        return cell
+    mantissa, exponent = orjson.loads(cell)
+    return repr(math.ldexp(mantissa, exponent))
+
+
 def exact_sql(cell: str) -> str:
     """The SQL that stores what `exact_cell` made, where `cell` is the SQL of the cell's text."""
     return f"CASE substr({cell},1,1) WHEN '[' THEN ({cell}->>0)*pow(2,{cell}->>1) ELSE {cell} END"

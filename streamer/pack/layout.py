@@ -150,7 +150,7 @@ class Layout:
 
     def json_statement(self, bound: Mapping[int, str]) -> str:
         """SQL whose rows are the JSON arrays in ?1, save that the cells of `bound` have their own SQL."""
-        cells = [bound.get(n) or self._stored(n, f"(s.v->>{n})") for n in range(len(self.columns))]
+        cells = [bound.get(n) or self.stored(n, f"(s.v->>{n})") for n in range(len(self.columns))]
         rows = f"{JSON_HEAD}SELECT jsonb(value) AS v FROM json_each(?1))"
         if self.kind is StepKind.EDGES:
             return f"{rows} {self._update(cells)}"
@@ -167,13 +167,13 @@ class Layout:
             values = ",".join(
                 _tuple([f"?{row * width + n + 1}" for n in range(width)]) for row in range(rows)
             )
-            cells = [self._stored(n, f"s.c{n}") for n in range(width)]
+            cells = [self.stored(n, f"s.c{n}") for n in range(width)]
             return f"WITH {_ROWS}({names}) AS (VALUES {values}) {self._update(cells)}"
         parameter = {cell: place + 1 for place, cell in enumerate(self.sent)}
         tuples = ",".join(
             _tuple(
                 [
-                    self._stored(n, f"?{row * width + parameter.get(n, 0)}")
+                    self.stored(n, f"?{row * width + parameter.get(n, 0)}")
                     for n in range(len(self.columns))
                 ]
             )
@@ -187,7 +187,13 @@ class Layout:
         rows = f"SELECT {names} FROM {quote_identifier(source)} WHERE true"
         return f"{self._insert()} {rows} {self._on_conflict()}"
 
-    def _stored(self, n: int, text: str) -> str:
+    def changing(self) -> tuple[int, ...]:
+        """The indexes of the columns that a row which is there already may get other values in."""
+        if self.kind is StepKind.EDGES:
+            return tuple(range(len(self.key), len(self.columns)))
+        return tuple(n for n, column in enumerate(self.columns) if self._may_change(column))
+
+    def stored(self, n: int, text: str) -> str:
         """SQL for what column `n` stores, where `text` is the SQL of its cell."""
         column = self.columns[n]
         if column.target in self.deferred:
@@ -204,12 +210,12 @@ class Layout:
 
     def _on_conflict(self) -> str:
         key = ",".join(map(quote_identifier, self.key))
-        changing = [column for column in self.columns if self._may_change(column)]
+        changing = [self.columns[n] for n in self.changing()]
         if not changing:
             return f"ON CONFLICT({key}) DO NOTHING"
         names = [quote_identifier(column.target) for column in changing]
         assignments = ",".join(f"{name}=excluded.{name}" for name in names)
-        guard = _differs(changing, lambda n: f"excluded.{names[n]}")
+        guard = differs(changing, lambda n: f"excluded.{names[n]}")
         return f"ON CONFLICT({key}) DO UPDATE SET {assignments} WHERE {guard}"
 
     def _may_change(self, column: ColumnPlan) -> bool:
@@ -229,14 +235,14 @@ class Layout:
             f"o.{quote_identifier(name)}={cell}"
             for name, cell in zip(self.key, cells, strict=False)
         )
-        guard = _differs(changing, lambda n: values[n])
+        guard = differs(changing, lambda n: values[n])
         return (
             f"UPDATE {quote_identifier(self.table)} AS o SET {assignments} FROM {_ROWS} AS s "
             f"WHERE {same} AND {guard}"
         )
 
 
-def _differs(columns: list[ColumnPlan] | tuple[ColumnPlan, ...], new: Callable[[int], str]) -> str:
+def differs(columns: list[ColumnPlan] | tuple[ColumnPlan, ...], new: Callable[[int], str]) -> str:
     """SQL that is true where the target's row holds other values; one row value, not 99 deep ORs."""
     old = [
         f"o.{quote_identifier(column.target)}" + (" COLLATE BINARY" if column.nocase else "")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 
 import orjson
 
-from streamer.model import Chunk, Statement
+from streamer.model import Chunk, Statement, StepKind
 from streamer.pack.cells import Row, parsed_cells
 from streamer.pack.layout import JSON_HEAD, Layout
+
+_BOUND = re.compile(r"\?\d+|unhex\(\?\d+\)|CAST\(unhex\(\?\d+\)(?:\|\|unhex\(\?\d+\))+ AS BLOB\)")
+_PARAMETER = re.compile(r"\?(\d+)")
 
 
 def chunk_rows(layout: Layout, chunk: Chunk) -> list[Row]:
@@ -53,6 +57,42 @@ def bound_rows(layout: Layout, statement: Statement) -> list[list[str | None]]:
     cells: list[str | None] = orjson.loads(statement.params)
     width = len(layout.sent)
     return [cells[at : at + width] for at in range(0, len(cells), width)]
+
+
+def is_fat(layout: Layout, statement: Statement) -> bool:
+    """Whether a statement is a single row, of which some cells travel by themselves."""
+    return _is_json(statement) and statement.sql != layout.json_sql
+
+
+def whole_row(layout: Layout, statement: Statement) -> Row:
+    """The one row of a fat statement, with the cells that travel by themselves.
+
+    Those of a second pass stay NULL there.
+    """
+    (small,) = statement_rows(layout, statement)
+    parameters: list[str] = orjson.loads(statement.params)
+    cells = list(small)
+    for n, sql in _bound_cells(layout, statement.sql).items():
+        numbers = map(int, _PARAMETER.findall(sql))
+        cells[n] = "".join(parameters[number - 1] for number in numbers)
+    return cells
+
+
+def _bound_cells(layout: Layout, sql: str) -> dict[int, str]:
+    """The SQL of the cells that a fat statement takes from parameters of their own, by index."""
+    if layout.kind is StepKind.EDGES:
+        return {}
+    cells = [layout.stored(n, f"(s.v->>{n})") for n in range(len(layout.columns))]
+    at, bound = (
+        layout.json_sql.index(f" SELECT {','.join(cells)} FROM ") + len(" SELECT "),
+        dict[int, str](),
+    )
+    for n, cell in enumerate(cells):
+        found = None if sql.startswith(cell, at) else _BOUND.match(sql, at)
+        if found is not None:
+            bound[n] = found.group()
+        at += len(bound.get(n, cell)) + len(",")
+    return bound
 
 
 def _is_json(statement: Statement) -> bool:

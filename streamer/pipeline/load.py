@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field, replace
 
 from checkpoints import Watermark
-from streamer.model import Chunk, Key, PageSize, StepId, StepKind, TablePlan
+from streamer.model import Chunk, Key, PageSize, Reject, StepId, StepKind, TablePlan
 from streamer.pack import Layout
 
 
@@ -17,7 +17,7 @@ class Position:
     `first` is the first chunk's last key, kept so that a resume can look whether the beginning is
     still there. `snapshots` numbers the snapshots that rows were read in. `last_gone`: the row with
     the key `last` may not have been written, since the source had it no more or a rule left it out.
-    `skipped` counts the rows up to `last` of which that is true.
+    `skipped` counts the rows up to `last` of which that is true, `rejected` those that D1 will never take.
     """
 
     last: Key | None = None
@@ -29,10 +29,11 @@ class Position:
     snapshots: frozenset[int] = frozenset()
     last_gone: bool = False
     skipped: int = 0
+    rejected: int = 0
 
     def moved_over(self, chunk: Chunk) -> Position:
         """The position once `chunk`, the next in key order, was acknowledged."""
-        last_gone = chunk.gone > 0 or chunk.last_skipped
+        last_gone = chunk.gone > 0 or chunk.last_skipped or bool(chunk.rejected)
         return Position(
             last=chunk.last,
             first=self.first or (None if last_gone else chunk.last),
@@ -42,6 +43,7 @@ class Position:
             snapshots=self.snapshots | {chunk.snapshot},
             last_gone=last_gone,
             skipped=self.skipped + chunk.skipped + chunk.gone,
+            rejected=self.rejected + len(chunk.rejected),
         )
 
 
@@ -50,7 +52,8 @@ class Load:
     """A step that carries rows: `kind` of `plan`'s table, from `position` on.
 
     It starts when every load in `after_loads` is done. `window` bounds how many chunks may be
-    unacknowledged, so that one stuck batch can't make the rest pile up.
+    unacknowledged, so that one stuck batch can't make the rest pile up. `rejects` are the rejected rows
+    up to the position that aren't in the checkpoint yet.
     """
 
     step: StepId
@@ -64,6 +67,7 @@ class Load:
     produced: int = 0
     read_after: Key | None = None
     read_to_end: bool = False
+    rejects: list[Reject] = field(default_factory=list[Reject])
     _watermark: Watermark[Chunk] = field(init=False)
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -89,6 +93,7 @@ class Load:
         moved = self._watermark.acknowledge(chunk.number, chunk)
         for passed in moved:
             self.position = self.position.moved_over(passed)
+            self.rejects += passed.rejected
         if moved:
             self._moved.set()
         self._settle()

@@ -78,6 +78,10 @@ class Observer(Protocol):
         """Rows that were read were left out, or gone from the source when they were to be written."""
         ...
 
+    def rows_rejected(self, table: str, rows: int, *, written: bool = False) -> None:
+        """D1 will never take rows that were read; with `written`, they counted as written before."""
+        ...
+
     def request_answered(self, tables: Sequence[str], answer: Answer) -> None:
         """A batch of these tables was acknowledged."""
         ...
@@ -259,6 +263,10 @@ class Mover:
                 self._observer.chunk_written(load.name, chunk.rows, chunk.bytes)
                 if skipped := chunk.gone + chunk.skipped:
                     self._observer.rows_skipped(load.name, skipped)
+            if chunk.rejected:
+                self._observer.rows_rejected(
+                    load.name, len(chunk.rejected), written=load.kind is not StepKind.ROWS
+                )
             if load.acknowledge(chunk):
                 self._recorder.moved(load)
             if load.done.is_set():
@@ -274,4 +282,12 @@ class Mover:
 def _written(chunk: Chunk, answer: Answer) -> Chunk:
     """What of `chunk` is in the target."""
     gone = answer.gone.get((chunk.step, chunk.number), 0)
-    return replace(chunk, rows=chunk.rows - gone, gone=gone) if gone else chunk
+    rejected = answer.rejected.get((chunk.step, chunk.number), ())
+    if not (gone or rejected):
+        return chunk
+    return replace(
+        chunk,
+        rows=chunk.rows - gone - len(rejected),
+        gone=gone,
+        rejected=(*chunk.rejected, *rejected),
+    )

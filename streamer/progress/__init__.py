@@ -8,6 +8,7 @@ from streamer.progress.report import (
     Status,
     TableReport,
     cost_usd,
+    sync_folder,
     utc,
     write_report,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "Volume",
     "cost_usd",
     "style_for",
+    "sync_folder",
     "utc",
     "write_report",
 ]

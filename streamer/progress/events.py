@@ -106,9 +106,12 @@ class Events:
         """
         self._settle(table, Figures(rows_written=rows, bytes_sent=sent_bytes))
 
-    def rows_rejected(self, table: str, rows: int) -> None:
-        """`rows` of `table` were refused for good and are recorded as such."""
-        self._settle(table, Figures(rows_rejected=rows))
+    def rows_rejected(self, table: str, rows: int, *, written: bool = False) -> None:
+        """`rows` of `table` were refused for good and are recorded as such.
+
+        With `written`, they counted as written before: only a reference of theirs was refused.
+        """
+        self._settle(table, Figures(rows_rejected=rows, rows_written=-rows if written else 0))
 
     def rows_skipped(self, table: str, rows: int) -> None:
         """`rows` of `table` were left out by rule."""

@@ -156,12 +156,19 @@ class Tally:
         self._tables[table] = self.of(table) + more
 
     def settle(
-        self, table: str, *, rows_written: int, bytes_sent: int, rows_skipped: int = 0
+        self,
+        table: str,
+        *,
+        rows_written: int,
+        bytes_sent: int,
+        rows_skipped: int = 0,
+        rows_rejected: int = 0,
     ) -> None:
         """Set what a checkpoint says of `table`'s settled rows; other figures stay."""
         figures = replace(
             self.of(table),
             rows_written=rows_written,
+            rows_rejected=rows_rejected,
             rows_skipped=rows_skipped,
             bytes_sent=bytes_sent,
         )

@@ -7,7 +7,6 @@ moment goes on from there.
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -15,9 +14,19 @@ from streamer import limits
 from streamer.config import Config
 from streamer.d1 import D1Database, RefusedRowsError
 from streamer.errors import ExitCode, InterruptedRunError
-from streamer.model import Key, KeyKind, Loading, Pack, Plan, StepId, StepKind, TablePlan
+from streamer.model import (
+    Key,
+    KeyKind,
+    Loading,
+    OnError,
+    Pack,
+    Plan,
+    StepId,
+    StepKind,
+    TablePlan,
+)
 from streamer.pack import Layout, LedgerStep
-from streamer.pipeline import Limits, Load, Mover, Recorder
+from streamer.pipeline import Limits, Load, Mover, Recorder, Sink
 from streamer.pipeline.transform import Function, Transforming
 from streamer.postgres import PostgresSource
 from streamer.progress import Events
@@ -28,10 +37,12 @@ from streamer.run.journal import Journal, RunState, State, Work
 from streamer.run.proof import Begun, prove
 from streamer.run.publish import drop_stages, publish
 from streamer.run.reading import RunSource
+from streamer.run.rejects import beside
 from streamer.run.schema import create, create_stages, empty, empty_behind, remove
 from streamer.run.survey import Survey
 from streamer.run.waves import Wave, waves
-from streamer.sinks import Ahead, Carried, D1Sink, Ownership, ParentsFirst, complete, lacks_parents
+from streamer.run.writing import Writing
+from streamer.sinks import Carried, complete, lacks_parents
 
 FIXED_UPLOADERS = 16  # with automatic concurrency: as many as the adaptive limit may ever allow
 
@@ -66,23 +77,15 @@ class Job:
         self._stop = stop
         self._database = ends.database
         self._tables = ends.plan.tables
-        run = journal.running
-        self._ownership = Ownership(
-            ends.database, run=run.run_id, epoch=run.epoch, holder=uuid.uuid4().hex
-        )
         self._source = Transforming(
             RunSource(ends.source, config.run.consistency, journal.see_snapshot),
             ends.plan.tables,
             ends.transforms,
         )
-        self._ahead = Ahead(
-            ends.database,
-            self._ownership,
-            tables=ends.plan.tables,
-            source=self._source,
-            expect=self._expect_parents,
-            exact_floats=ends.survey.exact_floats,
+        self._writing = Writing(
+            config, journal, ends.database, self._source, exact_floats=ends.survey.exact_floats
         )
+        self._ownership = self._writing.ownership
         self._ending = Ending(
             ends.database,
             self._ownership,
@@ -94,6 +97,7 @@ class Job:
             heed_stop=self._heed_stop,
         )
         self.shortcomings: list[str] = []
+        self.lacking = False  # anything but rows that were rejected
 
     async def carry_out(self) -> ExitCode:
         """Do what is left to do; DONE, or INCOMPLETE where something couldn't be done as planned.
@@ -104,6 +108,7 @@ class Job:
         """
         if self._journal.running.state == RunState.RUNNING:
             await self._claim()
+            await self._writing.rejects.forget_unknown(self._journal.rejected)
             await self._prepare_tables()
             await self._move_rows()
             await self._ending.carry_out()
@@ -217,6 +222,7 @@ class Job:
                 second = [steps.edges_step(table)] if table.loading is Loading.TWO_PASS else []
                 await self._journal.start_over([name, *second])
                 self._events.tally.settle(str(table.name), rows_written=0, bytes_sent=0)
+                await self._writing.rejects.forget_unknown(self._journal.rejected)
             if self._journal.running.epoch > 1:
                 preparing = self._ownership.preparing([table.target])
                 if table.loading is Loading.TWO_PASS and self._journal.position(name).last is None:
@@ -240,7 +246,7 @@ class Job:
         return await self._ends.source.physical_unchanged(
             table.table,
             last,
-            position.rows + position.skipped,
+            position.rows + position.skipped + position.rejected,
             self._journal.recorded_snapshot(name),
             where=table.where,
         )
@@ -283,23 +289,15 @@ class Job:
         if not await mover.move(wave.loads):
             self._heed_stop()
 
-    def _sink(self, wave: Wave) -> ParentsFirst:
-        sink = D1Sink(
-            self._database,
-            self._ownership,
-            layouts={load.step: load.layout for load in wave.loads},
-            steps={
-                load.step: LedgerStep(load.plan.target, load.kind, keys_hidden=load.plan.hides_key)
+    def _sink(self, wave: Wave) -> Sink:
+        rejects = self._config.run.on_error is OnError.REJECT
+        return self._writing.sink(
+            {
+                load.step: (Carried(load.plan, load.layout), _ledger_step(load))
                 for load in wave.loads
             },
+            self._writing.rejects.record if rejects else None,
         )
-        steps = {load.step: Carried(load.plan, load.layout) for load in wave.loads}
-        return ParentsFirst(sink, self._ahead, self._source, steps)
-
-    async def _expect_parents(self, rows: Mapping[str, int], snapshots: frozenset[int]) -> None:
-        step_of = {table.target: steps.rows_step(table) for table in self._tables}
-        named = {step_of[target]: count for target, count in rows.items()}
-        await self._journal.expect_parents(named, snapshots)
 
     def _sizes(self) -> Limits:
         packs_json = self._config.run.pack in {Pack.AUTO, Pack.JSON}
@@ -328,7 +326,7 @@ class Job:
         except RefusedRowsError as error:
             if not lacks_parents(error):
                 raise
-            if not await complete(self._ahead, cycle, self._database.batch_bytes):
+            if not await complete(self._writing.ahead, cycle, self._database.batch_bytes):
                 raise
             await publish(self._database, self._ownership, cycle)
 
@@ -338,3 +336,14 @@ class Job:
             if problem := str(step.document.get("problem", "")):
                 self.shortcomings.append(problem)
                 self._events.warning(problem)
+        self.lacking = bool(self.shortcomings)
+        if count := len(self._journal.rejected):
+            problem = (
+                f"{count:,} rows were rejected; they are in {beside(self._config.run.checkpoint)}"
+            )
+            self.shortcomings.append(problem)
+            self._events.warning(f"{problem}: mend their cause, then run --retry-rejects")
+
+
+def _ledger_step(load: Load) -> LedgerStep:
+    return LedgerStep(load.plan.target, load.kind, keys_hidden=load.plan.hides_key)

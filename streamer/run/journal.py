@@ -8,19 +8,19 @@ state of its own, so that a resume skips nothing that was still to come.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-import checkpoints
 from checkpoints import CheckpointStore, RunRecord, Saved, StepRecord
-from streamer.errors import CheckpointFullError, CheckpointProblemError
+from streamer.errors import CheckpointProblemError
 from streamer.model import StepId
 from streamer.pipeline import Load, Position
 from streamer.run.recorded import items, members
+from streamer.run.rejected import Rejected, all_rejected, pages_with, pages_without, settled
+from streamer.run.unwritable import translated
 
 if TYPE_CHECKING:
     from checkpoints import JSON
@@ -38,6 +38,7 @@ class Work(StrEnum):
     INDEX = "index"
     CHECK = "check"
     VIEW = "view"
+    REJECTED = "rejected"
 
 
 class State(StrEnum):
@@ -85,32 +86,6 @@ class Start:
             state=State.DONE if name in self.done else step.state,
             document={**step.document, **self.facts.get(name, {})},
         )
-
-
-@contextmanager
-def translated(
-    unwritable: type[CheckpointFullError | CheckpointProblemError] = CheckpointFullError,
-) -> Generator[None]:
-    """Turn the checkpoint library's errors into ours; one that can't be written is `unwritable`."""
-    try:
-        yield
-    except checkpoints.Unwritable as error:
-        raise unwritable(
-            str(error), hint="Make room or access for it, then run again with --resume."
-        ) from None
-    except checkpoints.Locked as error:
-        raise CheckpointProblemError(
-            str(error), hint="Wait for that run to end, or give this one another --checkpoint."
-        ) from None
-    except checkpoints.Foreign as error:
-        raise CheckpointProblemError(
-            str(error), hint="Name another file with --checkpoint."
-        ) from None
-    except checkpoints.CheckpointError as error:
-        raise CheckpointProblemError(
-            str(error),
-            hint="Restore the file from a backup, or name another one with --checkpoint.",
-        ) from None
 
 
 class Journal:
@@ -294,6 +269,7 @@ class Journal:
             snapshots=frozenset(int(str(n)) for n in items(step.document.get("snapshots"))),
             last_gone=bool(step.document.get("last_gone")),
             skipped=int(str(step.document.get("skipped", 0))),
+            rejected=int(str(step.document.get("rejected", 0))),
         )
 
     async def save_loads(self, loads: Sequence[Load]) -> None:
@@ -301,10 +277,14 @@ class Journal:
         async with self._saving:
             known = self.running.document
             figures = {"tally": dict(self.tally("")), "snapshots": list(self.snapshots)}
+            rejects = [(load.name, load.kind, tuple(load.rejects)) for load in loads]
+            pages = pages_with(self.steps.values(), rejects)
             await self._save(
                 run=replace(self.running, document={**known, **self.pace(), **figures}),
-                steps=[self._moved(load) for load in loads],
+                steps=[*(self._moved(load) for load in loads), *pages],
             )
+            for load, (_, _, saved) in zip(loads, rejects, strict=True):
+                del load.rejects[: len(saved)]
 
     async def expect_parents(self, rows: Mapping[StepName, int], snapshots: frozenset[int]) -> None:
         """Write down that so many more rows of tables may come than their steps move.
@@ -345,7 +325,8 @@ class Journal:
 
         All in one commit: a step that was forgotten without those that need it would be too late.
         """
-        forgotten = {"first", "snapshots", "last_gone", "skipped", "problem"}
+        names = list(names)
+        forgotten = {"first", "snapshots", "last_gone", "skipped", "rejected", "problem"}
         known = facts or {}
         steps = [
             replace(
@@ -362,7 +343,22 @@ class Journal:
             )
             for name, step in ((name, self.steps[name]) for name in names)
         ]
-        await self._save(steps=steps)
+        over = {(name.table, name.work) for name in names}
+        pages = pages_without(
+            self.steps.values(), lambda row: (row.table, Work(row.kind.value)) in over
+        )
+        await self._save(steps=[*steps, *pages])
+
+    async def settle_rejects(
+        self, table: str, written: Collection[str], gone: Collection[str]
+    ) -> None:
+        """Write down that rejected rows of a table (by line) are in the target now, or no more."""
+        await self._save(steps=settled(self.steps.values(), table, written, gone))
+
+    @property
+    def rejected(self) -> list[Rejected]:
+        """All rows that are rejected for good."""
+        return all_rejected(self.steps.values())
 
     def _moved(self, load: Load) -> StepRecord:
         work = Work(load.kind.value)
@@ -382,6 +378,7 @@ class Journal:
                 "snapshots": sorted(at.snapshots),
                 "last_gone": at.last_gone,
                 "skipped": at.skipped,
+                "rejected": at.rejected,
                 "tally": figures,
             },
         )

@@ -8,13 +8,14 @@ from importlib.metadata import version
 
 from streamer.config import Config
 from streamer.errors import ExitCode, StreamerError
-from streamer.model import Plan
+from streamer.model import Plan, TablePlan
 from streamer.progress import (
     Events,
     RunReport,
     SnapshotReport,
     Status,
     TableReport,
+    Tally,
     write_report,
 )
 from streamer.run import steps
@@ -38,6 +39,27 @@ def save_report(
     except StreamerError as error:
         events.warning(str(error))
         events.report_lost = True
+
+
+def take_over_figures(journal: Journal, tables: Sequence[TablePlan], events: Events) -> None:
+    """Go on counting where the checkpoint's figures end."""
+    recorded = {
+        str(table.name): journal.steps[steps.rows_step(table)].document.get("tally")
+        for table in tables
+    }
+    events.tally = Tally.from_json(journal.running.document.get("tally"), recorded)
+    for table in tables:
+        at = journal.position(steps.rows_step(table))
+        # Rows of which D1 refused a reference alone: they are there, without it.
+        second = steps.edges_step(table)
+        edges = journal.position(second).rejected if second in journal.steps else 0
+        events.tally.settle(
+            str(table.name),
+            rows_written=at.rows - edges,
+            rows_rejected=at.rejected + edges,
+            rows_skipped=at.skipped,
+            bytes_sent=at.bytes,
+        )
 
 
 def report(

@@ -24,7 +24,7 @@ from streamer.pipeline.transform import load_transforms
 from streamer.plan.digest import in_short, sentence
 from streamer.postgres import Patience, PostgresSource
 from streamer.postgres.address import resolve
-from streamer.progress import Events, Tally, utc
+from streamer.progress import Events, utc
 from streamer.run import resume, steps
 from streamer.run.admission import Found, admit, found, refuse_what_cannot_move
 from streamer.run.chosen import check_hash_key, hash_key_facts
@@ -38,7 +38,9 @@ from streamer.run.identity import (
 from streamer.run.job import Ends, Job
 from streamer.run.journal import Journal, RunState, Start, Work
 from streamer.run.planning import plan_job, refusal_facts, refused_then
-from streamer.run.reporting import save_report
+from streamer.run.rejects import Rejects, beside
+from streamer.run.reporting import save_report, take_over_figures
+from streamer.run.retry import check_retry, retry_rejects
 from streamer.run.survey import Survey, survey
 from streamer.targets import identity_of, open_target
 
@@ -59,7 +61,7 @@ async def run(config: Config, events: Events, stop: asyncio.Event) -> ExitCode:
         journal = await Journal.open(config.run.checkpoint)
         stack.push_async_callback(journal.close)
         going_on = _going_on(config, journal, events)
-        if going_on and journal.running.state == RunState.DONE:
+        if going_on and _is_over(config, journal):
             return _repeat(config, target, journal, events)
         source = await stack.enter_async_context(
             PostgresSource.open(
@@ -84,7 +86,15 @@ async def run(config: Config, events: Events, stop: asyncio.Event) -> ExitCode:
             await _begin(config, journal, ends, events)
         journal.pace = lambda: {"batch_bytes": database.batch_bytes}
         journal.tally = lambda table: _figures(events, table)
+        if config.run.retry_rejects:
+            return await retry_rejects(config, events, journal, ends)
         return await _carry_out(config, events, journal, ends, stop)
+
+
+def _is_over(config: Config, journal: Journal) -> bool:
+    """Whether nothing is left to do for the checkpoint's run."""
+    over = journal.running.state == RunState.DONE
+    return over and not (config.run.retry_rejects and journal.rejected)
 
 
 def _target(config: Config) -> Target:
@@ -95,6 +105,9 @@ def _target(config: Config) -> Target:
 
 def _going_on(config: Config, journal: Journal, events: Events) -> bool:
     """Whether the checkpoint's run is continued; refuses what the user has to decide."""
+    if config.run.retry_rejects:
+        check_retry(config, journal)
+        return True
     if config.run.resume:
         if journal.run is None:
             events.warning("there is no run to resume in the checkpoint; a new one starts")
@@ -197,7 +210,11 @@ async def _begin(config: Config, journal: Journal, ends: Ends, events: Events) -
         done=frozenset(steps.empty_step(t) for t in tables if t.target not in emptied),
     )
     run = RunRecord(run_id, RunState.RUNNING, 1, facts)
+    before = journal.run
     await journal.begin(run, steps.named(tables, ends.plan.views), start)
+    if before is not None:  # its rejected rows mean nothing any more
+        folder = beside(config.run.checkpoint)
+        await Rejects(folder, before.run_id, (), (), most=0).forget_unknown(())
 
 
 def _views_of(journal: Journal, ends: Ends) -> frozenset[str]:
@@ -292,27 +309,10 @@ async def _continue(config: Config, journal: Journal, ends: Ends, events: Events
         if warning:
             events.warning(warning)
     await journal.note(epoch=journal.running.epoch + 1)
-    _take_over_figures(journal, tables, events)
+    take_over_figures(journal, tables, events)
     if isinstance(learned := facts.get("batch_bytes"), int):
         ends.database.start_batches_at(learned)
     return replace(ends, plan=replace(ends.plan, tables=tuple(tables)))
-
-
-def _take_over_figures(journal: Journal, tables: Sequence[TablePlan], events: Events) -> None:
-    """Go on counting where the checkpoint's figures end."""
-    recorded = {
-        str(table.name): journal.steps[steps.rows_step(table)].document.get("tally")
-        for table in tables
-    }
-    events.tally = Tally.from_json(journal.running.document.get("tally"), recorded)
-    for table in tables:
-        at = journal.position(steps.rows_step(table))
-        events.tally.settle(
-            str(table.name),
-            rows_written=at.rows,
-            rows_skipped=at.skipped,
-            bytes_sent=at.bytes,
-        )
 
 
 def _figures(events: Events, table: str) -> dict[str, JSON]:
@@ -333,6 +333,7 @@ async def _carry_out(
         await journal.note(
             RunState.DONE,
             exit_code=int(code),
+            lacking=job.lacking,
             ended_at=utc(datetime.now(UTC)),
             tally=_figures(events, ""),
         )

@@ -28,7 +28,16 @@ from streamer.model import (
 )
 from streamer.pack import Layout, LedgerStep, chunk_rows, pack_page
 from streamer.sinks.ownership import Database, Ownership
-from streamer.sinks.references import Carried, Cells, Question, Row, Wanted, keyed_by, questions
+from streamer.sinks.references import (
+    Carried,
+    Cells,
+    Question,
+    Row,
+    Wanted,
+    key_text,
+    keyed_by,
+    questions,
+)
 
 GENERATIONS = 200  # of parents' parents
 LOOKUP_KEYS = 500
@@ -54,14 +63,20 @@ class TooManyError(Exception):
     """More rows than one request takes."""
 
 
+class RefusedParentsError(Exception):
+    """D1 takes none of the rows that were to be sent ahead, since it refuses one; the text says why."""
+
+
 @dataclass(slots=True)
 class _Found:
     """Rows to send, by table (target name); `most_bytes` is what a request should take.
 
-    `noted` is how many of them are written down.
+    `noted` is how many of them are written down. `there` are those of the wanted rows that the source
+    has.
     """
 
     most_bytes: int
+    there: set[Wanted] = field(default_factory=set[Wanted])
     chunks: dict[str, list[Chunk]] = field(default_factory=dict[str, list[Chunk]])
     noted: Counter[str] = field(default_factory=Counter[str])
 
@@ -152,25 +167,39 @@ class Ahead:
                     for chunk in pack_page(layout, page, step=StepId(0), number=0, after=None):
                         await self._database.execute([*chunk.statements, guard])
 
-    async def send(self, wanted: set[Wanted], most_bytes: int) -> bool:
-        """Send those of `wanted` that the source has, after all that they refer to themselves.
+    def fetches(self, wanted: Wanted) -> bool:
+        """Whether such a row can be looked up and sent: not where its place is all that it is by."""
+        return keyed_by(self.tables[wanted.parent], wanted.columns) is not None
 
-        False where the source changed while it was asked: then it may be tried again.
+    async def there(self, wanted: set[Wanted]) -> set[Wanted]:
+        """Those of `wanted` that the source has."""
+        found: set[Wanted] = set()
+        for (table, columns), keys in _by_table(wanted).items():
+            for page in await self._looked_up(table, columns, keys):
+                found |= self._wanted_in(page, table, columns)
+        return found
+
+    async def send(self, wanted: set[Wanted], most_bytes: int) -> set[Wanted] | None:
+        """Send those of `wanted` that the source has, after all that they refer to; which these are.
+
+        None where the source changed while it was asked: then it may be tried again.
 
         Raises:
             TooManyError: they don't fit in one request of `most_bytes`.
-            BadRowsError: D1 refuses them.
+            RefusedParentsError: D1 refuses them.
 
         """
         found = _Found(most_bytes)
         groups = await self._look_up_all(wanted, found)
+        there = found.there & wanted
         if not found.statements or await self._sent(found):
-            return True
+            return there
         seen = set(wanted)
         for _ in range(GENERATIONS):
-            wanted = parents_of(await self.lacking(groups)) - seen
+            lacking = parents_of(await self.lacking(groups)) - seen
+            wanted = {parent for parent in lacking if self.fetches(parent)}
             if not wanted:
-                return await self._sent(found)
+                return there if await self._sent(found) else None
             seen |= wanted
             groups = await self._look_up_all(wanted, found)
         raise TooManyError
@@ -190,10 +219,7 @@ class Ahead:
         except RefusedRowsError as error:
             if lacks_parents(error):
                 return False
-            raise BadRowsError(
-                f"D1 refused rows of {', '.join(found.chunks)} that others refer to: {error}",
-                hint="Mend or exclude the rows, then go on with --resume.",
-            ) from None
+            raise RefusedParentsError(error.failure.message) from None
         return True
 
     async def _look_up_all(
@@ -208,16 +234,34 @@ class Ahead:
     async def _look_up(
         self, table: str, columns: tuple[str, ...], keys: Sequence[Key], found: _Found
     ) -> list[Row]:
-        plan = keyed_by(self.tables[table], columns)
-        assert plan is not None, "no question is asked of such a table"
         layout = self._carried(table).layout
         rows: list[Row] = []
-        for start in range(0, len(keys), LOOKUP_KEYS):
-            for page in await self._source.lookup(plan, keys[start : start + LOOKUP_KEYS]):
+        for page in await self._looked_up(table, columns, keys):
+            found.there |= self._wanted_in(page, table, columns)
+            try:
                 chunks = pack_page(layout, page, step=StepId(0), number=0, after=None)
-                found.add(table, chunks)
-                rows += [row for chunk in chunks for row in chunk_rows(layout, chunk)]
+            except BadRowsError as error:
+                raise RefusedParentsError(error.what) from None
+            found.add(table, chunks)
+            rows += [row for chunk in chunks for row in chunk_rows(layout, chunk)]
         return rows
+
+    async def _looked_up(
+        self, table: str, columns: tuple[str, ...], keys: Sequence[Key]
+    ) -> list[Page]:
+        plan = keyed_by(self.tables[table], columns)
+        assert plan is not None, "such rows aren't fetched"
+        pages: list[Page] = []
+        for start in range(0, len(keys), LOOKUP_KEYS):
+            pages += await self._source.lookup(plan, keys[start : start + LOOKUP_KEYS])
+        return pages
+
+    def _wanted_in(self, page: Page, table: str, columns: tuple[str, ...]) -> set[Wanted]:
+        """The rows of a page, by the cells that others refer to."""
+        by_target = {c.target: (n, c) for n, c in enumerate(self.tables[table].columns)}
+        places = [by_target[name] for name in columns]
+        keys = (tuple(key_text(c, str(row[n])) for n, c in places) for row in page.records)
+        return {Wanted(table, columns, key) for key in keys}
 
     def _carried(self, table: str) -> Carried:
         """The table as its rows are sent ahead: whole, into the table itself."""

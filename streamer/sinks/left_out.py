@@ -1,4 +1,4 @@
-"""Rows that refer to rows which the user's own settings leave out: what there is to say about them."""
+"""Rows that refer to rows which can't be in the target: what there is to say about them (pure)."""
 
 from __future__ import annotations
 
@@ -12,19 +12,57 @@ def is_thinned(table: TablePlan) -> bool:
     return bool(table.where.strip() or table.transform)
 
 
-def left_out(child: str, parent: TablePlan, missing: Wanted) -> BadRowsError:
-    """What to say of `child`, a row or a table, that refers to a row of `parent` that isn't moved."""
-    settings = [
-        name
-        for name, given in (("`where`", parent.where.strip()), ("its transform", parent.transform))
-        if given
-    ]
+def why_missing(
+    parent: TablePlan,
+    missing: Wanted,
+    *,
+    rejected: bool = False,
+    refused: str = "",
+    fetched: bool = True,
+) -> str:
+    """Why a row of `parent` isn't in D1 and what refers to it can't be: the end of a sentence.
+
+    It was `rejected`, or D1 `refused` it with these words; not `fetched`: nothing but its place in
+    PostgreSQL is its key, so that it couldn't be brought.
+    """
     # Other columns than the key's may hold what nobody should read in a log.
     shown = missing.columns == parent.key.targets and not parent.hides_key
-    which = f", key {', '.join(missing.key)}" if shown else ""
-    return BadRowsError(
-        f"{child}: can't be stored, for it refers to a row of {parent.name}{which} that isn't moved: "
-        f"{' or '.join(settings)} leaves it out, or PostgreSQL has it no more",
-        hint=f"Let {parent.name} keep what is referred to, or leave these rows out too; then start "
-        "over with --restart.",
-    )
+    which = f", key {', '.join(missing.key)}," if shown else ""
+    row = f"it refers to a row of {parent.name}{which}"
+    if rejected:
+        return f"{row} that was rejected"
+    if refused:
+        return f"{row} that D1 refuses: {refused}"
+    if is_thinned(parent):
+        settings = [
+            name
+            for name, given in (
+                ("`where`", parent.where.strip()),
+                ("its transform", parent.transform),
+            )
+            if given
+        ]
+        return (
+            f"can't be stored, for {row} that isn't moved: {' or '.join(settings)} leaves it out, "
+            "or PostgreSQL has it no more"
+        )
+    if not fetched:
+        return (
+            f"{row} that D1 lacks: that table has no key, so that late rows of it can't be brought"
+        )
+    return f"{row} that PostgreSQL hasn't got"
+
+
+def hint_of(parent: TablePlan) -> str:
+    """What to do about a row whose parent, of this table, isn't there."""
+    if is_thinned(parent):
+        return (
+            f"Let {parent.name} keep what is referred to, or leave these rows out too; then start "
+            "over with --restart. Or set them aside with --on-error reject."
+        )
+    return "Mend the reference, then go on with --resume; --on-error reject sets such rows aside."
+
+
+def left_out(child: str, parent: TablePlan, missing: Wanted) -> BadRowsError:
+    """What to say of the table `child`, a row of which refers to one that isn't there."""
+    return BadRowsError(f"{child}: {why_missing(parent, missing)}", hint=hint_of(parent))

@@ -4,49 +4,62 @@ Tables are read one after the other. Rows that are read in a newer snapshot than
 was (after a resume, or in rolling mode) may refer to some that came after that. D1 only says that a
 foreign key failed; so it is asked which parents it lacks. Those that the source has are sent ahead.
 Where it has them no more either, the rows that referred to them have changed or are gone as well, and
-are looked up again.
+are looked up again. What refers to nothing even then is a bad row.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from streamer.d1 import RefusedRowsError
-from streamer.errors import BadRowsError
 from streamer.model import Answer, Batch, Chunk, Key, KeyKind, StepId
-from streamer.pack import Layout, chunk_rows, pack_page, step_columns, without_rows
+from streamer.pack import pack_page, step_columns, without_rows
 from streamer.sinks.ahead import (
     LOOKUP_KEYS,
     Ahead,
     Lacking,
+    RefusedParentsError,
     Source,
     TooManyError,
     lacks_parents,
     parents_of,
 )
+from streamer.sinks.bad_rows import BadRow, FoundBadRowsError, stored_key, whole_rows
 from streamer.sinks.d1 import D1Sink, joined
-from streamer.sinks.left_out import is_thinned, left_out
-from streamer.sinks.references import Carried, Row, Wanted, key_text, keyed_by
+from streamer.sinks.left_out import hint_of, why_missing
+from streamer.sinks.references import Carried, Row, Wanted, keyed_by
 
 ROUNDS = 5  # of looking at one batch, while the source goes on changing
+REMEMBERED = 10_000  # parents that D1 refused
+
+IsRejected = Callable[[str, tuple[str, ...], Key], bool]
+"""Whether the row of a table (target name) that has a key in these columns was rejected."""
 
 
 class ParentsFirst:
     """A sink around D1's that sends what rows refer to ahead of them, where it lacks that.
 
     `steps` are those whose rows come. One batch is looked after at a time, so that no parent is
-    fetched for two of them.
+    fetched for two of them. What `is_rejected` isn't sent.
     """
 
     def __init__(
-        self, sink: D1Sink, ahead: Ahead, source: Source, steps: Mapping[StepId, Carried]
+        self,
+        sink: D1Sink,
+        ahead: Ahead,
+        source: Source,
+        steps: Mapping[StepId, Carried],
+        is_rejected: IsRejected = lambda _table, _columns, _key: False,
     ) -> None:
         self._sink = sink
         self._ahead = ahead
         self._source = source
         self._steps = steps
+        self._is_rejected = is_rejected
+        self._refused: dict[Wanted, str] = {}
         self._one = asyncio.Lock()
 
     @property
@@ -63,7 +76,8 @@ class ParentsFirst:
         """Write `batch`, if need be after rows that its own refer to.
 
         Raises:
-            BadRowsError: D1 will never take some of the rows, or of those that they refer to.
+            FoundBadRowsError: some refer to rows that can't be in D1.
+            BadRowsError: D1 will never take some of the rows.
 
         """
         try:
@@ -75,67 +89,119 @@ class ParentsFirst:
         async with self._one:
             return await self._write_after_parents(batch, refused)
 
+    async def settle(self, batch: Batch) -> Batch:
+        """Send what `batch` refers to and D1 lacks; the batch as it is then.
+
+        Raises:
+            FoundBadRowsError: some refer to rows that can't be in D1.
+            TooManyError: that is more than one request holds.
+
+        """
+        async with self._one:
+            return await self._after_parents(batch)
+
     async def _write_after_parents(self, batch: Batch, refused: RefusedRowsError) -> Answer:
-        asked: set[Wanted] = set()
-        lacking: Lacking = []
-        for turn in range(ROUNDS):
+        for _ in range(ROUNDS):
             try:
-                lacking = await self._lacking(batch)
-                wanted = parents_of(lacking)
-                if turn and not wanted:
-                    break
-                gone = wanted & asked
-                if await self._ahead.send(wanted - asked, self._sink.batch_bytes):
-                    asked |= wanted
+                batch = await self._after_parents(batch)
             except TooManyError:
                 return await self._write_halves(batch, refused)
-            if gone:
-                batch = await self._as_it_is_now(batch, lacking, gone)
             try:
                 return await self._write(batch)
             except RefusedRowsError as error:
                 if not lacks_parents(error):
                     raise
                 refused = error
-        raise self._left_behind(batch, lacking) or refused
+        raise refused
 
-    def _left_behind(self, batch: Batch, lacking: Lacking) -> BadRowsError | None:
-        """What to say of the first row whose parent a setting of the user's leaves out, if any."""
-        for question, found in lacking:
-            parent = self._ahead.tables[question.key.parent]
-            if not is_thinned(parent):
-                continue
-            layout = question.carried.layout
-            rows = [
-                row
-                for chunk in batch.chunks
-                if self._steps[chunk.step] is question.carried
-                for row in chunk_rows(layout, chunk)
-                if question.holds(row) in found
-            ]
-            if rows:
-                missing = found[question.holds(rows[0])]
-                return left_out(layout.row_named(_stored_key(layout, rows[0])), parent, missing)
-        return None
+    async def _after_parents(self, batch: Batch) -> Batch:
+        lacking = await self._lacking(batch)
+        wanted = parents_of(lacking)
+        hopeless = {parent for parent in wanted if self._is_hopeless(parent)}
+        there = await self._send(wanted - hopeless)
+        if there is None or not (gone := wanted - there):
+            return batch
+        batch = await self._as_it_is_now(batch, lacking, gone)
+        # A parent may have come while the rows that refer to it were looked up.
+        gone -= await self._ahead.there({p for p in gone if not self._is_hopeless(p)})
+        orphans = self._orphans(batch, lacking, gone)
+        if orphans:
+            first = orphans[0]
+            raise FoundBadRowsError(batch, [o.row for o in orphans], hint=first.hint)
+        return batch
+
+    def _is_hopeless(self, parent: Wanted) -> bool:
+        """Whether a parent that D1 lacks can't be sent."""
+        return (
+            parent in self._refused
+            or not self._ahead.fetches(parent)
+            or self._is_rejected(parent.parent, parent.columns, parent.key)
+        )
+
+    async def _send(self, wanted: set[Wanted]) -> set[Wanted] | None:
+        """Send parents; those that the source has and D1 takes, or None: the source changed."""
+        if not wanted:
+            return set()
+        try:
+            return await self._ahead.send(wanted, self._sink.batch_bytes)
+        except RefusedParentsError as error:
+            if len(wanted) == 1:
+                if len(self._refused) >= REMEMBERED:
+                    self._refused.clear()
+                self._refused |= dict.fromkeys(wanted, str(error))
+                return set()
+        some = set(sorted(wanted, key=lambda parent: parent.key)[: len(wanted) // 2])
+        first, second = await self._send(some), await self._send(wanted - some)
+        return None if first is None or second is None else first | second
+
+    def _orphans(self, batch: Batch, lacking: Lacking, gone: set[Wanted]) -> list[_Orphan]:
+        """The rows of `batch` that refer to one of `gone`."""
+        found: list[_Orphan] = []
+        for chunk in batch.chunks:
+            carried = self._steps[chunk.step]
+            refers = _reference(carried, lacking, gone)
+            for row in whole_rows(carried.layout, chunk):
+                if (missing := refers(row)) is None:
+                    continue
+                parent = self._ahead.tables[missing.parent]
+                reason = why_missing(
+                    parent,
+                    missing,
+                    rejected=self._is_rejected(missing.parent, missing.columns, missing.key),
+                    refused=self._refused.get(missing, ""),
+                    fetched=self._ahead.fetches(missing),
+                )
+                bad = BadRow(carried, chunk.step, chunk.number, row, reason)
+                found.append(_Orphan(bad, hint_of(parent)))
+        return found
 
     async def _write(self, batch: Batch) -> Answer:
         answer = await self._sink.write(batch)
-        gone = {(chunk.step, chunk.number): chunk.gone for chunk in batch.chunks if chunk.gone}
-        return replace(answer, gone=gone)
+        gone: Counter[tuple[StepId, int]] = Counter()
+        for chunk in batch.chunks:
+            gone[(chunk.step, chunk.number)] += chunk.gone
+        return replace(answer, gone=dict(+gone))
 
     async def _write_halves(self, batch: Batch, refused: RefusedRowsError) -> Answer:
         halves = self._sink.halves(batch)
         if halves is None:
             raise refused
         # In this order: the second half may claim the keys of both.
-        first = await self._write_after_parents(halves[0], refused)
-        return joined(first, await self._write_after_parents(halves[1], refused))
+        one, two = halves
+        try:
+            first = await self._write_after_parents(one, refused)
+        except FoundBadRowsError as found:
+            raise found.beside(behind=two) from None
+        try:
+            return joined(first, await self._write_after_parents(two, refused))
+        except FoundBadRowsError as found:
+            raise found.beside(before=one) from None
 
     async def _lacking(self, batch: Batch) -> Lacking:
         rows: dict[StepId, list[Row]] = {}
         for chunk in batch.chunks:
             layout = self._steps[chunk.step].layout
-            rows.setdefault(chunk.step, []).extend(chunk_rows(layout, chunk))
+            rows.setdefault(chunk.step, []).extend(whole_rows(layout, chunk))
         return await self._ahead.lacking((self._steps[step], some) for step, some in rows.items())
 
     async def _as_it_is_now(self, batch: Batch, lacking: Lacking, gone: set[Wanted]) -> Batch:
@@ -143,24 +209,21 @@ class ParentsFirst:
         chunks: list[Chunk] = []
         for chunk in batch.chunks:
             carried = self._steps[chunk.step]
-            refers = _refers(carried, lacking, gone)
-            rows = [row for row in chunk_rows(carried.layout, chunk) if refers(row)]
+            reference = _reference(carried, lacking, gone)
+            rows = [r for r in whole_rows(carried.layout, chunk) if reference(r) is not None]
             known = carried.plan.key.kind is not KeyKind.PHYSICAL
-            chunks.append(
-                await self._replaced(carried, chunk, rows, refers) if rows and known else chunk
-            )
+            chunks.append(await self._replaced(carried, chunk, rows) if rows and known else chunk)
         return Batch(tuple(chunks))
 
-    async def _replaced(
-        self, carried: Carried, chunk: Chunk, rows: Sequence[Row], refers: Callable[[Row], bool]
-    ) -> Chunk:
-        """`chunk` with what the source has now of `rows`, which are those that `refers` names."""
+    async def _replaced(self, carried: Carried, chunk: Chunk, rows: Sequence[Row]) -> Chunk:
+        """`chunk` with what the source has now of `rows`, which are some of its own."""
         layout, columns = carried.layout, step_columns(carried.plan, carried.layout.kind)
         keyed = keyed_by(carried.plan, carried.plan.key.targets)
         assert keyed is not None, "the rows of a table without a key can't be looked up again"
         plan = replace(keyed, columns=columns)
-        keys = [_key_of(carried, row) for row in rows]
-        statements = list(without_rows(layout, chunk, refers))
+        keys = [stored_key(layout, row) for row in rows]
+        old = set(keys)
+        statements = list(without_rows(layout, chunk, lambda row: stored_key(layout, row) in old))
         found = 0
         for start in range(0, len(keys), LOOKUP_KEYS):
             for page in await self._source.lookup(plan, keys[start : start + LOOKUP_KEYS]):
@@ -176,26 +239,28 @@ class ParentsFirst:
         )
 
 
-def _refers(carried: Carried, lacking: Lacking, gone: set[Wanted]) -> Callable[[Row], bool]:
-    """Tells the rows of a step that refer to one of `gone`."""
+@dataclass(frozen=True, slots=True)
+class _Orphan:
+    """A row that refers to one that can't be in D1, and what to do about it."""
+
+    row: BadRow
+    hint: str
+
+
+def _reference(
+    carried: Carried, lacking: Lacking, gone: set[Wanted]
+) -> Callable[[Row], Wanted | None]:
+    """Tells which of `gone` a row of a step refers to, if to any."""
     ours = [
-        (question, {cells for cells, parent in found.items() if parent in gone})
+        (question, {cells: parent for cells, parent in found.items() if parent in gone})
         for question, found in lacking
         if question.carried is carried
     ]
-    return lambda row: any(question.holds(row) in cells for question, cells in ours)
 
+    def first(row: Row) -> Wanted | None:
+        for question, missing in ours:
+            if (parent := missing.get(question.holds(row))) is not None:
+                return parent
+        return None
 
-def _stored_key(layout: Layout, row: Row) -> Key:
-    """A row's key as the target has it."""
-    places = {column.target: n for n, column in enumerate(layout.columns)}
-    return tuple(str(row[places[name]]) for name in layout.key)
-
-
-def _key_of(carried: Carried, row: Row) -> Key:
-    """A row's key, as PostgreSQL printed it."""
-    columns = carried.layout.columns
-    places = {column.target: n for n, column in enumerate(columns)}
-    return tuple(
-        key_text(columns[places[name]], str(row[places[name]])) for name in carried.plan.key.targets
-    )
+    return first

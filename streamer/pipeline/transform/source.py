@@ -42,6 +42,7 @@ class Transforming:
         self, source: Source, tables: Sequence[TablePlan], functions: Mapping[str, Function]
     ) -> None:
         self._source = source
+        self.tables = tables
         self._plans = {table.name: table for table in tables if table.transform}
         self._transforms: dict[QualifiedName, RowTransform] = {
             name: RowTransform(plan, functions[plan.transform])

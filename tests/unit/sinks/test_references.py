@@ -141,14 +141,15 @@ def test_the_first_pass_lacks_nothing_of_what_the_second_will_set() -> None:
     assert questions(Carried(child, layout_of(child)), [("1", "1", None)], {"parent": parent}) == []
 
 
-def test_nothing_is_asked_about_tables_of_others_or_without_a_key() -> None:
+def test_nothing_is_asked_about_tables_of_others_and_no_row_without_a_key_is_fetched() -> None:
     child = child_of(Storage.INTEGER, Storage.TEXT)
     parent = parent_of(Storage.INTEGER, Storage.TEXT)
     keyless = replace(parent, key=replace(parent.key, kind=KeyKind.PHYSICAL))
     carried, rows = Carried(child, layout_of(child)), [("1", "1", "x")]
 
     assert questions(carried, rows, {}) == []
-    assert questions(carried, rows, {"parent": keyless}) == []
+    assert len(questions(carried, rows, {"parent": keyless})) == 1
+    assert keyed_by(keyless, parent.key.targets) is None
     assert keyed_by(parent, ("x", "unknown")) is None
 
 

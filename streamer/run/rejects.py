@@ -1,0 +1,247 @@
+"""Rejected rows in files: `rejects/<table>.ndjson` beside the checkpoint, a row a line.
+
+A line is durable before the checkpoint knows of its row. So a line that the checkpoint doesn't know
+belongs to a run that was killed in between: it goes, and the row is found once more. The folder may
+serve several checkpoints; a run touches its own lines alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import os
+import secrets
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import orjson
+
+from streamer.errors import CheckpointFullError, StreamerError
+from streamer.files.names import stem
+from streamer.model import Key, QualifiedName, Reject, StepKind, TablePlan
+from streamer.progress import sync_folder
+from streamer.run.rejected import Rejected
+from streamer.sinks import BadRow
+
+FOLDER = "rejects"
+LOCK = ".lock"
+MOST_NAME = 200  # of the 255 bytes that file systems give a name
+
+
+class TooManyRejectsError(StreamerError):
+    """More rows are bad than the user allows."""
+
+
+class Rejects:
+    """The rejected rows of the run `run_id`, of which those `known` are in its checkpoint.
+
+    At most `most` rows may be rejected in all.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        run_id: str,
+        tables: Sequence[TablePlan],
+        known: Iterable[Rejected],
+        *,
+        most: int,
+    ) -> None:
+        self._folder = folder
+        self._run = run_id
+        self._tables = {str(table.name): table for table in tables}
+        self._most = most
+        self._one = asyncio.Lock()
+        self._keys: dict[str, set[Key]] = {}
+        self._count = 0
+        self._know(known)
+
+    @property
+    def count(self) -> int:
+        """Rows that are rejected now."""
+        return self._count
+
+    def path(self, table: QualifiedName) -> Path:
+        """The file of a table's rejected rows."""
+        name = stem(table)
+        if len(name) > MOST_NAME:
+            digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+            name = f"{name[: MOST_NAME - 17]}-{digest}"
+        return self._folder / f"{name}.ndjson"
+
+    def holds(self, target: str, columns: tuple[str, ...], key: Key) -> bool:
+        """Whether the row of the target table `target` that has `key` in `columns` is rejected."""
+        keys = self._keys.get(target)
+        if not keys or key not in keys:
+            return False
+        return any(t.target == target and t.key.targets == columns for t in self._tables.values())
+
+    async def record(self, rows: Sequence[BadRow]) -> list[Reject]:
+        """Write rows down, durably; what the checkpoint is to know of each, in their order.
+
+        Raises:
+            TooManyRejectsError: then they would be more than allowed; nothing is written.
+            CheckpointFullError: the disk doesn't take them.
+
+        """
+        async with self._one:
+            if self._count + len(rows) > self._most:
+                raise self._too_many(rows[0])
+            rejects = [Reject(secrets.token_hex(8), row.key, row.reason) for row in rows]
+            lines: dict[str, list[bytes]] = {}
+            for row, reject in zip(rows, rejects, strict=True):
+                lines.setdefault(str(row.carried.plan.name), []).append(self._line(row, reject))
+            await asyncio.to_thread(self._append, lines)
+            self._know(
+                Rejected(str(row.carried.plan.name), row.carried.layout.kind, reject)
+                for row, reject in zip(rows, rejects, strict=True)
+            )
+            return rejects
+
+    async def forget_unknown(self, known: Collection[Rejected]) -> None:
+        """Take away the lines of this run that aren't `known` to its checkpoint (any more)."""
+        async with self._one:
+            self._keys.clear()
+            self._count = 0
+            self._know(known)
+            await asyncio.to_thread(self._keep_lines, {row.reject.line for row in known})
+
+    async def rows(self, table: QualifiedName) -> dict[str, Mapping[str, object]]:
+        """The run's rejected rows of a table as its file has them, by line; cells by target name."""
+        return await asyncio.to_thread(self._rows, self.path(table))
+
+    def _know(self, rows: Iterable[Rejected]) -> None:
+        for row in rows:
+            self._count += 1
+            table = self._tables.get(row.table)
+            if table is not None and row.kind is StepKind.ROWS:
+                self._keys.setdefault(table.target, set()).add(row.reject.key)
+
+    def _too_many(self, row: BadRow) -> TooManyRejectsError:
+        return TooManyRejectsError(
+            f"{row.named}: {row.reason}; that makes more than {self._most:,} rejected rows",
+            hint=f"See {self._folder} for those that are; mend the cause, or allow more with "
+            "--max-rejects, then go on with --resume.",
+        )
+
+    def _line(self, row: BadRow, reject: Reject) -> bytes:
+        layout = row.carried.layout
+        cells = {c.target: cell for c, cell in zip(layout.columns, row.cells, strict=True)}
+        document = {
+            "id": reject.line,
+            "run": self._run,
+            "table": str(row.carried.plan.name),
+            "key": dict(zip(layout.key, reject.key, strict=True)),
+            "reason": reject.reason,
+            "row": cells,
+        }
+        return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
+
+    def _append(self, lines: Mapping[str, Sequence[bytes]]) -> None:
+        with self._changing():
+            for table, some in lines.items():
+                path = self.path(self._tables[table].name)
+                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+                with os.fdopen(os.open(path, flags, 0o600), "ab") as file:
+                    os.fchmod(file.fileno(), 0o600)
+                    file.write(self._mended(path) + b"".join(some))
+                    file.flush()
+                    os.fsync(file.fileno())
+            sync_folder(self._folder)
+
+    @staticmethod
+    def _mended(path: Path) -> bytes:
+        """What ends a line that was being written when its run was killed; it is nobody's then."""
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            if not file.tell():
+                return b""
+            file.seek(-1, os.SEEK_END)
+            return b"" if file.read(1) == b"\n" else b"\n"
+
+    def _keep_lines(self, known: Collection[str]) -> None:
+        if not self._folder.is_dir():
+            return
+        with self._changing():
+            for path in sorted(self._folder.glob("*.ndjson")):
+                self._keep_lines_of(path, known)
+            sync_folder(self._folder)
+
+    def _keep_lines_of(self, path: Path, known: Collection[str]) -> None:
+        """Write the file anew where lines of it must go, whole or not at all."""
+        temporary = path.with_name(f"{path.name}.tmp")
+        kept = gone = 0
+        with path.open("rb") as old, _private(temporary) as new:
+            for line in old:
+                document = _parsed(line)
+                unknown = document.get("id") not in known
+                if not document or (document.get("run") == self._run and unknown):
+                    gone += 1
+                    continue
+                new.write(line)
+                kept += 1
+            new.flush()
+            os.fsync(new.fileno())
+        if not gone:
+            temporary.unlink()
+        elif kept:
+            temporary.replace(path)
+        else:
+            path.unlink()
+            temporary.unlink()
+
+    def _rows(self, path: Path) -> dict[str, Mapping[str, object]]:
+        if not path.is_file():
+            return {}
+        found: dict[str, Mapping[str, object]] = {}
+        with self._changing(), path.open("rb") as file:
+            for line in file:
+                document = _parsed(line)
+                row = document.get("row")
+                if document.get("run") == self._run and isinstance(row, dict):
+                    found[str(document.get("id"))] = cast("dict[str, object]", row)
+        return found
+
+    @contextlib.contextmanager
+    def _changing(self) -> Generator[None]:
+        """Keep other runs from the files; the folder is made where it is missing."""
+        try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            lock = os.open(self._folder / LOCK, flags, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+            finally:
+                os.close(lock)
+        except OSError as error:
+            raise CheckpointFullError(
+                f"Rejected rows can't be written to {self._folder}: {error.strerror}.",
+                hint="Make room or access for it, then run again with --resume.",
+            ) from None
+
+
+def beside(checkpoint: Path) -> Path:
+    """The folder of the rejected rows of runs with this checkpoint."""
+    return checkpoint.absolute().parent / FOLDER
+
+
+@contextlib.contextmanager
+def _private(path: Path) -> Generator[BinaryIO]:
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+        yield file
+
+
+def _parsed(line: bytes) -> dict[str, object]:
+    """A line as the JSON object that it is; empty where it was cut off."""
+    try:
+        document = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return {}
+    return cast("dict[str, object]", document) if isinstance(document, dict) else {}

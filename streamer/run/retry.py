@@ -1,0 +1,218 @@
+"""Sends rejected rows once more, after the user has mended what was wrong with them.
+
+The rows are read anew by their keys, those of tables without a key from their file. What goes through
+is in the target first, then out of the checkpoint, then out of the file: so a retry that is killed is
+begun anew without harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeGuard
+
+from streamer.config import Config
+from streamer.errors import ExitCode, StreamerError, UsageError
+from streamer.model import (
+    Batch,
+    Key,
+    KeyKind,
+    Loading,
+    Pack,
+    Page,
+    Reject,
+    StepId,
+    StepKind,
+    TablePlan,
+)
+from streamer.pack import Layout, LedgerStep, pack_page, sift
+from streamer.pipeline import Sink
+from streamer.pipeline.transform import Transforming
+from streamer.progress import Events
+from streamer.run.finish import optimize
+from streamer.run.job import Ends
+from streamer.run.journal import Journal
+from streamer.run.reading import RunSource
+from streamer.run.rejected import Rejected
+from streamer.run.reporting import save_report, take_over_figures
+from streamer.run.writing import Writing
+from streamer.sinks import BadRow, Carried
+from streamer.sinks.bad_rows import stored_key
+from streamer.sinks.references import keyed_by
+
+AT_ONCE = 200  # rows that are looked up, sent and written down together
+_STEP = StepId(1)
+
+
+@dataclass(slots=True)
+class _Trial:
+    """One table's rejected rows by their lines, and which of them D1 still refuses."""
+
+    carried: Carried
+    lines: Mapping[Key, str]
+    found: set[str] = field(default_factory=set[str])
+    bad: set[str] = field(default_factory=set[str])
+
+    async def record(self, rows: Sequence[BadRow]) -> list[Reject]:
+        """Take note that D1 still refuses rows; they are in the file already."""
+        lines = [self.lines[row.key] for row in rows]
+        self.bad.update(lines)
+        return [Reject(line, row.key, row.reason) for line, row in zip(lines, rows, strict=True)]
+
+    def take_note(self, page: Page) -> None:
+        """Take note of rows that there are."""
+        layout = self.carried.layout
+        for record in page.records:
+            self.found.add(self.lines[stored_key(layout, record[: page.width])])
+
+
+class Retry:
+    """Tries the rejected rows of the run in `journal`, which has ended, once more."""
+
+    def __init__(self, config: Config, events: Events, journal: Journal, ends: Ends) -> None:
+        self._events = events
+        self._journal = journal
+        self._ends = ends
+        self._source = Transforming(
+            RunSource(ends.source, config.run.consistency, journal.see_snapshot),
+            ends.plan.tables,
+            ends.transforms,
+        )
+        self._exact_floats = ends.survey.exact_floats
+        self._writing = Writing(
+            config, journal, ends.database, self._source, exact_floats=self._exact_floats
+        )
+
+    async def carry_out(self) -> ExitCode:
+        """Send the rows; DONE where none is rejected any more and nothing else was amiss."""
+        journal, tables = self._journal, self._ends.plan.tables
+        self._events.phase("claiming the target")
+        targets = [table.target for table in tables]
+        await self._writing.ownership.take(targets)
+        await self._writing.rejects.forget_unknown(journal.rejected)
+        self._events.phase("sending rejected rows again")
+        for table in tables:
+            await self._retry(table)
+        await optimize(self._ends.database)
+        await self._writing.ownership.leave(targets)
+        left = len(journal.rejected)
+        if left:
+            self._events.warning(f"{left:,} rows are still rejected")
+        amiss = left or journal.running.document.get("lacking")
+        return ExitCode.INCOMPLETE if amiss else ExitCode.DONE
+
+    async def _retry(self, table: TablePlan) -> None:
+        mine = [row for row in self._journal.rejected if row.table == str(table.name)]
+        gone = 0
+        for start in range(0, len(mine), AT_ONCE):
+            some = mine[start : start + AT_ONCE]
+            written, lost = set[str](), set[str]()
+            for kind in {row.kind for row in some}:
+                alike = [row for row in some if row.kind is kind]
+                trial = await self._tried(table, kind, alike)
+                written |= trial.found - trial.bad
+                if table.key.kind is not KeyKind.PHYSICAL:
+                    lost |= {row.reject.line for row in alike} - trial.found
+            gone += len(lost)
+            await self._journal.settle_rejects(str(table.name), written, lost)
+            await self._writing.rejects.forget_unknown(self._journal.rejected)
+        if gone:
+            self._events.warning(
+                f"{table.name}: {gone:,} rejected rows are gone from PostgreSQL, or left out by "
+                "the settings; they are dropped from the list"
+            )
+
+    async def _tried(self, table: TablePlan, kind: StepKind, some: Sequence[Rejected]) -> _Trial:
+        """Try rows that steps of this `kind` found: whole, save where only references are at hand."""
+        if table.key.kind is not KeyKind.PHYSICAL:
+            kind = StepKind.ROWS
+        if kind is StepKind.ROWS:
+            table = replace(table, loading=Loading.DIRECT, deferred=())
+        layout = Layout.of(
+            table, kind, Pack.JSON, into_stage=False, exact_floats=self._exact_floats
+        )
+        carried = Carried(table, layout)
+        trial = _Trial(carried, {row.reject.key: row.reject.line for row in some})
+        ledger = LedgerStep(table.target, kind, keys_hidden=table.hides_key)
+        sink = self._writing.sink(
+            {_STEP: (carried, ledger)}, trial.record, lambda _table, _columns, _key: False
+        )
+        for page in await self._pages(carried, some):
+            trial.take_note(page)
+            await self._send(trial, page, sink)
+        return trial
+
+    async def _pages(self, carried: Carried, some: Sequence[Rejected]) -> list[Page]:
+        plan = carried.plan
+        if plan.key.kind is KeyKind.PHYSICAL:
+            return await self._filed(carried, some)
+        keyed = keyed_by(plan, plan.key.targets)
+        assert keyed is not None, "a table with a key has its columns"
+        return await self._source.lookup(keyed, list({row.reject.key: None for row in some}))
+
+    async def _filed(self, carried: Carried, some: Sequence[Rejected]) -> list[Page]:
+        """The rows as the file of the table has them; a line that can't be one is said."""
+        there = await self._writing.rejects.rows(carried.plan.name)
+        columns = carried.layout.columns
+        records: list[tuple[str | None, ...]] = []
+        for row in some:
+            cells = there.get(row.reject.line, {})
+            record = tuple(cell for c in columns if _is_cell(cell := cells.get(c.target, ...)))
+            if len(record) < len(columns) or record[0] != row.reject.key[0]:
+                self._events.warning(
+                    f"{carried.plan.name}: the line {row.reject.line} isn't in the file of rejected "
+                    "rows, or can't be read; its row stays rejected"
+                )
+                continue
+            records.append(record)
+        return [Page(records, len(columns), (0,))] if records else []
+
+    async def _send(self, trial: _Trial, page: Page, sink: Sink) -> None:
+        layout = trial.carried.layout
+        fitting, oversized = sift(layout, page)
+        for row in oversized:
+            cells = page.records[row.index][: page.width]
+            trial.bad.add(trial.lines[stored_key(layout, cells)])
+        chunks = pack_page(layout, fitting, step=_STEP, number=0, after=None)
+        for chunk in chunks:
+            if chunk.rows:
+                await sink.write(Batch((replace(chunk, claims=False),)))
+
+
+def _is_cell(value: object) -> TypeGuard[str | None]:
+    return value is None or isinstance(value, str)
+
+
+def check_retry(config: Config, journal: Journal) -> None:
+    """Refuse to send rejected rows again where there is no run that has ended.
+
+    Raises:
+        UsageError: there is none, or it isn't finished.
+
+    """
+    if journal.run is None:
+        raise UsageError(
+            f"{config.run.checkpoint} holds no run whose rows could be sent again",
+            hint="Name its checkpoint with --checkpoint.",
+        )
+    if journal.unfinished:
+        raise UsageError(
+            f"the run in {config.run.checkpoint} isn't finished",
+            hint="Go on with --resume first, then send the rejected rows again.",
+        )
+
+
+async def retry_rejects(config: Config, events: Events, journal: Journal, ends: Ends) -> ExitCode:
+    """Send the rejected rows again, and leave a report whatever comes of it."""
+    try:
+        code = await Retry(config, events, journal, ends).carry_out()
+    except StreamerError as error:
+        take_over_figures(journal, ends.plan.tables, events)
+        save_report(config, events, journal, ends.plan, code=error.exit_code, errors=[error.what])
+        raise
+    take_over_figures(journal, ends.plan.tables, events)
+    left = len(journal.rejected)
+    errors = [f"{left:,} rows are rejected"] if left else []
+    save_report(config, events, journal, ends.plan, code=code, errors=errors)
+    await journal.note(exit_code=int(code), tally=dict(journal.tally("")))
+    return code

@@ -1,0 +1,98 @@
+"""What a run writes with: who owns the tables, and the sinks around sinks that end at D1."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+
+from streamer.config import Config
+from streamer.d1 import D1Database
+from streamer.model import StepId
+from streamer.pack import LedgerStep
+from streamer.pipeline import Sink
+from streamer.pipeline.transform import Transforming
+from streamer.run import steps
+from streamer.run.journal import Journal
+from streamer.run.rejects import Rejects, beside
+from streamer.sinks import (
+    Ahead,
+    Carried,
+    D1Sink,
+    Diagnosing,
+    Ownership,
+    ParentsFirst,
+    Rejecting,
+)
+from streamer.sinks.parents import IsRejected
+from streamer.sinks.rejecting import Record
+
+
+class Writing:
+    """The target as this start of a run writes to it; `tables` are all of the run, in load order."""
+
+    def __init__(
+        self,
+        config: Config,
+        journal: Journal,
+        database: D1Database,
+        source: Transforming,
+        *,
+        exact_floats: bool,
+    ) -> None:
+        run = journal.running
+        self._database = database
+        self._source = source
+        self._journal = journal
+        self._tables = source.tables
+        self.ownership = Ownership(
+            database, run=run.run_id, epoch=run.epoch, holder=uuid.uuid4().hex
+        )
+        self.rejects = Rejects(
+            beside(config.run.checkpoint),
+            run.run_id,
+            self._tables,
+            journal.rejected,
+            most=config.run.max_rejects,
+        )
+        self.ahead = Ahead(
+            database,
+            self.ownership,
+            tables=self._tables,
+            source=source,
+            expect=self._expect_parents,
+            exact_floats=exact_floats,
+        )
+
+    def sink(
+        self,
+        carried: Mapping[StepId, tuple[Carried, LedgerStep]],
+        record: Record | None,
+        is_rejected: IsRejected | None = None,
+    ) -> Sink:
+        """Where the rows of these steps go; bad ones to `record`, or (None) they stop the run.
+
+        Unless `is_rejected` says otherwise, rows that were rejected aren't fetched for others.
+        """
+        ledger = {step: ledger_step for step, (_, ledger_step) in carried.items()}
+        layouts = {step: one.layout for step, (one, _) in carried.items()}
+        parents = ParentsFirst(
+            D1Sink(self._database, self.ownership, layouts=layouts, steps=ledger),
+            self.ahead,
+            self._source,
+            {step: one for step, (one, _) in carried.items()},
+            is_rejected or self.rejects.holds,
+        )
+        finding = Diagnosing(
+            parents,
+            self._database,
+            self.ownership,
+            carried,
+            thorough=record is not None,
+            settle=parents.settle,
+        )
+        return finding if record is None else Rejecting(finding, record)
+
+    async def _expect_parents(self, rows: Mapping[str, int], snapshots: frozenset[int]) -> None:
+        step_of = {table.target: steps.rows_step(table) for table in self._tables}
+        named = {step_of[target]: count for target, count in rows.items()}
+        await self._journal.expect_parents(named, snapshots)
