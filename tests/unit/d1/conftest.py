@@ -12,7 +12,8 @@ import pytest
 
 from streamer.config import PacingSettings, TargetSettings
 from streamer.d1 import D1Database, open_database
-from tests.unit.d1.model_api import TARGET, LoopClock, ModelApi, Notes, VirtualLoop
+from tests.simulation.clock import VirtualLoop
+from tests.unit.d1.model_api import TARGET, LoopClock, ModelApi, Notes
 
 
 @pytest.fixture

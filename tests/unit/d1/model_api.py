@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import selectors
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,40 +17,6 @@ from streamer.model import Secret
 
 DATABASE = "11111111-2222-3333-4444-555555555555"
 TARGET = TargetSettings(account_id="acc", database=DATABASE, token=Secret("canary-token"))
-
-
-class VirtualSelector(selectors.DefaultSelector):
-    """Never waits: what would be waited for is over at once."""
-
-    now = 0.0
-
-    def select(self, timeout=None):
-        if timeout is None:
-            raise RuntimeError("everybody waits for somebody else")
-        events = super().select(0)
-        if not events:
-            self.now += max(0.0, timeout)
-        return events
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time is the sum of its waits; threads' work is done at once."""
-
-    def __init__(self) -> None:
-        self.virtual = VirtualSelector()
-        super().__init__(self.virtual)
-
-    def time(self) -> float:
-        return self.virtual.now
-
-    def run_in_executor(self, executor, func, *args):
-        del executor
-        future = self.create_future()
-        try:
-            future.set_result(func(*args))
-        except Exception as error:  # noqa: BLE001 - it belongs to whoever awaits the future
-            future.set_exception(error)
-        return future
 
 
 @dataclass(slots=True)

@@ -1,0 +1,275 @@
+"""What must hold: after each crash, and at the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import checkpoints
+from streamer.config import Selection
+from streamer.model import Consistency
+from streamer.model.sql import quote_identifier
+from streamer.plan import PlanOptions, make_plan
+from tests.simulation.process import World
+from tests.simulation.rows import Stored, Version
+
+Cells = tuple[str | None, ...]
+_OFFSET_BITS = 16
+
+
+class BrokenPromiseError(AssertionError):
+    """Something was lost, doubled, altered, sent too often, or not as declared."""
+
+
+@dataclass(slots=True)
+class Oracle:
+    """Knows what is in the source, now and before, and compares. `began` is the transaction at which the run did."""
+
+    world: World
+    began: int
+    starts: int = 0
+    plans: dict[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        plan = make_plan(self.world.server.catalog, Selection(schemas=("*",)), PlanOptions())
+        self.plans = {str(table.name): table for table in plan.tables}
+
+    def after_crash(self) -> None:
+        """Every row up to a position in the checkpoint is in the target."""
+        self._never_too_many()
+        saved = checkpoints.peek(self.world.checkpoint)
+        if saved is None:
+            return
+        for step in saved.steps:
+            if step.kind in {"rows", "edges"} and step.last_key is not None:
+                self._is_there(step)
+        self._not_much_again(saved)
+
+    def at_the_end(self) -> None:
+        """The target holds what the source does, as promised, and nothing of ours."""
+        self._never_too_many()
+        for name, stored in self.world.server.tables.items():
+            self._holds(name, stored)
+        left = [
+            name
+            for (name,) in self._ask(
+                "SELECT name FROM sqlite_schema WHERE name LIKE '\\_streamer\\_%' ESCAPE '\\'"
+            )
+        ]
+        for name in left:
+            _demand(not self._ask(f"SELECT 1 FROM {name} LIMIT 1"), f"{name} is left, with rows")
+        self.world.d1.settle()
+        for name, stored in self.world.server.tables.items():
+            self._holds(name, stored)
+
+    def _never_too_many(self) -> None:
+        d1 = self.world.d1
+        _demand(d1.blocks == 0, f"the limit was exceeded {d1.blocks} times")
+        rate = self.world.settings.pacing.rate
+        if rate is not None:
+            at = sorted(d1.arrivals)
+            early = [
+                (a, b)
+                for a, b in zip(at, at[rate.requests :], strict=False)
+                if b - a < rate.seconds - 1e-6
+            ]
+            _demand(not early, f"more than {rate} sent: {early[:1]}")
+
+    def _is_there(self, step: checkpoints.StepRecord) -> None:
+        stored = self.world.server.tables[step.table]
+        plan = self.plans[step.table]
+        if not stored.key:
+            self._positions_are_there(step, stored)
+            return
+        last = tuple(
+            int(text) if stored.table.column(name).type.name == "int4" else text.encode()
+            for name, text in zip(stored.key, step.last_key or (), strict=True)
+        )
+        rows = self._rows(plan, staged=True)
+        for key, cells in self._throughout(stored):
+            if _sortable(stored, key) > last:
+                continue
+            _demand(key in rows, f"{step.table}: the key {key} is behind {last}, and not in D1")
+            if step.kind == "edges":
+                self._edges_are_set(plan, stored, key, cells, rows[key])
+
+    def _edges_are_set(
+        self, plan: Any, stored: Stored, key: Cells, lives: list[Version], row: Cells
+    ) -> None:
+        for at, column in enumerate(plan.columns):
+            if column.target in plan.deferred:
+                known = {_text(v.cells[column.source]) for v in lives}
+                _demand(row[at] in known, f"{stored.table.name}: {key} has {row[at]} of {known}")
+
+    def _positions_are_there(self, step: checkpoints.StepRecord, stored: Stored) -> None:
+        plan = self.plans[step.table]
+        there = {
+            int(n)
+            for (n,) in self._ask(
+                f"SELECT CAST({plan.key.rowid} AS TEXT) FROM {quote_identifier(plan.target)}"
+            )
+        }
+        last = int((step.last_key or ("0",))[0])
+        for version in stored.versions:
+            position = version.place[0] << _OFFSET_BITS | version.place[1]
+            lived = version.gone is None and version.made <= self.began
+            _demand(
+                not lived or position > last or position in there,
+                f"{step.table}: {version.place} is missing",
+            )
+
+    def _not_much_again(self, saved: checkpoints.Saved) -> None:
+        """What the target has beyond the checkpoint, and so will be sent again, is bounded."""
+        if not self._ask("SELECT 1 FROM sqlite_schema WHERE name = '_streamer_ledger'"):
+            return
+        chosen = self.world.settings.pacing
+        allowed = 4 * (chosen.concurrency or 16)
+        if chosen.batch_bytes is None:
+            allowed *= 5  # so many chunks may make a batch of 4 MB
+        known = {
+            (self.plans[s.table].target, s.kind): s
+            for s in saved.steps
+            if s.kind in {"rows", "edges"}
+        }
+        for table, step, reached in self._ask(
+            'SELECT "table", step, max(next) FROM _streamer_ledger WHERE epoch = ? AND run = ? GROUP BY 1, 2',
+            saved.run.epoch,
+            saved.run.run_id,
+        ):
+            record = known.get((table, step))
+            if record is not None and int(reached) >= 0:
+                more = int(reached) - record.next_number
+                _demand(more <= allowed, f"{table}: {more} chunks are sent again, {allowed} may be")
+
+    def _holds(self, name: str, stored: Stored) -> None:
+        plan = self.plans[name]
+        if not stored.key:
+            self._holds_one_moment(name, stored, plan)
+            return
+        rows = self._rows(plan)
+        if (
+            self.world.settings.consistency is Consistency.SNAPSHOT
+            and self.world.server.exports == 1
+        ):
+            (seen,) = self.world.server.moments
+            wanted = {_key(stored, v): _cells(plan, v) for v in stored.at(seen)}
+            _demand(rows == wanted, f"{name}: not the snapshot: {_difference(rows, wanted)}")
+            return
+        throughout = dict(self._throughout(stored))
+        for key, lives in throughout.items():
+            _demand(key in rows, f"{name}: the key {key} is missing")
+            self._had_it(plan, stored, key, lives, rows[key])
+        known = {_key(stored, v) for v in stored.versions if v.gone is None or v.gone > self.began}
+        _demand(
+            rows.keys() <= known, f"{name}: never in the source: {sorted(rows.keys() - known)[:3]}"
+        )
+        for key, row in rows.items():
+            lives = [v for v in stored.versions if _key(stored, v) == key]
+            if key not in throughout:
+                self._had_it(plan, stored, key, lives, row, gone=True)
+
+    def _had_it(
+        self,
+        plan: Any,
+        stored: Stored,
+        key: Cells,
+        lives: list[Version],
+        row: Cells,
+        *,
+        gone: bool = False,
+    ) -> None:
+        """The row is one that the source held, whole; where two passes wrote it, column by column.
+
+        Where it was `gone` before the second pass came, that left nothing.
+        """
+        held = [_cells(plan, v) for v in lives]
+        if plan.deferred:
+            nothing = (
+                {column.target for column in plan.columns} & set(plan.deferred) if gone else set()
+            )
+            fits = all(
+                cell in {cells[at] for cells in held} or (cell is None and column.target in nothing)
+                for at, (cell, column) in enumerate(zip(row, plan.columns, strict=True))
+            )
+        else:
+            fits = row in held
+        _demand(fits, f"{stored.table.name}: {key} never was {row}; it was {held}")
+
+    def _holds_one_moment(self, name: str, stored: Stored, plan: Any) -> None:
+        target = quote_identifier(plan.target)
+        columns = ", ".join(f"CAST({quote_identifier(c.target)} AS TEXT)" for c in plan.columns)
+        found = self._ask(f"SELECT CAST({plan.key.rowid} AS TEXT), {columns} FROM {target}")
+        moments = [*self.world.server.moments, self.world.server.transaction]
+        seen: list[Any] = []
+        for moment in moments:
+            wanted = [
+                (str(v.place[0] << _OFFSET_BITS | v.place[1]), *_cells(plan, v))
+                for v in stored.at(moment)
+            ]
+            seen.append(wanted)
+            if Counter(found) == Counter(wanted):
+                return
+        raise BrokenPromiseError(
+            f"{name}: {len(found)} rows are none of {list(map(len, seen))} that were read"
+        )
+
+    def _throughout(self, stored: Stored) -> Iterator[tuple[Cells, list[Version]]]:
+        """Keys that were there at every moment since the run began, with the rows that they had."""
+        lives: dict[Cells, list[Version]] = {}
+        for version in stored.versions:
+            if version.gone is None or version.gone > self.began:
+                lives.setdefault(_key(stored, version), []).append(version)
+        for key, versions in lives.items():
+            versions.sort(key=lambda v: v.made)
+            whole = versions[0].made <= self.began and versions[-1].gone is None
+            if whole and all(a.gone == b.made for a, b in pairwise(versions)):
+                yield key, versions
+
+    def _rows(self, plan: Any, *, staged: bool = False) -> dict[Cells, Cells]:
+        """The target's rows by key; with `staged`, those that wait for being published too."""
+        columns = ", ".join(f"CAST({quote_identifier(c.target)} AS TEXT)" for c in plan.columns)
+        keys = ", ".join(f"CAST({quote_identifier(c)} AS TEXT)" for c in plan.key.targets)
+        rows: dict[Cells, Cells] = {}
+        for table in [plan.target, *([plan.stage] if staged and plan.stage else [])]:
+            if not self._ask("SELECT 1 FROM sqlite_schema WHERE name = ?", table):
+                continue
+            width = len(plan.key.targets)
+            for row in self._ask(f"SELECT {keys}, {columns} FROM {quote_identifier(table)}"):
+                rows[row[:width]] = row[width:]
+        return rows
+
+    def _ask(self, sql: str, *parameters: Any) -> list[Any]:
+        return self.world.d1.database.ask(sql, parameters)
+
+
+def _demand(holds: bool, what: str) -> None:  # noqa: FBT001
+    if not holds:
+        raise BrokenPromiseError(what)
+
+
+def _key(stored: Stored, version: Version) -> Cells:
+    return tuple(_text(version.cells[name]) for name in stored.key)
+
+
+def _cells(plan: Any, version: Version) -> Cells:
+    return tuple(_text(version.cells[column.source]) for column in plan.columns)
+
+
+def _sortable(stored: Stored, key: Cells) -> tuple[Any, ...]:
+    return tuple(
+        int(text or "") if stored.table.column(name).type.name == "int4" else (text or "").encode()
+        for name, text in zip(stored.key, key, strict=True)
+    )
+
+
+def _text(cell: int | str | None) -> str | None:
+    return None if cell is None else str(cell)
+
+
+def _difference(rows: dict[Cells, Cells], wanted: dict[Cells, Cells]) -> str:
+    missing, extra = sorted(wanted.keys() - rows.keys()), sorted(rows.keys() - wanted.keys())
+    other = [key for key in wanted.keys() & rows.keys() if wanted[key] != rows[key]]
+    return f"missing {missing[:3]}, extra {extra[:3]}, other {[(k, rows[k], wanted[k]) for k in other[:3]]}"

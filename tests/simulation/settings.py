@@ -1,0 +1,88 @@
+"""What one history is like: everything is drawn from its seed."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from streamer.config import PacingSettings
+from streamer.model import Consistency, IndexTiming, Pack, Pushdown, Rate
+from tests.simulation.target import Network
+from tests.simulation.trouble import Rates
+
+
+@dataclass(frozen=True, slots=True)
+class HistorySettings:
+    """One history. `kills` processes die, `signals` are asked to stop, before one is left alone.
+
+    `rows` is about how many each table has; `changes_s` the seconds between two transactions of
+    somebody else's (0: none). `memory_bytes` is the run's byte budget. Of `clock_jumps`, wall time
+    jumps at each start. `disk` is the probability that a write to the checkpoint fails.
+    """
+
+    seed: int
+    rows: int
+    kills: int
+    signals: int
+    changes_s: float
+    rates: Rates
+    network: Network
+    source_latency_s: float
+    pacing: PacingSettings
+    memory_bytes: int
+    consistency: Consistency
+    pack: Pack
+    pushdown: Pushdown
+    indexes: IndexTiming
+    batch_size: int
+    idle_s: float
+    clock_jumps: bool
+    disk: float
+
+    @classmethod
+    def of(cls, seed: int) -> HistorySettings:
+        dice = random.Random(f"settings {seed}")
+        wild = dice.random() < 0.6
+        changes = dice.choice([0.0, 0.0, 0.05, 1.0])
+        return cls(
+            seed=seed,
+            rows=dice.choice([3, 30, 100, 300]),
+            kills=dice.choice([0, 1, 2, 3, 5]),
+            signals=dice.choice([0, 0, 0, 1]),
+            changes_s=changes,
+            rates=_rates(dice) if wild else Rates(),
+            network=Network(
+                there_s=dice.choice([0.005, 0.05, 1.0]),
+                back_s=dice.choice([0.005, 0.05, 1.0]),
+                service_s=dice.choice([0.001, 0.01, 0.3]),
+            ),
+            source_latency_s=dice.choice([0.0, 0.01, 0.5]),
+            pacing=PacingSettings(
+                rate=dice.choice([None, Rate(30, 20), Rate(60, 60), Rate(1080, 300)]),
+                concurrency=dice.choice([None, None, 1, 2, 4, 8]),
+                batch_bytes=dice.choice([None, 1_500, 4_000, 20_000]),
+                give_up_after_s=dice.choice([300.0, 3_600.0, 6 * 3_600.0]),
+            ),
+            memory_bytes=dice.choice([10_000, 100_000, 24 << 20]),
+            consistency=dice.choice([Consistency.SNAPSHOT, Consistency.ROLLING]),
+            pack=dice.choice([Pack.AUTO, Pack.AUTO, Pack.VALUES, Pack.ROWS]),
+            pushdown=Pushdown.TEXT,
+            indexes=dice.choice(list(IndexTiming)),
+            batch_size=dice.choice([100, 100, 7, 1]),
+            idle_s=dice.choice([0.0, 0.0, 60.0]),
+            clock_jumps=dice.random() < 0.3,
+            disk=dice.choice([0.0, 0.0, 0.0, 0.002]),
+        )
+
+
+def _rates(dice: random.Random) -> Rates:
+    return Rates(
+        request=dice.choice([0.0, 0.02, 0.1, 0.3]),
+        statement=dice.choice([0.0, 0.01, 0.05]),
+        connect=dice.choice([0.0, 0.05]),
+        restart=dice.choice([0.0, 0.0, 0.002]),
+        outage=dice.choice([0.0, 0.0, 0.01]),
+        outage_s=dice.choice([60.0, 900.0, 8_000.0]),
+        quota=dice.choice([0.0, 0.0, 0.003]),
+        quiet_at=dice.choice([600.0, 6_000.0, 30_000.0]),
+    )
