@@ -12,6 +12,7 @@ The way of the data, and where each part lives:
     config/       option > environment > env file > TOML → one frozen Config
     demo/         the whole story on one machine
     doctor.py     what both ends are like, and what to do about it
+    rollback/     takes back what a run wrote
     run/          a whole job: look, decide, claim, make tables, move rows, check, finish, report
     files/        the job in steps: tables into files, with all that later steps need to know
     pipeline/     readers, the users' functions, byte budget, outbox, uploaders, watermark, recorder

@@ -74,6 +74,13 @@ COMMANDS = {
             Options.SETTINGS | Options.STORED,
         ),
         Command(
+            "rollback",
+            "take back what a run wrote",
+            Options.SETTINGS | Options.CHECKPOINT | Options.TARGET | Options.PROGRESS,
+            target=True,
+            interrupted=75,
+        ),
+        Command(
             "status",
             "show a run's progress, from its checkpoint alone",
             Options.SETTINGS | Options.CHECKPOINT,

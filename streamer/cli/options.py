@@ -19,6 +19,7 @@ class Options(Flag):
     TARGET = auto()
     MOVE = auto()
     STORED = auto()
+    PROGRESS = auto()
 
 
 def add_options(parser: Parser, groups: Options) -> None:
@@ -43,7 +44,7 @@ def add_options(parser: Parser, groups: Options) -> None:
         _add(parser, text, "--env", metavar="NAME")
     if groups & Options.SETTINGS:
         _settings(parser)
-    _output(parser, progress=bool(groups & Options.MOVE))
+    _output(parser, progress=bool(groups & (Options.MOVE | Options.PROGRESS)))
     if groups & Options.STORED:
         from streamer.cli.stored import add_stored  # noqa: PLC0415 (slow to load)
 

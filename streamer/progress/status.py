@@ -17,11 +17,23 @@ TARGET_FACTS = ("kind", "account", "database", "database_name")
 
 
 class RunState(StrEnum):
-    """Whether a run goes on by itself (RUNNING), needs `--resume` (STOPPED), or is DONE."""
+    """Whether a run goes on by itself (RUNNING), needs `--resume` (STOPPED), or is DONE.
+
+    Of one that a rollback began to take back only that is said, or that it is all TAKEN_BACK.
+    """
 
     RUNNING = "running"
     STOPPED = "stopped"
     DONE = "done"
+    TAKING_BACK = "being taken back"
+    TAKEN_BACK = "taken back"
+
+
+_STATES = {
+    "done": RunState.DONE,
+    "undoing": RunState.TAKING_BACK,
+    "undone": RunState.TAKEN_BACK,
+}  # by what the checkpoint calls it; the others depend on who is at work
 
 
 class TableProgress(StrEnum):
@@ -112,10 +124,8 @@ class RunStatus:
 def status_of(saved: Saved, *, pid: int | None, host: str | None) -> RunStatus:
     """The status of the run in `saved`, which the process `pid` on `host` holds (None: nobody)."""
     document = saved.run.document
-    if saved.run.state == DONE:
-        state = RunState.DONE
-    else:
-        state = RunState.STOPPED if host is None else RunState.RUNNING
+    working = RunState.STOPPED if host is None else RunState.RUNNING
+    state = _STATES.get(saved.run.state, working)
     by_table: dict[str, list[StepRecord]] = {}
     for step in saved.steps:
         by_table.setdefault(step.table, []).append(step)
@@ -139,7 +149,7 @@ def to_json(status: RunStatus) -> dict[str, object]:
     return {
         "run_id": status.run_id,
         "state": status.state.value,
-        "resumable": status.state is not RunState.DONE,
+        "resumable": status.state in {RunState.RUNNING, RunState.STOPPED},
         "pid": status.pid,
         "host": status.host,
         "started_at": status.started_at,
@@ -195,6 +205,10 @@ def _headline(status: RunStatus) -> str:
             return f"running{who}"
         case RunState.STOPPED:
             return "stopped; go on with: streamer run --resume"
+        case RunState.TAKING_BACK:
+            return "being taken back; go on with: streamer rollback"
+        case RunState.TAKEN_BACK:
+            return "taken back"
 
 
 def _restarts(starts: int) -> str:

@@ -67,6 +67,8 @@ def table_facts(plan: TablePlan) -> dict[str, JSON]:
         "loading": [plan.loading.value, *plan.deferred],
         "chosen": chosen_facts(plan),
         "rows_estimate": plan.table.rows,
+        "indexes": [index.name for index in plan.indexes],
+        "stage": plan.stage,
     }
 
 

@@ -50,11 +50,16 @@ class State(StrEnum):
 
 
 class RunState(StrEnum):
-    """How far a run is; FINISHING may or may not find its ledger still there."""
+    """How far a run is; FINISHING may or may not find its ledger still there.
+
+    A rollback makes it UNDOING and, once nothing of it is left in the target, UNDONE.
+    """
 
     RUNNING = "running"
     FINISHING = "finishing"
     DONE = "done"
+    UNDOING = "undoing"
+    UNDONE = "undone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +140,8 @@ class Journal:
 
     @property
     def unfinished(self) -> bool:
-        """Whether the checkpoint holds a run that isn't done."""
-        return self.run is not None and self.run.state != RunState.DONE
+        """Whether the checkpoint holds a run of which something is still to be done."""
+        return self.run is not None and self.run.state not in {RunState.DONE, RunState.UNDONE}
 
     @property
     def running(self) -> RunRecord:

@@ -115,9 +115,13 @@ async def adopt_new_tables(
     tables: Sequence[TablePlan],
     seen: Survey,
     settings: RunSettings,
+    *,
     views: Sequence[ViewPlan] = (),
+    before: Mapping[str, Mapping[str, JSON]] | None = None,
 ) -> None:
     """Give the checkpoint the steps of tables and views that were added since the run began.
+
+    `before` tells what belonged to tables that are there already (`had_before`).
 
     Raises:
         UsageError: an added table must not be written to, see `admit`.
@@ -131,6 +135,7 @@ async def adopt_new_tables(
         facts={
             rows_step(table): {
                 **table_facts(table),
+                **(before or {}).get(table.target, {}),
                 "found": found(seen, table).value,
                 "emptied": table.target in emptied,
             }

@@ -27,6 +27,7 @@ from streamer.postgres.address import resolve
 from streamer.progress import Events, utc
 from streamer.run import resume, steps
 from streamer.run.admission import Found, admit, found, refuse_what_cannot_move
+from streamer.run.before import had_before
 from streamer.run.chosen import check_hash_key, hash_key_facts
 from streamer.run.identity import (
     check_settings,
@@ -109,9 +110,15 @@ def _going_on(config: Config, journal: Journal, events: Events) -> bool:
         check_retry(config, journal)
         return True
     if config.run.resume:
-        if journal.run is None:
+        if journal.run is None or journal.run.state == RunState.UNDONE:
             events.warning("there is no run to resume in the checkpoint; a new one starts")
-        return journal.run is not None
+            return False
+        if journal.run.state == RunState.UNDOING:
+            raise UsageError(
+                f"the run in {config.run.checkpoint} is being taken back",
+                hint="Finish that with `streamer rollback`, or start over with --restart.",
+            )
+        return True
     if journal.unfinished and not config.run.restart:
         raise UsageError(
             f"{config.run.checkpoint} holds a run that isn't finished "
@@ -196,10 +203,12 @@ async def _begin(config: Config, journal: Journal, ends: Ends, events: Events) -
         "snapshots": [],
     }
     emptied = _to_empty(config, tables, ends.survey, abandoned) | remade
+    before = await had_before(ends.database, ends.survey, tables)
     start = Start(
         facts={
             steps.rows_step(table): {
                 **table_facts(table),
+                **before.get(table.target, {}),
                 "found": _found_before(table, ends.survey, abandoned, remade).value,
                 "emptied": table.target in emptied,
                 "remade": table.target in remade,
@@ -302,7 +311,10 @@ async def _continue(config: Config, journal: Journal, ends: Ends, events: Events
             events.warning(warning)
         await resume.renew_facts(journal, tables)
         views = ends.plan.views
-        await resume.adopt_new_tables(journal, tables, ends.survey, config.run, views)
+        before = await had_before(ends.database, ends.survey, tables)
+        await resume.adopt_new_tables(
+            journal, tables, ends.survey, config.run, views=views, before=before
+        )
         await resume.start_over(journal, tables, again)
     else:
         tables, warning = resume.without_new(journal, tables)
