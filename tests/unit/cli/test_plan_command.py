@@ -5,12 +5,13 @@ import orjson
 import pytest
 
 from streamer.cli.plan import plan_json, render_plan
-from streamer.cli.schema import render_schema, schema_json
+from streamer.cli.schema import schema_json
 from streamer.cli.source import exit_code
 from streamer.config import Config, RunSettings
 from streamer.errors import ExitCode
 from streamer.model import Finding, Plan, QualifiedName, Severity, ViewPlan
 from streamer.plan import by_table
+from streamer.plan.script import schema_script
 from tests.engines.catalogs import (
     INT4,
     INT8,
@@ -110,7 +111,7 @@ def test_views_are_listed_after_the_tables(plan: Plan):
     assert plan_json(made)["views"] == [
         {"name": "shop.v", "target_name": "shop__v", "sql": view.create_sql}
     ]
-    assert render_schema(made).index("CREATE VIEW") > render_schema(made).rindex("CREATE INDEX")
+    assert schema_script(made).index("CREATE VIEW") > schema_script(made).rindex("CREATE INDEX")
 
 
 def test_a_plan_without_tables_says_so():
@@ -136,14 +137,14 @@ def test_the_json_has_the_documented_shape(plan: Plan):
 def test_the_schema_is_sql_that_runs_as_it_stands_comments_included(plan: Plan):
     database = apsw.Connection(":memory:")
 
-    database.execute(render_schema(plan))
+    database.execute(schema_script(plan))
 
     made = {row[0] for row in database.execute("SELECT name FROM sqlite_master")}
     assert {"shop__parent", "child", "shop__parent_by_name"} <= made
 
 
 def test_the_schema_comments_on_what_is_left_out(plan: Plan):
-    text = render_schema(plan)
+    text = schema_script(plan)
 
     assert text.startswith("-- Can't be moved:\n-- public.bad.x: the type pg_node_tree")
     assert "odd('two\n-- lines')" in text
