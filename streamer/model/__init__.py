@@ -15,6 +15,7 @@ from streamer.model.catalog import (
     SourceIdentity,
     Table,
     TableKind,
+    TypeField,
     TypeKind,
 )
 from streamer.model.flow import (
@@ -41,6 +42,7 @@ from streamer.model.plan import (
     KeyKind,
     KeyPlan,
     Loading,
+    OwnSql,
     Plan,
     Question,
     Severity,
@@ -97,6 +99,7 @@ __all__ = [
     "Mask",
     "OnError",
     "OtherObjects",
+    "OwnSql",
     "Pack",
     "Page",
     "PageSize",
@@ -121,6 +124,7 @@ __all__ = [
     "TableKind",
     "TableOptions",
     "TablePlan",
+    "TypeField",
     "TypeKind",
     "TypeOptions",
     "ViewPlan",

@@ -39,7 +39,8 @@ class PgType:
 
     `formatted` is `format_type(oid, typmod)`, qualified and usable in a cast with `search_path` =
     pg_catalog; `name` and `schema` are those of pg_type without modifiers. `modifier` is atttypmod
-    (-1: none). `inner` is the element of an array, the base of a domain (one level), else None.
+    (-1: none). `inner` is the element of an array, the base of a domain (one level), what a range is
+    of, the range of a multirange, else None; `fields` are a composite's.
     `labels` are an enum's, in its order. `output` names the type's output function, qualified.
     A domain's own NOT NULL, default (SQL, or None) and CHECKs (over VALUE) are in `not_null`,
     `default` and `checks`; those of the domain below it are in `inner`.
@@ -58,6 +59,7 @@ class PgType:
     not_null: bool = False
     default: str | None = None
     checks: tuple[Check, ...] = ()
+    fields: tuple[TypeField, ...] = ()
 
     @property
     def base(self) -> PgType:
@@ -66,6 +68,14 @@ class PgType:
         while base.kind is TypeKind.DOMAIN and base.inner is not None:
             base = base.inner
         return base
+
+
+@dataclass(frozen=True, slots=True)
+class TypeField:
+    """A field of a composite type."""
+
+    name: str
+    type: PgType
 
 
 @dataclass(frozen=True, slots=True)

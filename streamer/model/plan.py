@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from streamer.model.catalog import QualifiedName, Table
+from streamer.model.catalog import PgType, QualifiedName, Table
 
 
 class Storage(StrEnum):
@@ -239,6 +239,20 @@ class Question:
     alone: bool = False
     sizes: str = ""
     examples: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSql:
+    """What PostgreSQL says of the user's SQL: the `types` of expressions, and warnings by table.
+
+    `momentary` are the tables whose `where` speaks of the time or the session.
+    """
+
+    types: Mapping[tuple[QualifiedName, str], PgType] = field(
+        default_factory=dict[tuple[QualifiedName, str], PgType]
+    )
+    findings: tuple[tuple[QualifiedName, Finding], ...] = ()
+    momentary: frozenset[QualifiedName] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

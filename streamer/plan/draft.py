@@ -25,7 +25,8 @@ from streamer.plan.refusals import refusals_of
 from streamer.plan.shape import ShapedTable, is_not_null
 from streamer.translate.carried import Carried
 from streamer.translate.foreign_keys import numeric_text_columns
-from streamer.translate.keys import choose_key, unreadable_primary
+from streamer.translate.index_sql import weaker
+from streamer.translate.keys import choose_key, key_names, primary_index, unreadable_primary
 from streamer.translate.masks import masked
 from streamer.translate.names import ROW_COLUMN, collisions, quote
 from streamer.translate.types import Mapping as TypeMapping
@@ -199,7 +200,7 @@ def hides_key(draft: Draft) -> bool:
 
 
 def about_key(draft: Draft) -> list[Finding]:
-    """What to say about a table whose rows aren't read by its primary key."""
+    """What to say of a table's key: how rows are read where not by it, and what it lets in in D1."""
     table, said = draft.table, list[str]()
     reason = unreadable_primary(table, draft.mappings.__getitem__)
     if draft.key.kind is KeyKind.PHYSICAL:
@@ -214,4 +215,7 @@ def about_key(draft: Draft) -> list[Finding]:
             )
     elif reason:
         said.append(f"{reason}: rows are read by the unique index {draft.key.name}")
+    if (primary := primary_index(table)) is not None:
+        told = (weaker(draft.mappings[name], name) for name in key_names(primary))
+        said += [f"{primary.name}: {what}" for what in told if what]
     return [Finding(Severity.WARNING, str(table.name), what) for what in said]

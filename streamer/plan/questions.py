@@ -12,27 +12,13 @@ from streamer.model import (
     Severity,
     Table,
     TablePlan,
-    TypeKind,
 )
 from streamer.plan.draft import Draft
 from streamer.plan.orphans import orphan_questions
+from streamer.plan.promises import promise_questions, value_sql
 from streamer.plan.sizes import size_questions
 from streamer.plan.source_sql import column_sql, key_order, name_sql, rows_sql
 from streamer.translate.keys import is_rowid_alias, key_names
-from streamer.translate.types import option_applies
-
-# Choices of options that may store different values alike.
-_MERGING = {
-    "timestamps": frozenset({"seconds", "ms", "unixms"}),
-    "dates": frozenset({"days", "seconds"}),
-    "intervals": frozenset({"seconds"}),
-    "numeric": frozenset({"real"}),
-    "nan": frozenset({"null"}),
-    "bits": frozenset({"integer"}),
-    "json": frozenset({"canonical"}),
-    "geometry": frozenset({"ewkt", "geojson"}),
-}
-_MERGED_KINDS = frozenset({TypeKind.ARRAY, TypeKind.COMPOSITE})  # JSON keeps no array's bounds
 
 
 def table_questions(
@@ -49,6 +35,7 @@ def table_questions(
     """
     return [
         *_of_columns(draft, plan),
+        *promise_questions(draft, plan),
         *size_questions(draft, plan, server_version),
         *_of_given_key(draft, plan),
         *_of_unique_indexes(draft, plan),
@@ -61,8 +48,7 @@ def _of_columns(draft: Draft, plan: TablePlan) -> list[Question]:
     """What the types say of single values."""
     found: list[Question] = []
     for column in plan.columns:
-        expression = draft.shaped.columns[column.source].expression
-        value = f"({expression}\n)" if expression else column_sql(column.source)
+        value = value_sql(draft, column.source)
         for counted in draft.mappings[column.source].counted:
             refuses = counted.refuses or (counted.nulls and column.not_null)
             severity = Severity.REFUSAL if refuses else Severity.WARNING
@@ -126,15 +112,8 @@ def _is_kept_unique(index: Index) -> bool:
 
 
 def _may_merge(draft: Draft, name: str) -> bool:
-    shaped, kind = draft.shaped.columns[name], draft.table.column(name).type
-    if shaped.mask:
-        return False
-    if kind.base.kind in _MERGED_KINDS:
-        return True
-    return any(
-        getattr(shaped.types, option) in choices and option_applies(kind, option)
-        for option, choices in _MERGING.items()
-    )
+    """Whether values that PostgreSQL tells apart may be stored alike; a hash keeps them so."""
+    return not draft.mappings[name].distinct
 
 
 def _duplicates(

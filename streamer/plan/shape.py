@@ -223,6 +223,7 @@ def _lost(before: Table, after: Table, made: Mapping[str, str]) -> list[Finding]
     said: list[Finding] = []
     for name, maker in made.items():
         old, new = before.column(name), after.column(name)
+        plain = maker == "an expression"
         lost = [
             words
             for words, gone in (
@@ -231,6 +232,7 @@ def _lost(before: Table, after: Table, made: Mapping[str, str]) -> list[Finding]
                 ("identity", bool(old.identity)),
                 ("generation", bool(old.generated)),
                 ("domain's checks", bool(_domain_checks(old.type))),
+                ("type's labels", _is_enum(old) and not (_is_enum(new) and plain)),
             )
             if gone
         ]
@@ -238,6 +240,10 @@ def _lost(before: Table, after: Table, made: Mapping[str, str]) -> list[Finding]
             what = f"its values are made by {maker}, so its {', '.join(lost)} isn't carried over"
             said.append(Finding(Severity.WARNING, f"{before.name}.{name}", what))
     return said
+
+
+def _is_enum(column: Column) -> bool:
+    return column.type.base.kind is TypeKind.ENUM
 
 
 def is_not_null(column: Column) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from streamer.model import Finding, Question, Severity, Storage
 from streamer.plan.draft import Draft
+from streamer.plan.promises import ALWAYS_NUMBERS
 
-_ALWAYS_NUMBERS = frozenset({"int2", "int4", "int8", "bool", "oid", "xid", "cid"})
 _HINT = 'Store them otherwise (nan = "null", or text), or leave `strict` off'
 
 
@@ -16,7 +16,7 @@ def strict_questions(draft: Draft) -> list[Question]:
         if column.storage not in {Storage.INTEGER, Storage.REAL}:
             continue
         kind = draft.table.column(column.source).type.base
-        if kind.schema == "pg_catalog" and kind.name in _ALWAYS_NUMBERS:
+        if kind.schema == "pg_catalog" and kind.name in ALWAYS_NUMBERS:
             continue
         finding = Finding(
             Severity.REFUSAL,

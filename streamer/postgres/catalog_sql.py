@@ -161,17 +161,30 @@ TYPES = """
 WITH RECURSIVE used AS (
     SELECT DISTINCT wanted.oid FROM unnest($1::oid[]) AS wanted (oid)
     UNION
-    SELECT CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.typelem END
+    SELECT below.oid
     FROM used AS u JOIN pg_type AS t ON t.oid = u.oid
-    WHERE t.typtype = 'd' OR (t.typcategory = 'A' AND t.typelem <> 0)
+    CROSS JOIN LATERAL (
+        SELECT CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.typelem END
+        WHERE t.typtype = 'd' OR (t.typcategory = 'A' AND t.typelem <> 0)
+        UNION ALL
+        SELECT r.rngsubtype FROM pg_range AS r WHERE r.rngtypid = t.oid{of_multirange}
+        UNION ALL
+        SELECT a.atttypid FROM pg_attribute AS a
+        WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+    ) AS below (oid)
 )
 SELECT t.oid, n.nspname::text AS schema, t.typname::text AS name, t.typtype::text AS type,
        CASE WHEN t.typtype = 'd' THEN t.typbasetype
-            WHEN t.typcategory = 'A' THEN t.typelem ELSE 0::oid END AS inner,
+            WHEN t.typcategory = 'A' THEN t.typelem
+            ELSE coalesce((SELECT r.rngsubtype FROM pg_range AS r WHERE r.rngtypid = t.oid),
+                          {range_of}, 0::oid) END AS inner,
        t.typtypmod AS base_modifier, t.typnotnull AS not_null, t.typdefault AS default,
        quote_ident(pn.nspname) || '.' || quote_ident(p.proname) AS output,
        ARRAY(SELECT e.enumlabel::text FROM pg_enum AS e WHERE e.enumtypid = t.oid
              ORDER BY e.enumsortorder) AS labels,
+       ARRAY(SELECT a.attname::text {fields}) AS field_names,
+       ARRAY(SELECT a.atttypid {fields}) AS field_types,
+       ARRAY(SELECT a.atttypmod {fields}) AS field_modifiers,
        coalesce((SELECT x.extname::text FROM pg_depend AS d JOIN pg_extension AS x ON x.oid = d.refobjid
                  WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e'
                    AND d.refclassid = 'pg_extension'::regclass), '') AS extension
@@ -181,6 +194,9 @@ JOIN pg_namespace AS n ON n.oid = t.typnamespace
 JOIN pg_proc AS p ON p.oid = t.typoutput
 JOIN pg_namespace AS pn ON pn.oid = p.pronamespace
 """
+
+_FIELDS = """FROM pg_attribute AS a WHERE t.typtype = 'c' AND a.attrelid = t.typrelid
+             AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"""
 
 DOMAIN_CHECKS = """
 SELECT c.contypid AS type, c.conname::text AS name, pg_get_constraintdef(c.oid) AS definition,
@@ -258,6 +274,22 @@ def columns(version: int) -> str:
                     ON db.datname = current_database() AND like_it.collcollate = db.datcollate
                   WHERE like_it.collprovider = 'c')"""
     return COLUMNS.format(not_null=not_null, default_collation=default)
+
+
+def types(version: int) -> str:
+    """TYPES for a server of `version`."""
+    has = version >= MULTIRANGES
+    return TYPES.format(
+        fields=_FIELDS,
+        range_of="(SELECT r.rngtypid FROM pg_range AS r WHERE r.rngmultitypid = t.oid)"
+        if has
+        else "NULL",
+        of_multirange="""
+        UNION ALL
+        SELECT r.rngtypid FROM pg_range AS r WHERE r.rngmultitypid = t.oid"""
+        if has
+        else "",
+    )
 
 
 def constraints(version: int) -> str:

@@ -1,4 +1,4 @@
-"""Column types with everything below them: elements of arrays, bases of domains, enum labels."""
+"""Column types with everything below them: elements of arrays and ranges, fields, bases of domains."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 import asyncpg
 
-from streamer.model import Check, PgType, TypeKind
+from streamer.model import Check, PgType, TypeField, TypeKind
 from streamer.postgres import catalog_sql as sql
 from streamer.postgres.connect import Session
 
@@ -25,11 +25,16 @@ Modified = tuple[int, int]
 """A type and its modifier (typmod), as a column or a domain uses it."""
 
 
-async def read_types(session: Session, wanted: Collection[Modified]) -> Mapping[Modified, PgType]:
-    """The types that are `wanted`, whether a column has them or an expression."""
+async def read_types(
+    session: Session, wanted: Collection[Modified], version: int
+) -> Mapping[Modified, PgType]:
+    """The types that are `wanted`, whether a column has them or an expression.
+
+    `version` is server_version_num.
+    """
     oids = sorted({oid for oid, _ in wanted})
-    rows = {row["oid"]: row for row in await session.fetch(sql.TYPES, oids)}
-    chains = _with_inner(wanted, rows)
+    rows = {row["oid"]: row for row in await session.fetch(sql.types(version), oids)}
+    chains = _with_parts(wanted, rows)
     formatted = await session.fetch(
         sql.FORMATTED, [oid for oid, _ in chains], [modifier for _, modifier in chains]
     )
@@ -57,16 +62,31 @@ def _inner(modified: Modified, rows: Mapping[int, asyncpg.Record]) -> Modified |
     row = rows[oid]
     if not row["inner"]:
         return None
-    return row["inner"], row["base_modifier"] if row["type"] == "d" else modifier
+    if row["type"] == "d":
+        return row["inner"], row["base_modifier"]
+    return row["inner"], modifier if _is_array(row) else -1
 
 
-def _with_inner(wanted: Collection[Modified], rows: Mapping[int, asyncpg.Record]) -> list[Modified]:
+def _is_array(row: asyncpg.Record) -> bool:
+    return bool(row["inner"]) and row["type"] == "b"
+
+
+def _fields(row: asyncpg.Record) -> list[tuple[str, Modified]]:
+    parts = zip(row["field_names"], row["field_types"], row["field_modifiers"], strict=True)
+    return [(name, (oid, modifier)) for name, oid, modifier in parts]
+
+
+def _with_parts(wanted: Collection[Modified], rows: Mapping[int, asyncpg.Record]) -> list[Modified]:
     found: set[Modified] = set()
-    for modified in wanted:
-        below: Modified | None = modified
-        while below is not None and below not in found:
-            found.add(below)
-            below = _inner(below, rows)
+    left = list(wanted)
+    while left:
+        modified = left.pop()
+        if modified in found:
+            continue
+        found.add(modified)
+        below = _inner(modified, rows)
+        left += [below] if below is not None else []
+        left += [kind for _, kind in _fields(rows[modified[0]])]
     return sorted(found)
 
 
@@ -81,13 +101,12 @@ def _build(
         return found[modified]
     row = rows[modified[0]]
     below = _inner(modified, rows)
-    is_array = below is not None and row["type"] != "d"
     found[modified] = PgType(
         oid=modified[0],
         schema=row["schema"],
         name=row["name"],
         formatted=names[modified],
-        kind=TypeKind.ARRAY if is_array else _KINDS[row["type"]],
+        kind=TypeKind.ARRAY if _is_array(row) else _KINDS[row["type"]],
         modifier=modified[1],
         inner=_build(below, rows, names, checks, found) if below is not None else None,
         labels=tuple(row["labels"]),
@@ -96,5 +115,8 @@ def _build(
         not_null=row["not_null"],
         default=row["default"],
         checks=tuple(checks.get(modified[0], ())),
+        fields=tuple(
+            TypeField(name, _build(kind, rows, names, checks, found)) for name, kind in _fields(row)
+        ),
     )
     return found[modified]

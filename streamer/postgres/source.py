@@ -16,11 +16,10 @@ from streamer.model import (
     Consistency,
     Key,
     KeyKind,
+    OwnSql,
     Page,
     PageSize,
-    PgType,
     Pushdown,
-    QualifiedName,
     Question,
     Secret,
     Shaping,
@@ -34,7 +33,7 @@ from streamer.postgres import physical
 from streamer.postgres.address import resolve
 from streamer.postgres.catalog import read_catalog, read_identity
 from streamer.postgres.connect import Connector, Session
-from streamer.postgres.expressions import read_expression_types
+from streamer.postgres.expressions import read_own_sql
 from streamer.postgres.failures import FOREIGN, retryable, too_many_connections
 from streamer.postgres.hash_key import HashKey
 from streamer.postgres.meeting import ServerFacts, meet
@@ -167,13 +166,11 @@ class PostgresSource:
 
         return await self._run("reading the catalog", work)
 
-    async def expression_types(
-        self, shaping: Shaping, catalog: Catalog
-    ) -> Mapping[tuple[QualifiedName, str], PgType]:
-        """The types of the user's expressions; UsageError where one, or a `where`, is no SQL."""
+    async def own_sql(self, shaping: Shaping, catalog: Catalog) -> OwnSql:
+        """What PostgreSQL says of the settings' SQL; UsageError where some of it can't be used."""
 
-        async def work(session: Session) -> Mapping[tuple[QualifiedName, str], PgType]:
-            return await read_expression_types(session, shaping, catalog)
+        async def work(session: Session) -> OwnSql:
+            return await read_own_sql(session, shaping, catalog)
 
         return await self._run("looking at the settings' SQL", work)
 

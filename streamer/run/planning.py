@@ -10,10 +10,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from streamer.config import Config
+from streamer.errors import UsageError
 from streamer.model import (
     Answered,
     Catalog,
     Finding,
+    Loading,
+    OwnSql,
     PgType,
     Plan,
     QualifiedName,
@@ -39,12 +42,13 @@ def _silent(_: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the plan needs to know of a source: its catalog, and the types of the user's expressions."""
+    """What the plan needs to know of a source: its catalog, and what it says of the user's SQL."""
 
     catalog: Catalog
     expression_types: Mapping[tuple[QualifiedName, str], PgType] = field(
         default_factory=dict[tuple[QualifiedName, str], PgType]
     )
+    own_sql: OwnSql = field(default_factory=OwnSql)
 
 
 class Planned(Protocol):
@@ -54,10 +58,8 @@ class Planned(Protocol):
         """All there is."""
         ...
 
-    async def expression_types(
-        self, shaping: Shaping, catalog: Catalog
-    ) -> Mapping[tuple[QualifiedName, str], PgType]:
-        """The types of the user's expressions."""
+    async def own_sql(self, shaping: Shaping, catalog: Catalog) -> OwnSql:
+        """What the source says of the user's SQL."""
         ...
 
     async def answer(
@@ -71,13 +73,14 @@ async def look(source: Planned, config: Config, say: Callable[[str], None] = _si
     """Read what the plan needs to know.
 
     Raises:
-        UsageError: an expression is no SQL.
+        UsageError: an expression is no SQL, or a condition may choose other rows each time.
         SourceError, SourceLostError: the source can't be read.
 
     """
     say("reading the catalog")
     catalog = await source.catalog()
-    return Known(catalog, await source.expression_types(config.shaping, catalog))
+    own_sql = await source.own_sql(config.shaping, catalog)
+    return Known(catalog, own_sql.types, own_sql)
 
 
 def plan_known(known: Known, config: Config, options: PlanOptions | None = None) -> Plan:
@@ -125,9 +128,13 @@ async def plan_job(
     known = known or await look(source, config, say)
     options = PlanOptions(existing_parents=existing_parents, refused=refused or {})
     plan = plan_known(known, config, options)
+    _refuse_moments(plan, known.own_sql.momentary)
+    moved = {table.name for table in plan.tables}
+    own = [finding for name, finding in known.own_sql.findings if name in moved]
     questions = [question for question in plan.questions if str(question.table) not in asked]
     if not questions:
-        return replace(plan, questions=(), refused=options.refused)
+        findings = _together(plan, own)
+        return replace(plan, findings=findings, questions=(), refused=options.refused)
     say(COUNTING)
     told, newly = announce(await source.answer(questions, plan.tables))
     if newly:
@@ -135,10 +142,28 @@ async def plan_job(
         plan = plan_known(known, config, options)
     return replace(
         plan,
-        findings=_together(plan, told),
+        findings=_together(plan, [*own, *told]),
         questions=(),
         refused=options.refused,
     )
+
+
+def _refuse_moments(plan: Plan, momentary: Collection[QualifiedName]) -> None:
+    """Refuse a `where` that changes with the time for tables that are read twice.
+
+    A row that the second reading doesn't choose would stay without its references.
+    """
+    twice = [
+        str(table.name)
+        for table in plan.tables
+        if table.name in momentary and table.loading is not Loading.DIRECT
+    ]
+    if twice:
+        raise UsageError(
+            f"{', '.join(twice)}: its `where` speaks of the time or the session, and its rows are"
+            " read twice, because its foreign keys form a cycle",
+            hint="Write the moment as a constant, or give a foreign key up: exclude_foreign_keys.",
+        )
 
 
 def _together(plan: Plan, told: list[Finding]) -> tuple[Finding, ...]:

@@ -116,12 +116,7 @@ def _generated_sql(terms: Terms, column: Column) -> Translated | Untranslated:
 
 def _checks(terms: Terms, said: list[Finding]) -> Iterator[CheckSql]:
     for column in terms.table.columns:
-        operand = terms.operands[column.name]
-        if operand.mapping.check and not _left_out(terms) and column.name not in terms.altered:
-            condition = operand.mapping.check.replace("{c}", quote(operand.target))
-            where = terms.object(column.name)
-            if where not in terms.untranslatable:
-                yield CheckSql(where, "", condition, operand.target)
+        yield from _type_check(terms, column, said)
         for domain in domains(column.type):
             for check in domain.checks:
                 found = _domain_check(terms, column, check)
@@ -130,6 +125,20 @@ def _checks(terms: Terms, said: list[Finding]) -> Iterator[CheckSql]:
     for check in terms.table.checks:
         found = _table_check(terms, check)
         yield from _check(terms, check, found, f"the CHECK {check.name}", said)
+
+
+def _type_check(terms: Terms, column: Column, said: list[Finding]) -> Iterator[CheckSql]:
+    """The CHECK that stands for what the column's type allows: an enum's labels, a length."""
+    operand, where = terms.operands[column.name], terms.object(column.name)
+    if not operand.mapping.check:
+        return
+    objection = REFUSED if where in terms.untranslatable else _left_out(terms)
+    if objection:
+        what = f"the CHECK of what {column.type.formatted} allows is left out: {objection}"
+        warn(said, where, what)
+        return
+    condition = operand.mapping.check.replace("{c}", quote(operand.target))
+    yield CheckSql(where, "", condition, operand.target)
 
 
 def _check(

@@ -9,6 +9,7 @@ from streamer.translate import expressions
 from streamer.translate.expressions import Translated, Untranslated
 from streamer.translate.names import quote
 from streamer.translate.terms import REFUSED, Terms, shortened
+from streamer.translate.types import Mapping
 
 _BTREE_LIKE = frozenset({"btree", "hash"})
 
@@ -40,6 +41,9 @@ def index_sql(terms: Terms, index: Index) -> IndexSql | Untranslated:
     if isinstance(where, Untranslated):
         return where
     notes = tuple(part.note for part in (*keys, where) if part.note)
+    if index.unique:
+        notes += tuple(weaker(terms.operands[n].mapping, n) for n in index.columns if n)
+        notes = tuple(filter(None, notes))
     return IndexSql(tuple(key.sql for key in keys), where.sql, notes)
 
 
@@ -83,6 +87,16 @@ def _index_key(
         why = terms.why(sql, key.reason)
         return Untranslated(f"its expression {shortened(sql)} isn't translated: {why}")
     return key
+
+
+def weaker(mapping: Mapping, name: str) -> str:
+    """What a unique key over the column `name` lets in that PostgreSQL doesn't; '' for nothing."""
+    if not mapping.alike:
+        return ""
+    return (
+        f"uniqueness is weaker in D1: PostgreSQL takes {mapping.alike} in {name} for equal, D1"
+        " compares what is stored"
+    )
 
 
 def index_changes(table: Table, index: Index) -> list[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from streamer.model import Column, Finding, Severity, Table, TableKind
-from streamer.translate.terms import byte_order
+from streamer.model import Column, Finding, PgType, Severity, Table, TableKind, TypeKind
+from streamer.translate.terms import byte_order, shortened
 
 _NOT_MOVED = {
     TableKind.VIEW: ("the view isn't moved", 'views = "create" makes those that D1 can hold'),
@@ -45,12 +45,39 @@ def _warning(table: Table, name: str, what: str, hint: str = "") -> Finding:
 
 
 def _of_column(table: Table, column: Column) -> list[Finding]:
+    said: list[Finding] = []
+    for domain in within(column.type):
+        lost = [f"CHECK {check.name} {check.definition}" for check in domain.checks]
+        lost += ["NOT NULL"] if domain.not_null else []
+        if lost:
+            what = f"the domain {domain.formatted} within its values isn't carried over: "
+            said.append(_warning(table, column.name, what + shortened(", ".join(lost))))
+    return said + _of_collation(table, column)
+
+
+def _of_collation(table: Table, column: Column) -> list[Finding]:
     if not column.collation or byte_order(column):
         return []
     what = f"the collation {column.collation} isn't carried over: D1 orders texts by their bytes"
     if not column.deterministic:
         what += ", and takes texts as different that PostgreSQL takes as equal"
     return [_warning(table, column.name, what)]
+
+
+def within(kind: PgType) -> list[PgType]:
+    """The domains of elements and fields, however deep, each once; not those of the value itself."""
+    found: dict[PgType, None] = {}
+    left = _parts(kind.base)
+    while left:
+        part = left.pop(0)
+        found |= {part: None} if part.kind is TypeKind.DOMAIN else {}
+        left += _parts(part)
+    return [*found]
+
+
+def _parts(kind: PgType) -> list[PgType]:
+    inner = [kind.inner] if kind.inner is not None else []
+    return [*inner, *(field.type for field in kind.fields)]
 
 
 def _of_table(table: Table) -> list[str]:

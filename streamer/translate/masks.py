@@ -14,8 +14,14 @@ INNER_KEY, OUTER_KEY = "streamer.hash_inner", "streamer.hash_outer"
 
 REDACTED = "***"
 
-# The families whose equal values are the same number or the same letters, but not the same text.
-_OTHER_TEXTS = frozenset({"numeric real", "float4", "float8", "citext"})
+# The families whose equal values are the same number or the same letters, but not the same text:
+# two such values within a column.
+_OTHER_TEXTS = {
+    "numeric real": "",  # of one column all have the same number of digits
+    "float4": "0 and -0",
+    "float8": "0 and -0",
+    "citext": "'A' and 'a'",
+}
 
 
 def masked(
@@ -83,5 +89,6 @@ def _hashed(mapping: Mapping) -> Mapping:
         wire=Wire.TEXT,
         family=f"hash of {mapping.family}" if known else "",
         distinct=mapping.distinct,
+        alike=mapping.alike or _OTHER_TEXTS.get(mapping.family, ""),
         note="HMAC-SHA256 of its text, 64 hex digits (masked)",
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from streamer.model import PgType, TypeKind
 from streamer.model.shaping import TypeOptions
 from streamer.translate.types import containers, extensions, numbers, texts, times
 from streamer.translate.types.asked import Asked, Maker
+from streamer.translate.types.equality import alike
 from streamer.translate.types.mapping import Mapping, Unsupported
 
 _DEFAULTS = TypeOptions()
@@ -30,7 +32,10 @@ def map_type(
     `numeric_text`: the column is a key or part of a foreign key with a numeric that must be text,
     so equal numbers must be the same text. `server_version` is server_version_num.
     """
-    return _map(kind.base, Asked(options, numeric_text, server_version))
+    mapped = _map(kind.base, Asked(options, numeric_text, server_version))
+    if isinstance(mapped, Unsupported):
+        return mapped
+    return replace(mapped, alike=mapped.alike or alike(kind))
 
 
 def _map(kind: PgType, asked: Asked) -> Mapping | Unsupported:
@@ -41,9 +46,9 @@ def _map(kind: PgType, asked: Asked) -> Mapping | Unsupported:
         case TypeKind.ENUM:
             mapped = containers.enum(kind, asked)
         case TypeKind.COMPOSITE:
-            mapped = containers.composite(asked)
+            mapped = containers.composite(kind, asked)
         case TypeKind.RANGE | TypeKind.MULTIRANGE:
-            mapped = containers.in_range()
+            mapped = containers.in_range(kind)
         case TypeKind.BASE:
             mapped = _base(kind, asked)
         case TypeKind.DOMAIN | TypeKind.PSEUDO:

@@ -6,46 +6,45 @@ from dataclasses import replace
 
 from streamer.model import PgType, Storage, TypeKind
 from streamer.translate.types.asked import Asked, opaque, text
-from streamer.translate.types.mapping import Counted, Mapping
-
-_AS_JSON = "to_json({c})::text"
-# int2vector and oidvector count from 0 by nature.
-_FROM_ZERO = frozenset({"int2vector", "oidvector"})
-# '[0:1][1:2]': a dimension that doesn't begin with 1.
-_BOUNDS = Counted(
-    "array_dims({c}) ~ '[[](?!1:)'",
-    "arrays in {rows} of the rows don't begin with element 1: JSON arrays have no bounds",
-    'arrays = "postgres" keeps them',
+from streamer.translate.types.mapping import Mapping
+from streamer.translate.types.within import (
+    GEOMETRY,
+    MONEY,
+    Loss,
+    is_geometry,
+    is_money,
+    lost_in_json,
+    lost_in_text,
 )
 
 
 def array(kind: PgType, element: PgType, asked: Asked) -> Mapping:
     """An array whose elements, under any number of domains and arrays, are `element`."""
     if asked.options.arrays == "postgres":
-        return opaque("PostgreSQL's text")
-    mapped = opaque("JSON array, without lower bounds", _json_of(element))
-    if kind.name in _FROM_ZERO:
-        return mapped
-    return replace(mapped, counted=(_BOUNDS,), distinct=False)
+        return replace(opaque("PostgreSQL's text"), counted=lost_in_text(kind))
+    hint = 'arrays = "postgres" keeps them'
+    if kind.inner is not None and kind.inner.base.kind is not TypeKind.ARRAY:
+        if is_money(element):  # its text depends on the locale
+            return _json(kind, hint, "to_json({c}::numeric[])::text", but=MONEY)
+        if is_geometry(element):  # its cast to json is GeoJSON, without SRID and M
+            return _json(kind, hint, "to_json({c}::text[])::text", but=GEOMETRY)
+    return _json(kind, hint)
 
 
-def _json_of(element: PgType) -> str:
-    """SQL of the array as JSON.
-
-    to_json() prints an element by its output function, or by a cast to json where its type has one.
-    """
-    if element.schema == "pg_catalog" and element.name == "money":
-        return "to_json({c}::numeric[])::text"  # its text depends on the locale
-    if element.extension == "postgis" and element.kind is TypeKind.BASE:
-        return "to_json({c}::text[])::text"  # its cast to json is GeoJSON, without SRID and M
-    return _AS_JSON
+def _json(
+    kind: PgType, hint: str, template: str = "to_json({c})::text", *, but: Loss | None = None
+) -> Mapping:
+    """Printed by to_json(): by output functions, or by a cast to json where a type has one."""
+    note = "JSON array, without lower bounds" if kind.kind is TypeKind.ARRAY else "JSON object"
+    counted = lost_in_json(kind, hint, but=but)
+    return replace(opaque(note, template), counted=counted, distinct=not counted)
 
 
-def composite(asked: Asked) -> Mapping:
+def composite(kind: PgType, asked: Asked) -> Mapping:
     """A row type."""
     if asked.options.composites == "postgres":
-        return opaque("PostgreSQL's text")
-    return opaque("JSON object", _AS_JSON)
+        return replace(opaque("PostgreSQL's text"), counted=lost_in_text(kind))
+    return _json(kind, 'composites = "postgres" keeps them')
 
 
 def enum(kind: PgType, asked: Asked) -> Mapping:
@@ -73,9 +72,9 @@ def _literal(label: str) -> str:
     return "'" + label.replace("'", "''") + "'"
 
 
-def in_range() -> Mapping:
+def in_range(kind: PgType) -> Mapping:
     """A range or a multirange."""
-    return opaque("PostgreSQL's text")
+    return replace(opaque("PostgreSQL's text"), counted=lost_in_text(kind))
 
 
 def unknown(kind: PgType) -> Mapping:

@@ -35,6 +35,9 @@ class Mapping:
     are spelled alike, '' where equal values may be spelled differently; `distinct`: values that
     PostgreSQL tells apart are stored apart, so that unique keys stay unique.
 
+    `alike` names two values that PostgreSQL takes for equal and that are stored apart, '' where there
+    are none, so that a unique key lets in more in D1.
+
     `check` is SQL with `{c}` for the target column, for a CHECK constraint ('' for none); `counted`
     is what becomes of single values; `announce` is what is to be said of the column whatever its
     rows hold ('' for nothing).
@@ -52,6 +55,7 @@ class Mapping:
     check: str = ""
     counted: tuple[Counted, ...] = ()
     announce: str = ""
+    alike: str = ""
     operator_schema: str = ""
 
     def read_sql(self, value: str) -> str:

@@ -81,9 +81,11 @@ def _jsonb(_kind: PgType, _asked: Asked) -> Mapping:
     return replace(opaque("JSON"), counted=(Counted(json_depth.TOO_DEEP_JSONB, json_depth.WHAT),))
 
 
-def _reg(_kind: PgType, asked: Asked) -> Mapping:
+def _reg(kind: PgType, asked: Asked) -> Mapping:
     if asked.options.regs == "name":
-        return opaque("the object's qualified name")
+        mapped = opaque("the object's qualified name")
+        # Functions and operators of one name differ in their arguments, which the name doesn't tell.
+        return replace(mapped, distinct=kind.name not in {"regproc", "regoper"})
     return Mapping(
         Storage.INTEGER, "{c}::oid::text", "integer", keyable=False, note="the object's number"
     )

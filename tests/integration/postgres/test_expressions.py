@@ -27,7 +27,7 @@ TABLES = """
 
 async def types_of(database: Database, shaping: Shaping) -> dict[tuple[QualifiedName, str], PgType]:
     async with PostgresSource.open(SourceSettings(dsn=Secret(database.dsn))) as source:
-        return {**await source.expression_types(shaping, await source.catalog())}
+        return {**(await source.own_sql(shaping, await source.catalog())).types}
 
 
 def with_expression(sql: str) -> Shaping:
@@ -124,11 +124,13 @@ async def test_nothing_is_written_or_read_by_looking(any_database: Database):
         + """; CREATE SEQUENCE seen;
         CREATE FUNCTION public.writes(int) RETURNS bool LANGUAGE sql VOLATILE AS 'DELETE FROM public.a RETURNING true'"""
     )
+    sql = "public.writes(id) AND nextval('public.seen') > 0"
     shaping = Shaping(
-        tables={"a": TableOptions(where="public.writes(id) AND nextval('public.seen') > 0")}
+        tables={"a": TableOptions(where=sql, column={"p": ColumnOptions(expression=sql)})}
     )
 
-    assert await types_of(any_database, shaping) == {}
+    with pytest.raises(UsageError, match="VOLATILE"):
+        await types_of(any_database, shaping)
 
     rows = await any_database.fetch("SELECT id, pg_sequence_last_value('seen') AS last FROM a")
     assert [(row["id"], row["last"]) for row in rows] == [(1, None)]
