@@ -20,6 +20,7 @@ from streamer.postgres.window import PAGE_BYTES, Window, WindowLimits
 TIMED_OUT_TRIES = 6  # with half as many rows each time
 _STANDBY_CONFLICT = "40001"
 _SHORTEST_AGE_S = 1.0
+_SMALLEST_SHARE = 255  # so many bytes become one: LZ4's format; pglz reaches about 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,12 @@ class Reading:
     def may_be_fat(self) -> bool:
         """Whether more than one page's worth of values is, or may be, kept out of line (TOAST).
 
-        What a view or a foreign table holds, nobody knows before it is read.
+        There they are compressed. What a view or a foreign table holds, nobody knows before it is
+        read.
         """
         table = self.plan.table
         unknown = table.kind in (TableKind.VIEW, TableKind.FOREIGN)
-        return unknown or table.toast_bytes > PAGE_BYTES
+        return unknown or table.toast_bytes * _SMALLEST_SHARE > PAGE_BYTES
 
 
 class TableReader:

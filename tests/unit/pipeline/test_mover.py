@@ -241,7 +241,7 @@ async def test_a_stop_lets_requests_in_flight_end_and_records_them() -> None:
     assert sink.tables["a"] == set(range(500))
 
 
-async def test_one_stuck_batch_does_not_let_the_rest_pile_up() -> None:
+async def test_fault_26_one_stuck_batch_does_not_let_the_rest_pile_up() -> None:
     sink = Memory(random.Random(2), batch_bytes=1_000, concurrency=2)
     job = Job({"a": 5_000}, sink)
     write, stuck, others = sink.write, asyncio.Event(), asyncio.Event()
