@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import Callable
 from contextlib import suppress
@@ -41,18 +42,18 @@ TRICKLE_S = 0.1
 class TcpProxy:
     """Stands before `port` of this machine while the block lasts.
 
-    `fate` decides on each connection by its number, from 1. `deaf` takes connections, and carries
-    nothing, neither of old ones nor of new ones; `closed` refuses new ones.
+    `fate` decides on each connection by its number, from 1. With `tls` it speaks that to clients.
     """
 
     host = "127.0.0.1"
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, tls: ssl.SSLContext | None = None) -> None:
         self.fate: Callable[[int], Fate] = lambda _: PASS
         self.connections = 0
         self.ended: list[End] = []
         self.port = 0
         self.upstream = port
+        self._tls = tls
         self._server: asyncio.Server | None = None
         self._open: set[_Connection] = set()
         self._hearing = asyncio.Event()
@@ -69,7 +70,7 @@ class TcpProxy:
 
     async def open(self) -> None:
         """Take connections (again, on the same port)."""
-        self._server = await asyncio.start_server(self._take, self.host, self.port)
+        self._server = await asyncio.start_server(self._take, self.host, self.port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def close(self) -> None:

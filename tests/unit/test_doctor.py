@@ -165,7 +165,7 @@ def test_tables_with_rows_are_a_warning_only_where_a_run_would_fill_them() -> No
         (5_000_000_000, 5_000_000_001, Verdict.PROBLEM),
     ],
 )
-def test_a_database_that_would_grow_too_big_is_seen_before(
+def test_fault_31_a_database_that_would_grow_too_big_is_seen_before(
     now: int, more: int, verdict: Verdict
 ) -> None:
     plan = replace(plan_of(identified("a")), estimate=Estimate(1, 1.0, 1, 0.0, more))
