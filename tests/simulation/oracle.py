@@ -159,17 +159,15 @@ class Oracle:
             _demand(rows == wanted, f"{name}: not the snapshot: {_difference(rows, wanted)}")
             return
         throughout = dict(self._throughout(stored))
-        for key, lives in throughout.items():
+        for key, versions in throughout.items():
             _demand(key in rows, f"{name}: the key {key} is missing")
-            self._had_it(plan, stored, key, lives, rows[key])
-        known = {_key(stored, v) for v in stored.versions if v.gone is None or v.gone > self.began}
-        _demand(
-            rows.keys() <= known, f"{name}: never in the source: {sorted(rows.keys() - known)[:3]}"
-        )
+            self._had_it(plan, stored, key, versions, rows[key])
+        lives = self._lives(stored)
+        strange = sorted(rows.keys() - lives.keys())
+        _demand(not strange, f"{name}: never in the source: {strange[:3]}")
         for key, row in rows.items():
-            lives = [v for v in stored.versions if _key(stored, v) == key]
             if key not in throughout:
-                self._had_it(plan, stored, key, lives, row, gone=True)
+                self._had_it(plan, stored, key, lives[key], row, gone=True)
 
     def _had_it(
         self,
@@ -216,13 +214,17 @@ class Oracle:
             f"{name}: {len(found)} rows are none of {list(map(len, seen))} that were read"
         )
 
-    def _throughout(self, stored: Stored) -> Iterator[tuple[Cells, list[Version]]]:
-        """Keys that were there at every moment since the run began, with the rows that they had."""
+    def _lives(self, stored: Stored) -> dict[Cells, list[Version]]:
+        """The rows that each key had since the run began."""
         lives: dict[Cells, list[Version]] = {}
         for version in stored.versions:
             if version.gone is None or version.gone > self.began:
                 lives.setdefault(_key(stored, version), []).append(version)
-        for key, versions in lives.items():
+        return lives
+
+    def _throughout(self, stored: Stored) -> Iterator[tuple[Cells, list[Version]]]:
+        """Keys that were there at every moment since the run began, with the rows that they had."""
+        for key, versions in self._lives(stored).items():
             versions.sort(key=lambda v: v.made)
             whole = versions[0].made <= self.began and versions[-1].gone is None
             if whole and all(a.gone == b.made for a, b in pairwise(versions)):

@@ -91,13 +91,9 @@ class Postgres:
         """Give places of dead rows, which no snapshot sees any more, to rows that come."""
         oldest = min(self.exported.values(), default=self.transaction)
         stored = self.tables[table]
-        for version in stored.versions:
-            dead = version.gone is not None and version.gone <= oldest
-            taken = version.place in stored.free or any(
-                v.place == version.place and v.gone is None for v in stored.versions
-            )
-            if dead and not taken and dice.random() < 0.5:
-                stored.free.append(version.place)
+        taken = {v.place for v in stored.versions if v.gone is None or v.gone > oldest}
+        dead = {v.place for v in stored.versions} - taken - set(stored.free)
+        stored.free += [place for place in sorted(dead) if dice.random() < 0.5]
 
     def restart(self, until: float) -> None:
         """Drop every connection and snapshot; nobody gets in before `until`."""
