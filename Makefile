@@ -1,6 +1,7 @@
 # make demo   see the whole story on this machine; needs Python 3.11 or newer and PyPI
 # make test   set up everything that the tests need and run them
 # make simulate   play whole runs on a virtual clock; SEED=7 HISTORIES=1 replays one exactly
+# make mutants   break each safeguard on purpose and see the tests fail (takes a while)
 # make lint   formatting, types, layers, dependencies, spelling
 # make bench  measure
 # make kills  kill -9 runs at random moments: KILLS=1000 of them, SEED=... to choose the moments
@@ -19,7 +20,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := uv --no-config pip compile pyproject.toml --quiet --no-header --no-annotate \
 	--universal --python-version 3.11 --generate-hashes --extra demo
 
-.PHONY: demo test simulate lint bench kills docs lock clean
+.PHONY: demo test simulate mutants lint bench kills docs lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -30,6 +31,9 @@ test: $(VENV)/.dev $(VENV)/.engines
 
 simulate: $(VENV)/.dev
 	@$(BIN)/python -m tests.simulation --seed $(or $(SEED),1) --histories $(or $(HISTORIES),300)
+
+mutants: $(VENV)/.dev $(VENV)/.engines
+	@$(BIN)/python -m tests.mutants
 
 lint: $(VENV)/.dev
 	@failed=; for linter in "ruff check ." "ruff format --check ." pyright lint-imports \

@@ -51,8 +51,9 @@ class Position:
 class Load:
     """A step that carries rows: `kind` of `plan`'s table, from `position` on.
 
-    It starts when every load in `after_loads` is done. `window` bounds how many chunks may be
-    unacknowledged, so that one stuck batch can't make the rest pile up. `rejects` are the rejected rows
+    It starts when every load in `after_loads` is done. A window bounds how many chunks may be on
+    their way into the checkpoint, so that one stuck batch can't make the rest pile up, and so that
+    not more than these are sent again after a crash. `rejects` are the rejected rows
     up to the position that aren't in the checkpoint yet.
     """
 
@@ -68,11 +69,12 @@ class Load:
     read_after: Key | None = None
     read_to_end: bool = False
     rejects: list[Reject] = field(default_factory=list[Reject])
+    _recorded: int = field(init=False)
     _watermark: Watermark[Chunk] = field(init=False)
-    _moved: asyncio.Event = field(default_factory=asyncio.Event)
+    _room: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self.produced = self.position.next_number
+        self.produced = self._recorded = self.position.next_number
         self.read_after = self.position.last
         self._watermark = Watermark(self.position.next_number)
         if self.position.done:
@@ -88,14 +90,17 @@ class Load:
         """Chunks between the watermark and the newest one produced."""
         return self.produced - self.position.next_number
 
+    @property
+    def unrecorded(self) -> int:
+        """Chunks between the checkpoint and the newest one produced: a crash sends them again."""
+        return self.produced - self._recorded
+
     def acknowledge(self, chunk: Chunk) -> bool:
         """Take note that `chunk` is durable in the target; True if the position moved."""
         moved = self._watermark.acknowledge(chunk.number, chunk)
         for passed in moved:
             self.position = self.position.moved_over(passed)
             self.rejects += passed.rejected
-        if moved:
-            self._moved.set()
         self._settle()
         return bool(moved)
 
@@ -104,11 +109,16 @@ class Load:
         self.read_to_end = True
         self._settle()
 
+    def recorded(self, next_number: int) -> None:
+        """Take note that the checkpoint holds the position before `next_number`."""
+        self._recorded = max(self._recorded, next_number)
+        self._room.set()
+
     async def room(self, window: int) -> None:
-        """Return once fewer than `window` chunks are unacknowledged."""
-        while self.unacknowledged >= window:
-            self._moved.clear()
-            await self._moved.wait()
+        """Return once fewer than `window` chunks are unrecorded."""
+        while self.unrecorded >= window:
+            self._room.clear()
+            await self._room.wait()
 
     def _settle(self) -> None:
         if self.read_to_end and self.unacknowledged == 0 and not self.done.is_set():

@@ -225,8 +225,8 @@ class Mover:
 
     async def _submit(self, load: Load, chunk: Chunk) -> None:
         window = self._window()
-        if load.unacknowledged >= window or not self._budget.fits(chunk.bytes):
-            with self._outbox.holding_up():
+        if load.unrecorded >= window or not self._budget.fits(chunk.bytes):
+            with self._outbox.holding_up(), self._recorder.hurrying():
                 await load.room(window)
                 await self._budget.take(chunk.bytes)
         else:
@@ -244,7 +244,7 @@ class Mover:
         return share - min(CHUNK_MARGIN_BYTES, share // 20)
 
     def _window(self) -> int:
-        """Chunks of one table that may be unacknowledged: 4 batches a useful request."""
+        """Chunks of one table that may be unrecorded: 4 batches a useful request."""
         return 4 * self._sink.concurrency * self._chunks_in_batch()
 
     async def _upload(self) -> None:

@@ -34,6 +34,8 @@ def main() -> int:
                 print(HistorySettings.of(seed))
                 traceback.print_exc(file=sys.stdout)
             print(f"  replay: make simulate SEED={seed} HISTORIES=1", flush=True)
+            if options.stop:
+                break
         else:
             totals += Counter(
                 starts=told.starts,
@@ -55,6 +57,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="the first history's")
     parser.add_argument("--histories", type=int, default=300)
+    parser.add_argument("--stop", action="store_true", help="at the first failure")
     parser.add_argument(
         "--verbose", action="store_true", help="settings and traceback of each failure"
     )

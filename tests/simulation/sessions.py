@@ -84,7 +84,7 @@ class ModelSession:
         return rows_of(sql, args, self.server, self._seen())[0][0]
 
     async def fetchrow(self, sql: str, *args: Any, timeout: float | None = None) -> Any:  # noqa: ASYNC109
-        await self._travel(timeout)
+        await self._travel(timeout, scans=sql.startswith("SELECT count(*) FILTER"))
         me = self.server.identity
         if sql == catalog_sql.DATABASE:
             known = {"database": me.database, "version": me.server_version, "encoding": me.encoding}
@@ -110,13 +110,13 @@ class ModelSession:
         await self._travel(None)
         return _Prepared(self, sql)
 
-    async def _travel(self, timeout: float | None) -> None:  # noqa: ASYNC109
+    async def _travel(self, timeout: float | None, *, scans: bool = False) -> None:  # noqa: ASYNC109
         """To the server and back, or not."""
         if self._process.is_dead:
             raise asyncio.CancelledError
         loop = asyncio.get_running_loop()
         self._look(loop.time())
-        came = self._trouble.of_statement(loop.time())
+        came = self._trouble.of_statement(loop.time(), scans=scans)
         if self._trouble.restart is not None:
             self.server.restart(until=self._trouble.restart)
             self._trouble.restart = None

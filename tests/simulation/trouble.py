@@ -71,7 +71,11 @@ class SourceTrouble:
         self._latency_s = latency_s
         self.restart: float | None = None
 
-    def of_statement(self, now: float) -> Came:
+    def of_statement(self, now: float, *, scans: bool = False) -> Came:
+        """What becomes of a statement; one that `scans` a whole table is never cancelled.
+
+        That would be for a setting that is too short for it, which waiting doesn't mend.
+        """
         seconds = self._latency_s * self._dice.random()
         if now >= self._rates.quiet_at:
             return Came(seconds)
@@ -81,7 +85,10 @@ class SourceTrouble:
             return Came(seconds)
         if self._dice.random() < 0.1:
             return Came(hangs=True)
-        return Came(seconds, self._dice.choice(_SOURCE_ERRORS)())
+        error = self._dice.choice(_SOURCE_ERRORS)()
+        if scans and isinstance(error, asyncpg.exceptions.QueryCanceledError):
+            return Came(seconds)
+        return Came(seconds, error)
 
     def of_connecting(self, now: float) -> Came:
         seconds = self._latency_s * self._dice.random()

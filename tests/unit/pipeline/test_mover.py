@@ -220,6 +220,27 @@ async def test_bytes_held_never_exceed_the_budget() -> None:
     assert job.sink.most_held_bytes <= 8_000
 
 
+async def test_what_a_crash_would_send_again_stays_within_the_window() -> None:
+    sink = Memory(random.Random(1), batch_bytes=1_000, concurrency=2)
+    job = Job({"a": 900}, sink)
+    load = job.loads()[0]
+    sent = 0
+    write = sink.write
+
+    async def counting(batch: Batch) -> Answer:
+        nonlocal sent
+        saved = job.saved.get("a")
+        ahead = max(c.number for c in batch.chunks) + 1 - (saved.next_number if saved else 0)
+        sent += 1
+        assert ahead <= 4 * sink.concurrency
+        return await write(batch)
+
+    sink.write = counting
+
+    assert await job.run([load])
+    assert sent > 20
+
+
 async def test_a_stop_lets_requests_in_flight_end_and_records_them() -> None:
     sink = Memory(random.Random(5))
     job = Job({"a": 500}, sink)

@@ -1,0 +1,5 @@
+"""The tests are tested: each safeguard is broken on purpose, and something must notice.
+
+breaks      what is broken, and who should notice: the simulation first, unit tests where it can't
+__main__    breaks one after another in a copy of the tree: `make mutants`
+"""

@@ -1,0 +1,274 @@
+"""The safeguards, and how each is broken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """In `file`, which holds `before` exactly once, `after` stands instead.
+
+    Up to `histories` of the simulation are played (0: none), then `tests` are run.
+    """
+
+    name: str
+    file: str
+    before: str
+    after: str
+    tests: tuple[str, ...] = ()
+    histories: int = 120
+
+
+BREAKS = (
+    Break(
+        "the position moves to the highest acknowledged chunk, not over the contiguous ones",
+        "checkpoints/watermark.py",
+        """        while self._next_number in self._waiting:
+            contiguous.append(self._waiting.pop(self._next_number))
+            self._next_number += 1
+""",
+        """        while self._waiting:
+            self._next_number = min(self._waiting)
+            contiguous.append(self._waiting.pop(self._next_number))
+            self._next_number += 1
+""",
+        ("tests/unit/checkpoints/test_watermark.py",),
+    ),
+    Break(
+        "rows are inserted instead of upserted",
+        "streamer/pack/layout.py",
+        '        return f"ON CONFLICT({key}) DO UPDATE SET {assignments} WHERE {guard}"',
+        '        return ""',
+    ),
+    Break(
+        "a row that is there already is left as it is",
+        "streamer/pack/layout.py",
+        '        return f"ON CONFLICT({key}) DO UPDATE SET {assignments} WHERE {guard}"',
+        '        return f"ON CONFLICT({key}) DO NOTHING"',
+        ("tests/contract/test_sinks.py",),
+    ),
+    Break(
+        "an output's name is ordered by, and so its text",
+        "streamer/postgres/reader_sql.py",
+        """ORDER BY {', '.join(_key_columns(plan))}\"""",
+        """ORDER BY {', '.join(f'c{n}' for n in range(len(plan.key.columns)))}\"""",
+    ),
+    Break(
+        "a chunk is acknowledged before D1 has it",
+        "streamer/pipeline/mover.py",
+        """            answer = await self._sink.write(batch)
+            self._acknowledge(batch, answer)
+""",
+        """            self._acknowledge(batch, Answer(()))
+            await self._sink.write(batch)
+""",
+    ),
+    Break(
+        "requests aren't counted within the process",
+        "streamer/d1/pacer.py",
+        "        if self._window is not None:\n            at = max(",
+        "        if self._window is None:\n            at = max(",
+        ("tests/unit/d1/test_rate_limit.py",),
+        histories=0,
+    ),
+    Break(
+        "a start forgets what was sent before it",
+        "streamer/d1/opening.py",
+        "    if pacing.rate is not None and shared:",
+        "    if pacing.rate is not None and not shared:",
+    ),
+    Break(
+        "what was leased by a process that died counts as not sent",
+        "streamer/d1/window_file.py",
+        '            " UNION ALL SELECT monotonic, wall, sends FROM lease WHERE token = ?1",',
+        '            " UNION ALL SELECT monotonic, wall, 0 FROM lease WHERE token = ?1",',
+        ("tests/unit/d1/test_leases.py",),
+    ),
+    Break(
+        "requests leave a little before there is room for them",
+        "streamer/pace/window.py",
+        "return max(now, self._stamps[surplus] + self.seconds)",
+        "return max(now, self._stamps[surplus] + self.seconds * 0.99)",
+    ),
+    Break(
+        "batches of an older start are let in",
+        "streamer/pack/ledger.py",
+        """    '(SELECT epoch FROM _streamer_owner WHERE "table" = value->>0 AND run = ?2 AND epoch = ?3) '
+    'FROM json_each(?1) WHERE true ON CONFLICT""",
+        """    '(SELECT ?3) '
+    'FROM json_each(?1) WHERE true ON CONFLICT""",
+        ("tests/unit/pack/test_ledger.py",),
+    ),
+    Break(
+        "the ledger isn't written with the rows, but after them",
+        "streamer/sinks/d1.py",
+        """            return await self._database.execute(
+                [*statements, self._ownership.record(batch, self._steps)]
+            )
+""",
+        """            answer = await self._database.execute(statements)
+            await self._database.execute([self._ownership.record(batch, self._steps)])
+            return answer
+""",
+        ("tests/contract/test_sinks.py",),
+        histories=0,
+    ),
+    Break(
+        "a row of the checkpoint that was altered is taken",
+        "checkpoints/records.py",
+        "        and _crc(row[:-1]) == row[-1]\n",
+        "        and row[-1] is not None\n",
+        ("tests/unit/checkpoints/test_damage.py",),
+        histories=0,
+    ),
+    Break(
+        "a request of unknown outcome counts as done",
+        "streamer/d1/caller.py",
+        "            value = failures.of_break(outcome) if isinstance(outcome, Break) else read(outcome)\n",
+        "            value = read(Reply(200, b'{\"success\":true,\"result\":[' + b','.join([b'"
+        '{\\"success\\":true,\\"results\\":{\\"columns\\":[],\\"rows\\":[]}}'
+        "'] * (b\"\".join(call.body.pieces).count(b'{\\\"sql\\\":'))) + b']}')) "
+        "if isinstance(outcome, Break) and call.body else read(outcome)\n",
+    ),
+    Break(
+        "an answer that doesn't say that it succeeded counts as success",
+        "streamer/d1/api.py",
+        """document.get("result") if document.get("success") is True else None""",
+        """document.get("result", [])""",
+        ("tests/unit/d1/test_error_shapes.py", "tests/unit/d1/test_api.py"),
+        histories=0,
+    ),
+    Break(
+        "fewer results than statements are enough",
+        "streamer/d1/api.py",
+        "    return whole if len(whole) == len(found) == count else None",
+        "    return (*whole, *(Result(),) * (count - len(whole)))",
+        ("tests/unit/d1/test_api.py",),
+        histories=0,
+    ),
+    Break(
+        "requests that are under way when it is asked to stop are abandoned",
+        "streamer/pipeline/mover.py",
+        "        _, late = await asyncio.wait(uploaders, timeout=DRAIN_S)\n",
+        "        late = set(uploaders)\n",
+        ("tests/unit/pipeline/test_mover.py",),
+        histories=0,
+    ),
+    Break(
+        "asked to stop, it goes on with what is queued",
+        "streamer/pipeline/mover.py",
+        "is not None and not self._closing:",
+        "is not None:",
+        ("tests/unit/pipeline/test_mover.py",),
+        histories=0,
+    ),
+    Break(
+        "the byte budget isn't kept",
+        "streamer/pipeline/budget.py",
+        "        return self._used == 0 or self._used + size <= self._limit",
+        "        return True",
+    ),
+    Break(
+        "the rate limit's answer pauses nobody",
+        "streamer/d1/policy.py",
+        "    return PauseAll(max(SHORTEST_PAUSE_S, asked))",
+        "    return Again(SHORTEST_PAUSE_S if asked else 0.0)",
+        ("tests/unit/d1/test_rate_limit.py",),
+        histories=0,
+    ),
+    Break(
+        "what the rate limit asks for is shortened",
+        "streamer/d1/policy.py",
+        "    return PauseAll(max(SHORTEST_PAUSE_S, asked))",
+        "    return PauseAll(SHORTEST_PAUSE_S)",
+        ("tests/unit/d1/test_rate_limit.py",),
+        histories=0,
+    ),
+    Break(
+        "while the API is down everybody knocks",
+        "streamer/pace/gate.py",
+        "        return inf if self._probe else max(now, self._probe_at)",
+        "        return now",
+        ("tests/unit/pace/test_gate.py",),
+        histories=0,
+    ),
+    Break(
+        "children don't wait for their parents",
+        "streamer/pipeline/mover.py",
+        "            await parent.done.wait()\n",
+        "            del parent\n",
+        ("tests/unit/pipeline/test_mover.py",),
+        histories=0,
+    ),
+    Break(
+        "the first pass blanks what the second one set",
+        "streamer/pack/layout.py",
+        """        if column.target in self.deferred:
+            return False
+        return column.nocase""",
+        """        return column.nocase""",
+        ("tests/unit/pack/test_layout.py",),
+    ),
+    Break(
+        "rows without a key are taken for unmoved after a resume",
+        "streamer/run/job.py",
+        "            if position.last is not None and not await self._is_unchanged(table, position.last):",
+        "            if position.last is not None and not table:",
+    ),
+    Break(
+        "a table that starts over keeps the rows that were there",
+        "streamer/run/job.py",
+        "                await empty_behind(preparing, table, self._journal.position(name).last)\n",
+        "",
+    ),
+    Break(
+        "the next page begins at the end of the table",
+        "streamer/postgres/reader.py",
+        "                self._last = page.key_of(len(page.records) - 1)\n",
+        "                self._last = self._last or page.key_of(len(page.records) - 1)\n",
+        ("tests/integration/postgres",),
+    ),
+    Break(
+        "readers don't share the run's snapshot",
+        "streamer/postgres/window.py",
+        "await sessions.begin(session, holder.id() if holder is not None else None)",
+        "await sessions.begin(session, None)",
+    ),
+    Break(
+        "deferred columns are never set",
+        "streamer/run/waves.py",
+        "        if table.loading is not Loading.TWO_PASS:\n            continue\n        load = edges",
+        "        if table.loading is not Loading.TWO_PASS or table.deferred:\n            continue\n        load = edges",
+    ),
+    Break(
+        "the marks of a run stay in the target",
+        "streamer/run/job.py",
+        "        await self._ownership.leave([table.target for table in self._tables])\n",
+        "",
+    ),
+    Break(
+        "the run is finished before its tables are",
+        "streamer/run/job.py",
+        "            await self._move_rows()\n            await self._ending.carry_out()\n"
+        "            await self._journal.note(RunState.FINISHING)\n",
+        "            await self._journal.note(RunState.FINISHING)\n"
+        "            await self._move_rows()\n            await self._ending.carry_out()\n",
+    ),
+    Break(
+        "two processes may use one checkpoint",
+        "checkpoints/lock.py",
+        "fcntl.LOCK_EX | fcntl.LOCK_NB",
+        "fcntl.LOCK_SH | fcntl.LOCK_NB",
+        ("tests/unit/checkpoints/test_lock.py", "tests/unit/checkpoints/test_processes.py"),
+        histories=0,
+    ),
+    Break(
+        "a redirect is followed, with the token",
+        "streamer/d1/http.py",
+        "            allow_redirects=False,\n",
+        "            allow_redirects=True,\n",
+        ("tests/unit/d1/test_http.py",),
+        histories=0,
+    ),
+)
