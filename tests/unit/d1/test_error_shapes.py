@@ -31,7 +31,8 @@ from streamer.errors import (
     TargetUnavailableError,
 )
 from streamer.model import Answer, Secret, Statement
-from tests.unit.d1.model_api import DATABASE, LoopClock, Notes, VirtualLoop
+from tests.simulation.clock import VirtualLoop
+from tests.unit.d1.model_api import DATABASE, LoopClock, Notes
 
 TOKEN = "canary-token"
 VALUE = "canary-value"
