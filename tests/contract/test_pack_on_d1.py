@@ -189,7 +189,7 @@ def test_a_fat_row_arrives_whole_and_costs_nothing_again(database: Database) -> 
     ) == [(300_000, len(blob), 100_000, "FDFEFF", 1)]
 
 
-def test_the_ledger_fences_and_its_message_names_it(database: Database) -> None:
+def test_fault_34_the_ledger_fences_and_its_message_names_it(database: Database) -> None:
     plan = table_plan([column("k")])
     (chunk,) = packed(layout_of(plan), page_of([("1",)]))
     steps = {STEP: LedgerStep("t", StepKind.ROWS)}

@@ -181,7 +181,9 @@ async def test_batches_of_another_run_write_nothing(target: Target) -> None:
     assert target.ledger() == []
 
 
-async def test_a_batch_is_fenced_when_one_of_its_tables_is_another_s(target: Target) -> None:
+async def test_fault_34_a_batch_is_fenced_when_one_of_its_tables_is_another_s(
+    target: Target,
+) -> None:
     await target.owner("other").take(["b"])
 
     with pytest.raises(FencedError):

@@ -63,7 +63,9 @@ async def assert_resumes(streamer: Streamer, *options: str) -> str:
     return resumed.stderr
 
 
-async def test_a_table_made_anew_is_moved_again_with_its_second_pass(streamer: Streamer) -> None:
+async def test_fault_21_a_table_made_anew_is_moved_again_with_its_second_pass(
+    streamer: Streamer,
+) -> None:
     stopped_at(streamer, 'INTO "feather"')
     await streamer.source.execute(EMPLOYEES)
 
@@ -105,7 +107,7 @@ async def test_a_table_made_anew_starts_over_once_not_at_every_resume(streamer: 
     assert "made anew" not in said
 
 
-async def test_a_keyless_table_rewritten_after_some_rows_leaves_none_of_the_old_ones(
+async def test_fault_21_a_keyless_table_rewritten_after_some_rows_leaves_none_of_the_old_ones(
     streamer: Streamer,
 ) -> None:
     stopped_at(streamer, 'INTO "log"', requests=1)
@@ -163,7 +165,7 @@ async def test_a_keyless_table_whose_rows_moved_before_its_second_pass_starts_ov
     ],
     ids=["before the second pass", "before the publishing"],
 )
-async def test_a_reference_dropped_before_its_rows_were_whole_stops_the_resume_until_it_is_back(
+async def test_fault_21_a_reference_dropped_before_its_rows_were_whole_stops_the_resume_until_it_is_back(
     streamer: Streamer, words: str, table: str, reference: str
 ) -> None:
     stopped_at(streamer, words)

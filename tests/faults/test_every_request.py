@@ -120,7 +120,7 @@ async def killed_at(streamer: Streamer, between: Between, number: int, *options:
 
 
 @pytest.mark.timeout(240)
-async def test_a_run_killed_at_any_of_its_requests_is_resumed_to_the_same_target(
+async def test_fault_01_and_35_a_run_killed_at_any_of_its_requests_is_resumed_to_the_same_target(
     source: Database, workerd_d1: Workerd, between: Between, tmp_path: Path
 ) -> None:
     number, killed = 0, True
@@ -140,7 +140,7 @@ async def test_a_run_killed_at_any_of_its_requests_is_resumed_to_the_same_target
     assert number > 15
 
 
-async def test_requests_that_are_executed_once_more_and_late_change_nothing(
+async def test_fault_06_requests_that_are_executed_once_more_and_late_change_nothing(
     source: Database, workerd_d1: Workerd, between: Between, tmp_path: Path
 ) -> None:
     streamer = command(tmp_path, source, workerd_d1, between)

@@ -108,7 +108,7 @@ async def test_a_resume_sends_few_batches_again(streamer: Streamer) -> None:
     assert totals["requests"] < 25 + 4 * 3 + 110
 
 
-async def test_a_terminated_run_drains_and_says_how_to_go_on(streamer: Streamer) -> None:
+async def test_fault_02_a_terminated_run_drains_and_says_how_to_go_on(streamer: Streamer) -> None:
     streamer.target.stats(reset=True)
     process = streamer.start("run", *SMALL_REQUESTS)
     while streamer.target.stats()["by"].get("POST raw", 0) < 12:
@@ -123,7 +123,9 @@ async def test_a_terminated_run_drains_and_says_how_to_go_on(streamer: Streamer)
     await assert_moved_whole(streamer)
 
 
-async def test_rows_changed_between_kill_and_resume_do_not_lose_others(streamer: Streamer) -> None:
+async def test_fault_23_rows_changed_between_kill_and_resume_do_not_lose_others(
+    streamer: Streamer,
+) -> None:
     assert killed_after(streamer, 14)
     await streamer.source.execute(
         "DELETE FROM feather WHERE id % 1000 = 3;"
@@ -140,7 +142,7 @@ async def test_rows_changed_between_kill_and_resume_do_not_lose_others(streamer:
     assert all(line.startswith("public.feather:") for line in left), left
 
 
-async def test_two_runs_at_once_the_second_names_the_first(streamer: Streamer) -> None:
+async def test_fault_20_two_runs_at_once_the_second_names_the_first(streamer: Streamer) -> None:
     streamer.target.set_faults({"match": "/raw", "delay_ms": 300, "times": 1000})
     process: subprocess.Popen[str] = streamer.start("run", *SMALL_REQUESTS)
     while not streamer.checkpoint.with_name(streamer.checkpoint.name + ".lock").exists():

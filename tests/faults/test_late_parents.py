@@ -81,7 +81,7 @@ async def between(workerd_d1: Workerd) -> AsyncIterator[Between]:
         yield proxy
 
 
-async def test_parents_that_came_between_a_kill_and_the_resume_are_sent_first(
+async def test_fault_24_parents_that_came_between_a_kill_and_the_resume_are_sent_first(
     streamer: Streamer,
 ) -> None:
     streamer.target.set_faults({"match": "/raw", "contains": PURCHASES[5:-1], "skip": 1,
@@ -98,7 +98,9 @@ async def test_parents_that_came_between_a_kill_and_the_resume_are_sent_first(
     assert await differing(streamer) == []
 
 
-async def test_a_chain_of_new_tables_rows_is_followed_to_its_beginning(streamer: Streamer) -> None:
+async def test_fault_24_a_chain_of_new_tables_rows_is_followed_to_its_beginning(
+    streamer: Streamer,
+) -> None:
     stopped_at(streamer, PURCHASES)
     await streamer.source.execute(
         "INSERT INTO country VALUES ('new', 'new');"
@@ -293,7 +295,7 @@ async def test_rows_that_went_with_their_parent_after_they_were_read_are_left_ou
     assert by_name["public.purchase"]["rows_skipped"] == 6
 
 
-async def test_a_rolling_run_keeps_up_with_parents_and_children_that_come_and_go(
+async def test_fault_24_a_rolling_run_keeps_up_with_parents_and_children_that_come_and_go(
     streamer: Streamer, between: Between
 ) -> None:
     await streamer.source.execute(

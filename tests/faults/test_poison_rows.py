@@ -57,7 +57,7 @@ def figures(trial: Trial, table: str) -> dict[str, int]:
     return {name: found[name] for name in names}
 
 
-async def test_bad_rows_stop_a_run_by_key_and_reason_or_are_set_aside_with_their_children(
+async def test_fault_12_bad_rows_stop_a_run_by_key_and_reason_or_are_set_aside_with_their_children(
     trial: Trial,
 ) -> None:
     trial.streamer.target.run(trial.streamer.uuid, TARGET)

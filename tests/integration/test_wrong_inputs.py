@@ -265,7 +265,7 @@ async def test_a_checkpoint_without_its_folder_is_no_run(trial: Trial) -> None:
     trial.refused("run", "--checkpoint", "no/x.db", code=1, says="there is no folder no\n")
 
 
-async def test_a_truncated_checkpoint_is_never_started_over(trial: Trial) -> None:
+async def test_fault_19_a_truncated_checkpoint_is_never_started_over(trial: Trial) -> None:
     unfinished(trial)
     content = trial.streamer.checkpoint.read_bytes()
     trial.streamer.checkpoint.write_bytes(content[: len(content) // 2])

@@ -99,7 +99,7 @@ def replaced(path: Path, change: Callable[[bytes], bytes]) -> Path:
 @pytest.mark.parametrize("end", ["", "-wal", ".lock"])
 @settings(max_examples=60)
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
-def test_a_flipped_bit_is_noticed_or_changes_nothing(
+def test_fault_19_a_flipped_bit_is_noticed_or_changes_nothing(
     sample: Sample,
     tmp_path_factory: pytest.TempPathFactory,
     end: str,
@@ -124,7 +124,7 @@ def test_a_flipped_bit_is_noticed_or_changes_nothing(
 @settings(max_examples=40)
 @given(share=st.floats(0, 1, exclude_max=True))
 @example(share=1 / 256)  # within the header
-def test_a_file_cut_short_is_noticed_or_its_log_makes_up_for_it(
+def test_fault_19_a_file_cut_short_is_noticed_or_its_log_makes_up_for_it(
     sample: Sample, tmp_path_factory: pytest.TempPathFactory, share: float
 ) -> None:
     path = sample.copy(tmp_path_factory.getbasetemp() / "cut")
@@ -324,7 +324,7 @@ def linked_to(target: str) -> Callable[[Path], object]:
     ],
     ids=["empty", "zeros", "text", "cut", "byte", "database", "folder", "link", "dangling"],
 )
-def test_what_is_no_checkpoint_is_refused_by_name_and_left_alone(
+def test_fault_19_what_is_no_checkpoint_is_refused_by_name_and_left_alone(
     tmp_path: Path,
     put: Callable[[Path], object],
     error: type[CheckpointError],

@@ -177,7 +177,9 @@ asyncio.run(main())
     assert (code, out) == (0, "[True]\n"), err
 
 
-def test_a_full_disk_is_reported_and_costs_only_the_save_that_met_it(tmp_path: Path) -> None:
+def test_fault_18_a_full_disk_is_reported_and_costs_only_the_save_that_met_it(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "run.db"
     code, out, err = outcome(
         """

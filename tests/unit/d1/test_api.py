@@ -65,7 +65,7 @@ def test_a_whole_result_is_read_with_its_rows_and_its_meta() -> None:
         [WHOLE, {**WHOLE, "results": [{"a": 1}]}],
     ],
 )
-def test_anything_but_one_whole_result_for_each_statement_is_no_success(answer) -> None:
+def test_fault_10_anything_but_one_whole_result_for_each_statement_is_no_success(answer) -> None:
     assert api.results(answer, 2) is None
 
 

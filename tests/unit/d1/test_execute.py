@@ -85,7 +85,7 @@ def test_what_sending_again_cannot_mend_stops_at_once(
     ],
     ids=str,
 )
-def test_an_answer_that_proves_nothing_is_no_success_and_tried_a_few_times(
+def test_fault_10_an_answer_that_proves_nothing_is_no_success_and_tried_a_few_times(
     virtually, connect, answer
 ) -> None:
     api = ModelApi(first(1000, answer))

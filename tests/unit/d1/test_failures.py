@@ -87,7 +87,7 @@ def refusal(status: int, code: int, message: str) -> Reply:
         (302, 0, "", K.REDIRECTED),
     ],
 )
-def test_every_known_refusal_has_its_kind(status, code, message, kind) -> None:
+def test_fault_11_every_known_refusal_has_its_kind(status, code, message, kind) -> None:
     failure = of_reply(refusal(status, code, message), now=0.0)
 
     assert failure.kind is kind
@@ -161,7 +161,7 @@ def test_a_date_to_retry_after_is_measured_from_the_servers_own_clock() -> None:
 
 
 @given(st.text(max_size=40))
-def test_no_retry_after_whatever_it_holds_is_negative_or_an_error(text) -> None:
+def test_fault_07_no_retry_after_whatever_it_holds_is_negative_or_an_error(text) -> None:
     seconds = retry_after({"retry-after": text}, NOW.timestamp())
 
     assert seconds is None or seconds >= 0

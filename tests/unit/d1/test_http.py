@@ -180,7 +180,7 @@ async def test_a_lost_connection_is_not_tried_again_behind_the_callers_back(meth
     assert len(server.requests) == 1
 
 
-async def test_an_answer_over_the_cap_is_cut_off() -> None:
+async def test_fault_10_an_answer_over_the_cap_is_cut_off() -> None:
     bomb = gzip.compress(b"x" * 5_000_000)
 
     plain = await exchange(answer(b"x" * 200_000), answer_bytes=100_000)

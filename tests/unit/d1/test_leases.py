@@ -79,7 +79,7 @@ def test_a_slow_job_loses_nothing_of_what_it_leased_and_did_not_use(
 
 
 @pytest.mark.parametrize("jump", [86_400.0, -86_400.0])
-def test_a_clock_that_jumps_a_day_neither_bursts_nor_stops_the_work(
+def test_fault_25_a_clock_that_jumps_a_day_neither_bursts_nor_stops_the_work(
     virtually, connect, tmp_path, jump
 ) -> None:
     api, clock = ModelApi(latency_s=0.01), LoopClock()

@@ -14,7 +14,9 @@ from tests.unit.d1.model_api import ModelApi, Notes, refusal
 
 
 @pytest.mark.parametrize("answer", DOWN_KINDS, ids=str)
-def test_ten_minutes_of_trouble_are_waited_out_with_few_tries(virtually, connect, answer) -> None:
+def test_fault_08_ten_minutes_of_trouble_are_waited_out_with_few_tries(
+    virtually, connect, answer
+) -> None:
     api = ModelApi(outage(10, 610, answer), latency_s=0.1)
 
     async def main():
@@ -29,7 +31,9 @@ def test_ten_minutes_of_trouble_are_waited_out_with_few_tries(virtually, connect
     assert len([at for at in during if at >= 310]) <= 22
 
 
-def test_while_the_api_is_down_at_most_one_probe_goes_in_half_a_minute(virtually, connect) -> None:
+def test_fault_08_while_the_api_is_down_at_most_one_probe_goes_in_half_a_minute(
+    virtually, connect
+) -> None:
     api = ModelApi(outage(10, 610, Reply(503, b"")), latency_s=0.1)
 
     async def main():
@@ -59,7 +63,9 @@ def test_three_failures_in_a_row_are_enough_to_send_one_probe_at_a_time(virtuall
     assert len([at for at in api.arrivals if 10 <= at < 20]) <= 3 + 4
 
 
-def test_an_outage_longer_than_the_patience_ends_the_run_resumable(virtually, connect) -> None:
+def test_fault_30_an_outage_longer_than_the_patience_ends_the_run_resumable(
+    virtually, connect
+) -> None:
     api = ModelApi(outage(10, 1e9, Break(Broken.NOT_CONNECTED, "can't connect: refused")))
 
     async def main():

@@ -28,7 +28,7 @@ from tests.unit.d1.model_api import ModelApi, Notes, refusal
         ),
     ],
 )
-def test_the_rate_limit_pauses_everybody_for_as_long_as_it_says(
+def test_fault_07_the_rate_limit_pauses_everybody_for_as_long_as_it_says(
     virtually, connect, headers, wait
 ) -> None:
     limited = refusal(429, 971, "Please wait", **headers)
@@ -48,7 +48,7 @@ def test_the_rate_limit_pauses_everybody_for_as_long_as_it_says(
     assert notes.pauses[0][0] == wait
 
 
-def test_an_overload_lowers_the_concurrency_and_pauses_nobody(virtually, connect) -> None:
+def test_fault_07_an_overload_lowers_the_concurrency_and_pauses_nobody(virtually, connect) -> None:
     api, notes = ModelApi(latency_s=0.3, service_s=0.01), Notes()
 
     async def main():
@@ -67,7 +67,7 @@ def test_an_overload_lowers_the_concurrency_and_pauses_nobody(virtually, connect
 
 
 @pytest.mark.parametrize("jitter_s", [0.0, 0.2, 3.0])
-def test_three_thousand_requests_never_exceed_the_limit_and_use_nearly_all_of_it(
+def test_fault_07_three_thousand_requests_never_exceed_the_limit_and_use_nearly_all_of_it(
     virtually, connect, tmp_path, jitter_s
 ) -> None:
     api = ModelApi(latency_s=0.15, jitter_s=jitter_s, limit=1080)

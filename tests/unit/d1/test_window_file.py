@@ -114,7 +114,9 @@ def process(tmp_path):
 
 
 @pytest.mark.parametrize("jump", [86_400.0, -86_400.0, 3_600.0, -1.0])
-def test_a_jump_of_the_wall_clock_neither_bursts_nor_blocks_for_long(process, jump) -> None:
+def test_fault_25_a_jump_of_the_wall_clock_neither_bursts_nor_blocks_for_long(
+    process, jump
+) -> None:
     assert drain(process, START, 300.0) == 10
 
     jumped = Moment(START.monotonic + 1, START.wall + 1 + jump)

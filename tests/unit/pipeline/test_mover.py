@@ -291,7 +291,7 @@ async def test_fault_26_one_stuck_batch_does_not_let_the_rest_pile_up() -> None:
     assert sink.tables["a"] == set(range(5_000))
 
 
-async def test_a_checkpoint_that_cannot_be_written_stops_the_run() -> None:
+async def test_fault_18_a_checkpoint_that_cannot_be_written_stops_the_run() -> None:
     job = Job({"a": 500}, Memory(random.Random(2)))
 
     async def full(loads: list[Load]) -> None:

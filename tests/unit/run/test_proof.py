@@ -101,7 +101,7 @@ async def test_a_run_that_has_begun_nothing_asks_nothing(target: Target) -> None
 
 
 @pytest.mark.parametrize("one", PLAN.tables, ids=lambda t: t.target)
-async def test_a_ledger_that_ends_before_the_checkpoint_stops_the_resume(
+async def test_fault_33_a_ledger_that_ends_before_the_checkpoint_stops_the_resume(
     target: Target, one: TablePlan
 ) -> None:
     begun = await target.move(one, ROWS[one.target])
@@ -138,7 +138,7 @@ async def test_a_key_that_is_stored_otherwise_is_not_looked_up(target: Target) -
     await target.resumed(begun)
 
 
-async def test_an_emptied_database_stops_the_resume(target: Target) -> None:
+async def test_fault_33_an_emptied_database_stops_the_resume(target: Target) -> None:
     begun = await target.move(SHOP, ROWS["shop"])
     target.database.rows("DROP TABLE shop")
     target.database.rows("DROP TABLE _streamer_owner")
@@ -193,7 +193,7 @@ async def test_numbers_beyond_the_position_are_forgotten_for_others_will_have_th
         await target.resumed(begun, epoch=3)
 
 
-async def test_the_mark_of_an_older_start_shows_that_the_database_was_restored(
+async def test_fault_33_the_mark_of_an_older_start_shows_that_the_database_was_restored(
     target: Target,
 ) -> None:
     begun = await target.move(SHOP, ROWS["shop"])

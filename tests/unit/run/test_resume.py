@@ -88,7 +88,7 @@ def changed(*others: str) -> Plan:
     )
 
 
-async def test_every_table_that_changed_is_named_at_once() -> None:
+async def test_fault_21_every_table_that_changed_is_named_at_once() -> None:
     journal = await journal_of(PLAN)
     await finished(journal, *PLAN.tables)
 
