@@ -15,6 +15,7 @@ The way of the data, and where each part lives:
     rollback/     takes back what a run wrote
     run/          a whole job: look, decide, claim, make tables, move rows, check, finish, report
     files/        the job in steps: tables into files, with all that later steps need to know
+    validate/     both sides compared row by row, by the target's own engine
     pipeline/     readers, the users' functions, byte budget, outbox, uploaders, watermark, recorder
     sinks/        batches made durable in D1, with their ledger; late parents sent ahead
     postgres/     connections, catalog, snapshots, windowed cursors (the only import of asyncpg)

@@ -62,6 +62,18 @@ COMMANDS = {
             interrupted=75,
         ),
         Command(
+            "validate",
+            "prove that both sides hold the same rows, or name what differs",
+            Options.SETTINGS
+            | Options.SELECTION
+            | Options.STORED
+            | Options.TARGET
+            | Options.COMPARE,
+            source=True,
+            target=True,
+            interrupted=75,
+        ),
+        Command(
             "export",
             "write the tables into files; can be killed and resumed",
             Options.SETTINGS | Options.SELECTION | Options.STORED,

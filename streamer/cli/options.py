@@ -20,6 +20,7 @@ class Options(Flag):
     MOVE = auto()
     STORED = auto()
     PROGRESS = auto()
+    COMPARE = auto()
 
 
 def add_options(parser: Parser, groups: Options) -> None:
@@ -28,7 +29,7 @@ def add_options(parser: Parser, groups: Options) -> None:
         _selection(parser)
     if groups & Options.SHAPE:
         _shape(parser)
-    if groups & (Options.MOVE | Options.CHECKPOINT):
+    if groups & (Options.MOVE | Options.CHECKPOINT | Options.COMPARE):
         _add(
             parser,
             "where the run's state is kept (default streamer.checkpoint.db)",
@@ -37,6 +38,8 @@ def add_options(parser: Parser, groups: Options) -> None:
         )
     if groups & Options.MOVE:
         _move(parser)
+    if groups & Options.COMPARE:
+        _compare(parser)
     if groups & Options.TARGET:
         text = "where to: d1 (default); sqlite:FILE, a plain file that obeys D1's rules; or wrangler:DIR, the local database of a Worker project"
         _add(parser, text, "--target", metavar="TARGET")
@@ -44,7 +47,7 @@ def add_options(parser: Parser, groups: Options) -> None:
         _add(parser, text, "--env", metavar="NAME")
     if groups & Options.SETTINGS:
         _settings(parser)
-    _output(parser, progress=bool(groups & (Options.MOVE | Options.PROGRESS)))
+    _output(parser, progress=bool(groups & (Options.MOVE | Options.PROGRESS | Options.COMPARE)))
     if groups & Options.STORED:
         from streamer.cli.stored import add_stored  # noqa: PLC0415 (slow to load)
 
@@ -106,6 +109,26 @@ def _move(parser: Parser) -> None:
         ("--retry-rejects", "send the rows again that the checkpoint's run rejected"),
         ("--restart", "forget the checkpoint's run and start over"),
         ("--dry-run", "show the plan and touch nothing; needs no Cloudflare settings"),
+    ):
+        _add(parser, text, name, action="store_true")
+
+
+def _compare(parser: Parser) -> None:
+    for name, metavar, text in (
+        ("--sample", "N", "rows of each table whose values --detailed compares (default 1000)"),
+        ("--differences", "FILE", "write all differences, a line of JSON each"),
+        ("--output-report", "FILE", "where to write the report (default validation_report.json)"),
+        ("--batch-bytes", "N|auto", "bytes of a request, as 2000000, 2MB or 512KiB (default auto)"),
+        ("--rate-limit", "N/SECONDS", "requests sent at most, or none (default 1080/300)"),
+        ("--concurrency", "N|auto", "requests in flight (default auto: finds the best)"),
+        ("--give-up-after", "TIME", "stop after so long without progress: 90s, 30m, 6h (default)"),
+    ):
+        _add(parser, text, name, metavar=metavar)
+    for name, text in (
+        ("--detailed", "compare the values of a sample of rows too, from both ends and at random"),
+        ("--full", "compare every value of every row"),
+        ("--resume", "go on with a validation that was stopped, or start one"),
+        ("--skip-refused", "compare the rest where something can't be moved (exit code 3)"),
     ):
         _add(parser, text, name, action="store_true")
 

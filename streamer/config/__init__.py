@@ -14,6 +14,7 @@ from streamer.config.settings import (
     SourceSettings,
     Target,
     TargetSettings,
+    ValidateSettings,
     WranglerTarget,
 )
 
@@ -30,6 +31,7 @@ __all__ = [
     "SourceSettings",
     "Target",
     "TargetSettings",
+    "ValidateSettings",
     "WranglerTarget",
     "resolve",
 ]

@@ -139,6 +139,11 @@ SKIP_REFUSED: Setting[bool] = Setting("skip_refused", values.flag, switch=True)
 RESUME: Setting[bool] = Setting("resume", values.flag, switch=True)
 RESTART: Setting[bool] = Setting("restart", values.flag, switch=True)
 DRY_RUN: Setting[bool] = Setting("dry_run", values.flag, switch=True)
+DETAILED: Setting[bool] = Setting("detailed", values.flag, switch=True)
+FULL: Setting[bool] = Setting("full", values.flag, switch=True)
+SAMPLE: Setting[int] = Setting("sample", values.integer(1, 1_000_000, "a number of rows"))
+DIFFERENCES: Setting[Path] = Setting("differences", values.path)
+OUTPUT_REPORT: Setting[Path] = Setting("output_report", values.path)
 
 TYPES: Mapping[str, Setting[str]] = {
     name: Setting(
@@ -190,7 +195,8 @@ SHAPING: tuple[Setting[object], ...] = (
 OUTPUT: tuple[Setting[object], ...] = (
     PROGRESS, LOG_FORMAT, LOG_FILE, METRICS_PORT, VERBOSE, QUIET,
 )  # fmt: skip
-ALL = SOURCE + TARGET + JOB + SHAPING + OUTPUT
+VALIDATION: tuple[Setting[object], ...] = (DETAILED, FULL, SAMPLE, DIFFERENCES, OUTPUT_REPORT)
+ALL = SOURCE + TARGET + JOB + SHAPING + OUTPUT + VALIDATION
 
 SECRET_VARIABLES = (
     *(setting.variable for setting in ALL if setting.secret),

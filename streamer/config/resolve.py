@@ -21,6 +21,7 @@ from streamer.config.settings import (
     Selection,
     Target,
     TargetSettings,
+    ValidateSettings,
     WranglerTarget,
 )
 from streamer.config.shaping import resolve_shaping
@@ -159,6 +160,7 @@ def resolve(
     look = Lookup(found, problems)
     output = _output(look)
     selection, pacing, run = _job(look) if job else (Selection(), PacingSettings(), RunSettings())
+    validation = _validation(look) if job else ValidateSettings()
     shaping = resolve_shaping(look, reads=source) if job else Shaping()
     source_settings = resolve_source(look, environ) if source else None
     target_settings = _target(look) if target and not run.dry_run else None
@@ -178,6 +180,7 @@ def resolve(
         selection=selection,
         pacing=pacing,
         run=run,
+        validation=validation,
         shaping=shaping,
         output=output,
         origins=look.origins,
@@ -266,6 +269,17 @@ def _run(look: Lookup) -> RunSettings:
         restart=restart and restart_alone,
         retry_rejects=retry and retry_too,
         dry_run=look.one(known.DRY_RUN, default=False),
+    )
+
+
+def _validation(look: Lookup) -> ValidateSettings:
+    base = ValidateSettings()
+    return ValidateSettings(
+        report=look.one(known.OUTPUT_REPORT, base.report),
+        differences=look.optional(known.DIFFERENCES),
+        detailed=look.one(known.DETAILED, default=False),
+        full=look.one(known.FULL, default=False),
+        sample_rows=look.one(known.SAMPLE, base.sample_rows),
     )
 
 

@@ -149,6 +149,19 @@ class RunSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ValidateSettings:
+    """What `validate` compares: the keys of all rows; with `detailed` the values of a sample of
+    `sample_rows` a table, with `full` all values. `differences` is a file that names all, None for none.
+    """
+
+    report: Path = Path("validation_report.json")
+    differences: Path | None = None
+    detailed: bool = False
+    full: bool = False
+    sample_rows: int = 1_000
+
+
+@dataclass(frozen=True, slots=True)
 class OutputSettings:
     """What is said while working: `verbosity` is -1 for `-q`, 0, or the number of `-v`.
 
@@ -176,6 +189,7 @@ class Config:
     selection: Selection = field(default_factory=Selection)
     pacing: PacingSettings = field(default_factory=PacingSettings)
     run: RunSettings = field(default_factory=RunSettings)
+    validation: ValidateSettings = field(default_factory=ValidateSettings)
     shaping: Shaping = field(default_factory=Shaping)
     output: OutputSettings = field(default_factory=OutputSettings)
     origins: Mapping[str, str] = field(default_factory=dict[str, str])

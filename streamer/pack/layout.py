@@ -125,7 +125,7 @@ class Layout:
             json_frame_bytes=0,
             hides_key=plan.hides_key,
         )
-        return draft._with_sql()
+        return draft.with_sql()
 
     def row_named(self, key: Key) -> str:
         """The row with this key, for a message."""
@@ -137,7 +137,8 @@ class Layout:
         keys = f"keys {', '.join(first)} to {', '.join(last)}"
         return f"{self.name}, {'rows whose keys are hidden' if self.hides_key else keys}"
 
-    def _with_sql(self) -> Self:
+    def with_sql(self) -> Self:
+        """The same layout with its SQL made; RefusedError where that is too long."""
         sql = self.json_statement({})
         if max(len(sql.encode()), len(self.values_statement(1).encode())) > limits.STATEMENT_BYTES:
             raise RefusedError(

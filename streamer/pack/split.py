@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import accumulate
 
 import orjson
 
-from streamer.model import Batch, Chunk, Statement
+from streamer.model import Batch, Chunk, Statement, StepId
 from streamer.pack.layout import Layout
 from streamer.pack.packer import statement_bytes
 from streamer.pack.unpack import bound_rows, statement_rows
@@ -24,6 +25,16 @@ def halve(batch: Batch) -> tuple[Batch, Batch] | None:
     ends = list(accumulate(chunk.bytes for chunk in batch.chunks[:-1]))
     cut = 1 + min(range(len(ends)), key=lambda n: abs(ends[n] - batch.bytes / 2))
     return Batch(batch.chunks[:cut]), Batch(batch.chunks[cut:])
+
+
+def smaller(batch: Batch, layouts: Mapping[StepId, Layout]) -> tuple[Batch, Batch] | None:
+    """Two parts of `batch`, to be sent in this order; None where it is a single row."""
+    halves = halve(batch)
+    if halves is not None:
+        return halves
+    (chunk,) = batch.chunks
+    parts = halve_chunk(layouts[chunk.step], chunk)
+    return parts and (Batch((parts[0],)), Batch((parts[1],)))
 
 
 def halve_chunk(layout: Layout, chunk: Chunk) -> tuple[Chunk, Chunk] | None:

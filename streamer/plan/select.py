@@ -56,6 +56,12 @@ def select(catalog: Catalog, selection: Selection) -> tuple[tuple[Table, ...], l
     return chosen, findings
 
 
+def matching(name: QualifiedName, selection: Selection) -> bool:
+    """Whether a table is among those that the patterns of `selection` name; no `tables` mean all."""
+    wanted = not selection.tables or any(_matches(name, p) for p in selection.tables)
+    return wanted and not any(_matches(name, pattern) for pattern in selection.exclude)
+
+
 def _included(name: QualifiedName, selection: Selection) -> bool:
     in_schemas = _in_schemas(name, selection.schemas)
     if not selection.tables:

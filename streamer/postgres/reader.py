@@ -27,7 +27,7 @@ _SMALLEST_SHARE = 255  # so many bytes become one: LZ4's format; pglz reaches ab
 class Reading:
     """What is to be read: the rows of one step behind `after`, in pages of `page_size`.
 
-    `leaves` are those of a table whose key is the position, in order; other tables need none.
+    With `upto`, of a keyed table, only those up to that key. `leaves` are those of a table whose key is the position, in order; other tables need none.
     """
 
     plan: TablePlan
@@ -36,6 +36,7 @@ class Reading:
     page_size: PageSize
     leaves: tuple[NumberedLeaf, ...] = ()
     json_rows: bool = False
+    upto: Key | None = None
 
     def still_to_read(self) -> list[NumberedLeaf | None]:
         """The leaves from the position on; for a keyed table, the table itself (None)."""
@@ -145,8 +146,10 @@ class TableReader:
         if leaf is not None and after is not None and Position.of(after[0]).leaf != leaf.number:
             after = None
         plan, kind = self._what.plan, self._what.kind
-        query = read_query(plan, kind, after, leaf=leaf, json_rows=self._what.json_rows)
-        sizes = size_query(plan, kind, after, leaf=leaf) if self._what.may_be_fat() else None
+        upto = self._what.upto
+        query = read_query(plan, kind, after, leaf=leaf, json_rows=self._what.json_rows, upto=upto)
+        fat = self._what.may_be_fat()
+        sizes = size_query(plan, kind, after, leaf=leaf, upto=upto) if fat else None
         return await Window.open(self._sessions, self._snapshots, self._holder, query, sizes)
 
     async def _recover(self, error: BaseException) -> None:

@@ -45,8 +45,11 @@ def read_query(
     *,
     leaf: NumberedLeaf | None = None,
     json_rows: bool = False,
+    upto: Key | None = None,
 ) -> Query:
     """The rows behind `after`, in key order; of one leaf where the key is the position.
+
+    With `upto`, which no position can be, only those up to that key.
 
     ROWS has all columns in order (behind the position, where that is the key); EDGES has the key's
     columns and then the deferred ones, of rows where one of these isn't NULL (with `null_edges`, of
@@ -67,8 +70,8 @@ def read_query(
         key_cells = (1,) if leaf is not None else key_cells
     outputs = ", ".join(f"{cell} AS c{number}" for number, cell in enumerate([*cells, *extra]))
     return Query(
-        f"SELECT {outputs} {_tail(plan, kind, after, leaf)}",
-        _parameters(after, leaf),
+        f"SELECT {outputs} {_tail(plan, kind, after, leaf, upto)}",
+        (*_parameters(after, leaf), *(upto or ())),
         width,
         key_cells,
         json_rows,
@@ -76,7 +79,12 @@ def read_query(
 
 
 def size_query(
-    plan: TablePlan, kind: StepKind, after: Key | None, *, leaf: NumberedLeaf | None = None
+    plan: TablePlan,
+    kind: StepKind,
+    after: Key | None,
+    *,
+    leaf: NumberedLeaf | None = None,
+    upto: Key | None = None,
 ) -> Query:
     """About how many bytes each row of `read_query` prints, in the same order, as one integer.
 
@@ -85,9 +93,8 @@ def size_query(
     """
     sizes = [_size(plan.table, column) for column in stored_columns(plan, kind)]
     total = " + ".join(["0::bigint", *(size for size in sizes if size)])
-    return Query(
-        f"SELECT {total} AS c0 {_tail(plan, kind, after, leaf)}", _parameters(after, leaf), 1, ()
-    )
+    parameters = (*_parameters(after, leaf), *(upto or ()))
+    return Query(f"SELECT {total} AS c0 {_tail(plan, kind, after, leaf, upto)}", parameters, 1, ())
 
 
 def stored_columns(plan: TablePlan, kind: StepKind) -> tuple[ColumnPlan, ...]:
@@ -147,6 +154,36 @@ def lookup_query(plan: TablePlan) -> Query:
     return Query(sql, (), len(cells), key_cells)
 
 
+def absent_query(plan: TablePlan) -> str:
+    """SQL for the numbers (from 1) of those keys that no row has; parameter N is a text[] of key N."""
+    keys = range(len(plan.key.columns))
+    names = [f"k{n}" for n in keys]
+    arrays = ", ".join(f"${n + 1}::text[]" for n in keys)
+    same = [
+        f"{value} {operator('=', schema)} w.{name}" + (f"::{cast}" if cast else "")
+        for value, schema, name, cast in zip(
+            _compared(plan), _operators(plan), names, plan.key.casts, strict=True
+        )
+    ]
+    row = f"SELECT FROM {from_sql(plan.table)}{where_sql([*same, chosen(plan.where)])}"
+    wanted = f"unnest({arrays}) WITH ORDINALITY AS w ({', '.join(names)}, n)"
+    return f"SELECT w.n FROM {wanted} WHERE NOT EXISTS ({row})"
+
+
+def sample_query(plan: TablePlan, rows: int) -> str:
+    """SQL for the keys, as texts, of about so many rows: from both ends, and by chance."""
+    ends = max(1, rows // 4)
+    order = _key_columns(plan)
+    outputs = ", ".join(f"{key}::text AS k{n}" for n, key in enumerate(order))
+    some = f"SELECT {outputs} FROM {from_sql(plan.table)}{where_sql([chosen(plan.where)])}"
+    parts = (
+        f"{some} ORDER BY {', '.join(order)} LIMIT {ends}",
+        f"{some} ORDER BY {', '.join(f'{key} DESC' for key in order)} LIMIT {ends}",
+        f"{some} ORDER BY pg_catalog.random() LIMIT {max(1, rows - 2 * ends)}",
+    )
+    return " UNION ALL ".join(f"({part})" for part in parts)
+
+
 def _compared(plan: TablePlan) -> list[str]:
     """What a lookup compares with each of its keys."""
     printed = {column.source: _cell(column) for column in plan.columns}
@@ -203,7 +240,13 @@ def _key_cells(
     return tuple(places)
 
 
-def _tail(plan: TablePlan, kind: StepKind, after: Key | None, leaf: NumberedLeaf | None) -> str:
+def _tail(
+    plan: TablePlan,
+    kind: StepKind,
+    after: Key | None,
+    leaf: NumberedLeaf | None,
+    upto: Key | None = None,
+) -> str:
     conditions: list[str] = []
     if kind is StepKind.EDGES and not plan.null_edges:
         edges = stored_columns(plan, kind)[len(plan.key.targets) :]
@@ -211,6 +254,10 @@ def _tail(plan: TablePlan, kind: StepKind, after: Key | None, leaf: NumberedLeaf
         conditions.append(f"({' OR '.join(set_ones)})")
     if after is not None:
         conditions.append(_behind(plan, leaf, after))
+    if upto is not None:
+        assert leaf is None
+        behind = _behind(plan, None, upto, number=1 + len(after or ()))
+        conditions.append(f"NOT ({behind})")
     where = where_sql([*conditions, chosen(plan.where)])
     if plan.key.kind is KeyKind.PHYSICAL:
         # No ORDER BY: a scan that begins at the beginning delivers positions in order, a sort
@@ -219,10 +266,11 @@ def _tail(plan: TablePlan, kind: StepKind, after: Key | None, leaf: NumberedLeaf
     return f"FROM {from_sql(plan.table)}{where} ORDER BY {', '.join(_key_columns(plan))}"
 
 
-def _behind(plan: TablePlan, leaf: NumberedLeaf | None, after: Key) -> str:
+def _behind(plan: TablePlan, leaf: NumberedLeaf | None, after: Key, *, number: int = 1) -> str:
+    """Whether a row comes behind the key that the parameters from `number` on are."""
     if leaf is not None:
         return "t.ctid > $1::text::tid"
-    values = [f"${number}::text::{cast}" for number, cast in enumerate(plan.key.casts, start=1)]
+    values = [f"${n}::text::{cast}" for n, cast in enumerate(plan.key.casts, start=number)]
     assert len(values) == len(after)
     columns, operators = _key_columns(plan), _operators(plan)
     if len(columns) == 1 or any(operators):

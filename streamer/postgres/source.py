@@ -164,7 +164,7 @@ class PostgresSource:
         async def work(session: Session) -> Catalog:
             return await read_catalog(session, schemas)
 
-        return await self._run("reading the catalog", work)
+        return await self.run("reading the catalog", work)
 
     async def own_sql(self, shaping: Shaping, catalog: Catalog) -> OwnSql:
         """What PostgreSQL says of the settings' SQL; UsageError where some of it can't be used."""
@@ -172,7 +172,7 @@ class PostgresSource:
         async def work(session: Session) -> OwnSql:
             return await read_own_sql(session, shaping, catalog)
 
-        return await self._run("looking at the settings' SQL", work)
+        return await self.run("looking at the settings' SQL", work)
 
     async def answer(
         self, questions: Sequence[Question], tables: Sequence[TablePlan]
@@ -181,12 +181,17 @@ class PostgresSource:
         return await ask_all(questions, tables, self._ask)
 
     def read(
-        self, plan: TablePlan, kind: StepKind, after: Key | None, page_size: PageSize
+        self,
+        plan: TablePlan,
+        kind: StepKind,
+        after: Key | None,
+        page_size: PageSize,
+        upto: Key | None = None,
     ) -> AsyncGenerator[Page]:
-        """Yield every row behind `after`, each once, in key order, as non-empty pages."""
+        """Yield every row behind `after` (and up to the key `upto`), each once, in key order."""
         if plan.key.kind is KeyKind.PHYSICAL:
             return self._read_positions(plan, kind, after, page_size)
-        what = Reading(plan, kind, after, page_size, json_rows=self._prints_rows(plan))
+        what = Reading(plan, kind, after, page_size, json_rows=self._prints_rows(plan), upto=upto)
         return self._reader(what, self._holder).pages()
 
     def _prints_rows(self, plan: TablePlan) -> bool:
@@ -202,7 +207,7 @@ class PostgresSource:
         async def work(session: Session) -> int:
             return int(await session.fetchval(count_sql(table, where), timeout=None))
 
-        return await self._run(f"counting {table.name}", work)
+        return await self.run(f"counting {table.name}", work)
 
     async def lookup(self, plan: TablePlan, keys: Sequence[Key]) -> list[Page]:
         """The rows that have these keys, in the run's snapshot, or now where it has none.
@@ -230,7 +235,7 @@ class PostgresSource:
                 records = cast("Sequence[Sequence[str | None]]", found)
                 return Page(records, query.width, query.key_cells, snapshot=info.number)
 
-            page = await self._run(f"reading {plan.name}", work)
+            page = await self.run(f"reading {plan.name}", work)
             pages += [page] if page is not None else []
         return pages
 
@@ -379,7 +384,8 @@ class PostgresSource:
                 hint="Point the settings at the first one, or start over with --restart.",
             )
 
-    async def _run(self, doing: str, work: Callable[[Session], Awaitable[T]]) -> T:
+    async def run(self, doing: str, work: Callable[[Session], Awaitable[T]]) -> T:
+        """What `work` makes of a connection beside the readers'; `doing` names it in messages."""
         return await self._aside.run(doing, work, self._patience, self._snapshot())
 
     async def _ask(self, doing: str, work: Callable[[Session], Awaitable[T]]) -> T:
@@ -387,8 +393,4 @@ class PostgresSource:
         return await self._sessions.run(doing, work, self._patience, self._snapshot())
 
     def _snapshot(self) -> Callable[[], str | None]:
-        return self._holder.id if self._holder is not None else _none
-
-
-def _none() -> None:
-    return None
+        return self._holder.id if self._holder is not None else lambda: None

@@ -108,8 +108,8 @@ class RunReport:
             "status": self.status.value,
             "started_at": utc(self.started_at),
             "ended_at": utc(self.ended_at),
-            "source": _only(self.source, SOURCE_FACTS),
-            "target": _only(self.target, TARGET_FACTS),
+            "source": only(self.source, SOURCE_FACTS),
+            "target": only(self.target, TARGET_FACTS),
             "tables": [_table(table) for table in self.tables],
             "rows_skipped": self._sum.rows_skipped,
             "totals": self._totals(),
@@ -221,7 +221,8 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _only(document: Mapping[str, object], names: Sequence[str]) -> dict[str, object]:
+def only(document: Mapping[str, object], names: Sequence[str]) -> dict[str, object]:
+    """Those facts of `document` that `names` names: nothing else gets into a report."""
     return {name: document[name] for name in names if name in document}
 
 

@@ -87,11 +87,11 @@ def admit(
 
 
 def _mismatch(table: TablePlan, there: FoundTable) -> list[_Objection]:
-    found_wrong = _wrong(table, there)
+    found_wrong = unlike(table, there)
     return [_Objection(there.name, found_wrong, CHANGE_THEM)] if found_wrong else []
 
 
-def _wrong(table: TablePlan, there: FoundTable) -> str:
+def unlike(table: TablePlan, there: FoundTable) -> str:
     """How the table in D1 differs from the planned one; '' where rows can go into it."""
     if there.is_view:
         return "a view in D1"

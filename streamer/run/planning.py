@@ -112,13 +112,15 @@ async def plan_job(
     existing_parents: frozenset[str] = frozenset(),
     refused: Mapping[QualifiedName, Finding] | None = None,
     asked: Collection[str] = (),
+    ask: bool = True,
     say: Callable[[str], None] = _silent,
 ) -> Plan:
     """The plan of moving what `config` selects, with everything that is to be said of it.
 
     `known` is what was read of the source already. `existing_parents` are the tables that the target holds already. A run that goes on gives what it
     `refused` when it began, and the names of the tables that it `asked` about then: these aren't
-    asked again, for rows may have changed since, and what was begun is carried on. `say` is told what takes time.
+    asked again, for rows may have changed since, and what was begun is carried on. Without `ask`,
+    nothing is asked of the rows. `say` is told what takes time.
 
     Raises:
         UsageError: the selection names what isn't there, or a setting fits nothing.
@@ -132,7 +134,7 @@ async def plan_job(
     moved = {table.name for table in plan.tables}
     own = [finding for name, finding in known.own_sql.findings if name in moved]
     questions = [question for question in plan.questions if str(question.table) not in asked]
-    if not questions:
+    if not (questions and ask):
         findings = _together(plan, own)
         return replace(plan, findings=findings, questions=(), refused=options.refused)
     say(COUNTING)

@@ -56,11 +56,16 @@ class RunSource:
         self._later: int | None = None
 
     async def read(
-        self, plan: TablePlan, kind: StepKind, after: Key | None, page_size: PageSize
+        self,
+        plan: TablePlan,
+        kind: StepKind,
+        after: Key | None,
+        page_size: PageSize,
+        upto: Key | None = None,
     ) -> AsyncGenerator[Page]:
-        """Yield every row behind `after` in key order."""
+        """Yield every row behind `after`, and up to `upto`, in key order."""
         windowed = self._rolling and plan.key.kind is not KeyKind.PHYSICAL
-        async with aclosing(self._source.read(plan, kind, after, page_size)) as pages:
+        async with aclosing(self._source.read(plan, kind, after, page_size, upto)) as pages:
             async for page in pages:
                 number = self._of_windows(plan, page) if windowed else self._number(page)
                 yield page if number == page.snapshot else replace(page, snapshot=number)

@@ -57,7 +57,7 @@ async def run(config: Config, events: Events, stop: asyncio.Event) -> ExitCode:
             it, and the checkpoint can be resumed.
 
     """
-    target = _target(config)
+    target = target_of(config)
     async with AsyncExitStack() as stack:
         journal = await Journal.open(config.run.checkpoint)
         stack.push_async_callback(journal.close)
@@ -98,7 +98,8 @@ def _is_over(config: Config, journal: Journal) -> bool:
     return over and not (config.run.retry_rejects and journal.rejected)
 
 
-def _target(config: Config) -> Target:
+def target_of(config: Config) -> Target:
+    """The target that is configured; SettingsError where none is."""
     if config.target is None:
         raise SettingsError(["the target's settings are missing: set CLOUDFLARE_API_TOKEN"])
     return config.target

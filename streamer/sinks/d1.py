@@ -9,7 +9,8 @@ from dataclasses import replace
 from streamer.d1 import D1Database, RefusedRowsError, TooLargeError
 from streamer.errors import BadRowsError
 from streamer.model import Answer, Batch, Chunk, StepId
-from streamer.pack import Layout, LedgerStep, halve, halve_chunk
+from streamer.pack import Layout, LedgerStep
+from streamer.pack.split import smaller
 from streamer.sinks.ownership import Ownership
 
 
@@ -60,12 +61,7 @@ class D1Sink:
 
     def halves(self, batch: Batch) -> tuple[Batch, Batch] | None:
         """Two parts of `batch`, to be written in this order; None where it is a single row."""
-        halves = halve(batch)
-        if halves is not None:
-            return halves
-        (chunk,) = batch.chunks
-        parts = halve_chunk(self._layouts[chunk.step], chunk)
-        return parts and (Batch((parts[0],)), Batch((parts[1],)))
+        return smaller(batch, self._layouts)
 
     async def _write_halves(self, batch: Batch, error: TooLargeError) -> Answer:
         halves = self.halves(batch)

@@ -36,6 +36,14 @@ class PlainFile:
         finally:
             connection.close()
 
+    def change(self, sql: str) -> None:
+        """Do what no foreign key is asked about."""
+        connection = apsw.Connection(str(self.path))
+        try:
+            connection.execute(sql)
+        finally:
+            connection.close()
+
     def beside(self) -> set[str]:
         """Files that SQLite or a process left beside it."""
         return {p.name for p in self.path.parent.glob(f"{self.path.name}?*")}

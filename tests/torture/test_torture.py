@@ -17,16 +17,12 @@ from tests.engines.sqlite_file import PlainFile
 from tests.engines.workerd import Workerd
 from tests.stories.command import Streamer, ended
 from tests.torture.content import problems, problems_of
+from tests.torture.corruptions import CORRUPTIONS, Corruption
 from tests.torture.expected import MESSAGES
+from tests.torture.load import EVERYTHING, OPTIONS, QUIETLY, load
 
 pytestmark = [pytest.mark.postgres, pytest.mark.workerd, pytest.mark.processes]
 
-SQL = (Path(__file__).parent / "torture.sql").read_text()
-EVERYTHING = ("--schema", "*")
-# Two names differ in case only, and one hides the SQL function that rows travel by.
-RENAMED = ("--rename", "Sales.orders=Sales2_orders", "--rename", "json_each=json_each_table")
-OPTIONS = (*EVERYTHING, *RENAMED, "--skip-refused")
-QUIETLY = ("--progress", "none")
 KEYED = [part for table in ("k_nopk", "k_rowid", "i_child") for part in ("--exclude", table)]
 SMALL_REQUESTS = ("--batch-bytes", "100000", "--concurrency", "3")
 REFUSED = {"cols_101", "case_cols", "Dup", "dup", "zero_cols", "too_big_value", "too_big_row"}
@@ -36,17 +32,8 @@ REFUSED = {"cols_101", "case_cols", "Dup", "dup", "zero_cols", "too_big_value", 
 def source(postgres: Postgres) -> Database:
     """The torture database; not to be changed."""
     database = now(postgres.create_database())
-    now(_load(database))
+    now(load(database))
     return database
-
-
-async def _load(database: Database) -> None:
-    connection = await database.connect()
-    connection.add_log_listener(lambda *_: None)  # what a server has no extension for is skipped
-    try:
-        await connection.execute(SQL)
-    finally:
-        await connection.close()
 
 
 @pytest.fixture(scope="module")
@@ -108,33 +95,6 @@ def test_every_cell_arrives_in_a_plain_file(moved: PlainFile, names: dict[str, s
     assert moved.rows("", "PRAGMA integrity_check") == [["ok"]]
 
 
-CORRUPTIONS = [
-    ("t_ints", "UPDATE t SET c = 9007199254740992 WHERE id = 8"),
-    ("t_bigpk", "DELETE FROM t WHERE id = 9007199254740993"),
-    ("t_numeric", "UPDATE t SET n = '12345678901234568' WHERE id = 11"),
-    ("t_numeric", "UPDATE t SET n102 = NULL WHERE id = 3"),
-    ("t_floats", "UPDATE t SET f8 = NULL WHERE id = 2"),
-    ("t_floats", "UPDATE t SET f8 = f8 * 1.0000000000000002 WHERE id = 10"),
-    ("t_bool", "UPDATE t SET b = NULL WHERE id = 2"),
-    ("t_text", "UPDATE t SET t = 7 WHERE id = 23"),
-    ("t_text", "UPDATE t SET t = '' WHERE id = 31"),
-    ("t_text", "UPDATE t SET t = char(233) WHERE id = 13"),
-    ("t_bytea", "UPDATE t SET b = CAST(b AS TEXT) WHERE id = 5"),
-    ("t_large", "UPDATE t SET body = substr(body, 2) WHERE id = 7"),
-    ("t_date", "UPDATE t SET d = '9999-12-31' WHERE id = 9"),
-    ("t_ts", "UPDATE t SET ts = substr(ts, 1, 19) WHERE id = 2"),
-    ("t_ts", "UPDATE t SET tz = '2024-01-15 10:30:45.5' WHERE id = 3"),
-    ("t_interval", "UPDATE t SET i = 'P30D' WHERE id = 1"),
-    ("t_json", "UPDATE t SET j = NULL WHERE id = 2"),
-    ("t_json", "UPDATE t SET j = json(j) WHERE id = 1"),
-    ("t_json", "UPDATE t SET jb = '9007199254740992' WHERE id = 7"),
-    ("t_net", "UPDATE t SET i = i || '/32' WHERE id = 1"),
-    ("k_nopk", "DELETE FROM t WHERE rowid = (SELECT min(rowid) FROM t WHERE b = 'dup')"),
-    ("i_parent", "INSERT INTO t VALUES (2, 'child')"),
-    ("m_events", "UPDATE t SET ratio = ratio + 1e-9 WHERE id = 9007199254740777"),
-]
-
-
 @pytest.fixture(scope="module")
 def moved(source: Database, tmp_path_factory: pytest.TempPathFactory) -> PlainFile:
     """A file with all that can be moved; not to be changed."""
@@ -145,20 +105,18 @@ def moved(source: Database, tmp_path_factory: pytest.TempPathFactory) -> PlainFi
     return file
 
 
-@pytest.mark.parametrize(("table", "corruption"), CORRUPTIONS)
-def test_a_change_of_one_cell_or_row_is_noticed(
-    moved: PlainFile, table: str, corruption: str
-) -> None:
+@pytest.mark.parametrize("corruption", CORRUPTIONS, ids=lambda c: c.sql)
+def test_a_change_of_one_cell_or_row_is_noticed(moved: PlainFile, corruption: Corruption) -> None:
     connection = apsw.Connection(":memory:")
     connection.execute("ATTACH ? AS moved", (str(moved.path),))
-    connection.execute(f"CREATE TABLE t AS SELECT * FROM moved.{table}")
+    connection.execute(f"CREATE TABLE t AS SELECT * FROM moved.{corruption.table}")
 
     def run(sql: str) -> list[Any]:
         return list(connection.execute(sql))
 
-    assert problems_of(run, f"public|{table}", "t") == []
-    connection.execute(corruption)
-    assert problems_of(run, f"public|{table}", "t") != []
+    assert problems_of(run, f"public|{corruption.table}", "t") == []
+    connection.execute(corruption.sql)
+    assert problems_of(run, f"public|{corruption.table}", "t") != []
     connection.close()
 
 

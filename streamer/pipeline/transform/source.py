@@ -22,9 +22,17 @@ class Source(Protocol):
     """Reads tables in key order, and finds rows by key."""
 
     def read(
-        self, plan: TablePlan, kind: StepKind, after: Key | None, page_size: PageSize
+        self,
+        plan: TablePlan,
+        kind: StepKind,
+        after: Key | None,
+        page_size: PageSize,
+        upto: Key | None = None,
     ) -> AsyncGenerator[Page]:
-        """Yield every row behind `after`, each once, in key order, as non-empty pages."""
+        """Yield every row behind `after` (and up to `upto`), each once, in key order.
+
+        The pages aren't empty.
+        """
         ...
 
     async def lookup(self, plan: TablePlan, keys: Sequence[Key]) -> list[Page]:
@@ -50,16 +58,21 @@ class Transforming:
         }
 
     def read(
-        self, plan: TablePlan, kind: StepKind, after: Key | None, page_size: PageSize
+        self,
+        plan: TablePlan,
+        kind: StepKind,
+        after: Key | None,
+        page_size: PageSize,
+        upto: Key | None = None,
     ) -> AsyncGenerator[Page]:
-        """Yield every row behind `after`, or that it was left out, in key order.
+        """Yield every row behind `after` (and up to `upto`), or that it was left out, in key order.
 
         A second pass reads whole rows too: what a function makes of a reference may depend on all of
         the row. Its pages tell of no row that was left out.
         """
         if plan.name not in self._plans:
-            return self._source.read(plan, kind, after, page_size)
-        pages = self._source.read(plan, StepKind.ROWS, after, page_size)
+            return self._source.read(plan, kind, after, page_size, upto)
+        pages = self._source.read(plan, StepKind.ROWS, after, page_size, upto)
         if kind is StepKind.ROWS:
             return self._rows(plan, pages)
         return self._edges(plan, pages)

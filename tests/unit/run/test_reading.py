@@ -35,7 +35,12 @@ class Snapshots:
         self.numbers = numbers
 
     async def read(
-        self, _plan: TablePlan, _kind: StepKind, _after: Key | None, _page_size: PageSize
+        self,
+        _plan: TablePlan,
+        _kind: StepKind,
+        _after: Key | None,
+        _page_size: PageSize,
+        _upto: Key | None = None,
     ) -> AsyncGenerator[Page]:
         for number in self.numbers:
             yield Page([("1",)], 1, (0,), snapshot=number)

@@ -34,7 +34,12 @@ class Numbers:
         self.looked_up: list[tuple[str, ...]] = []
 
     async def read(
-        self, plan: TablePlan, kind: StepKind, after: Key | None, page_size: PageSize
+        self,
+        plan: TablePlan,
+        kind: StepKind,
+        after: Key | None,
+        page_size: PageSize,
+        _upto: Key | None = None,
     ) -> AsyncGenerator[Page]:
         assert kind is StepKind.ROWS
         at = int(after[0]) + 1 if after else 0

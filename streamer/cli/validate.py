@@ -1,0 +1,89 @@
+"""`streamer validate`: whether both sides hold the same rows."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+from streamer.cli.memory import settle_memory
+from streamer.cli.parser import Commands
+from streamer.cli.showing import showing, stopped_by_signals
+from streamer.config import Config
+from streamer.errors import ExitCode
+from streamer.progress import Events
+from streamer.progress.view import printable
+from streamer.run.validation import Validated, validate
+from streamer.validate import Depth, Status, Verdict
+
+EXAMPLES = """\
+examples:
+  streamer validate                             counts, keys, references, JSON, uniqueness
+  streamer validate --detailed --sample 5000    and the values of 5,000 rows of each table
+  streamer validate --full                      and every value of every row
+  streamer validate --full --differences differences.ndjson
+  streamer validate --resume                    go on after a stop of any kind
+
+It compares the tables of the run in the checkpoint, and wants the settings that the run had
+(masks, transforms, types, renames). Without a checkpoint, options say what a run would have moved.
+Reports name keys and columns, never values.
+
+exit codes: 0 both sides hold the same; 1 failed, the message says what to do; 2 wrong settings;
+3 there are differences; 75 stopped, go on with --resume
+"""
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the parser; the options are those that `streamer.cli.commands` gives it."""
+    commands.add_parser(
+        "validate",
+        description="Prove that source and target hold the same rows, or name what differs.",
+        epilog=EXAMPLES,
+    )
+
+
+async def run(args: argparse.Namespace, config: Config) -> ExitCode:
+    """Compare, show how it goes, and sum it up on stdout."""
+    settle_memory()
+    stop = asyncio.Event()
+    async with showing(config, args.logs) as events:
+        with stopped_by_signals(stop, "finishing the requests in flight"):
+            found = await validate(config, events, stop)
+    if found.verdicts:
+        print("\n".join(_summary(config, events, found)))
+    return found.code
+
+
+def _summary(config: Config, events: Events, found: Validated) -> list[str]:
+    """What was found, a line for each table that differs."""
+    rows = sum(verdict.figures.get("rows_in_source", 0) for verdict in found.verdicts)
+    differing = [verdict for verdict in found.verdicts if not verdict.equal]
+    traffic = events.tally.traffic
+    lines = [line for verdict in differing for line in _of_table(verdict)]
+    said = f"{len(differing):,} of them differ" if differing else "no difference found"
+    lines.append(
+        f"{rows:,} rows of {len(found.verdicts):,} tables compared ({_DEPTHS[found.depth]}) in"
+        f" {traffic.seconds:,.1f} s with {traffic.requests:,} requests: {said}."
+    )
+    if not events.report_lost:
+        lines.append(f"Report: {config.validation.report}")
+    return lines
+
+
+_DEPTHS = {
+    Depth.KEYS: "keys only",
+    Depth.SAMPLE: "keys, and a sample of the values",
+    Depth.FULL: "every value",
+}
+
+
+def _of_table(verdict: Verdict) -> list[str]:
+    said: list[str] = []
+    for check in verdict.checks:
+        if check.status is not Status.DIFFERS:
+            continue
+        about = f" {check.about}" if check.about else ""
+        figures = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in check.figures.items())
+        said.append(
+            f"{printable(verdict.name)}: {check.name}{printable(about)}: {figures or check.note}"
+        )
+    return said

@@ -1,0 +1,298 @@
+"""`streamer validate`: whether source and target hold the same rows, from settings to exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from checkpoints import RunRecord
+from streamer.config import Config
+from streamer.errors import ExitCode, InterruptedRunError, StreamerError
+from streamer.model import Consistency, KeyKind, StepId, TablePlan
+from streamer.pipeline import Recorder
+from streamer.pipeline.transform import Transforming
+from streamer.postgres import PostgresSource
+from streamer.postgres.keys import Keys
+from streamer.progress import Events, Status, utc, write_report
+from streamer.run import steps
+from streamer.run.compared import Compared, look, run_of
+from streamer.run.identity import (
+    source_facts,
+    table_facts,
+    target_facts,
+)
+from streamer.run.journal import Journal, RunState, Start
+from streamer.run.recorded import items, members
+from streamer.run.start import first_cause, target_of
+from streamer.targets import open_target
+from streamer.validate import (
+    Check,
+    Comparer,
+    Depth,
+    Differences,
+    Interval,
+    Progress,
+    Sides,
+    Suspects,
+    Verdict,
+    read_structure,
+)
+from streamer.validate import Status as Result
+from streamer.validate.report import Repaired, ValidationReport, write_differences
+
+if TYPE_CHECKING:
+    from checkpoints import JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """What came of a validation; no verdicts where there was nothing left to do."""
+
+    code: ExitCode
+    depth: Depth
+    verdicts: Sequence[Verdict] = ()
+
+
+async def validate(config: Config, events: Events, stop: asyncio.Event) -> Validated:
+    """Compare what `config` says, and leave a report.
+
+    Raises:
+        StreamerError: with the exit code of its kind.
+
+    """
+    target = target_of(config)
+    async with AsyncExitStack() as stack:
+        moved = await run_of(config, stack)
+        state = await Journal.open(_state_file(config.run.checkpoint))
+        stack.push_async_callback(state.close)
+        source = await stack.enter_async_context(
+            PostgresSource.open(
+                config.source,
+                # Rows are looked at again anyway; so no snapshot has to be kept for long.
+                Consistency.ROLLING,
+                events.warning,
+                hash_key=config.shaping.hash_key,
+            )
+        )
+        database = await open_target(target, config.pacing, events, writing=False)
+        stack.push_async_callback(database.aclose)
+        ends = await look(config, source, database, events, moved)
+        differences = stack.enter_context(Differences())
+        job = ValidationJob(
+            config, events, state=state, ends=ends, differences=differences, stop=stop
+        )
+        code = await job.carry_out()
+        return Validated(code, job.depth, job.verdicts)
+
+
+def _state_file(checkpoint: Path) -> Path:
+    """Where a validation keeps how far it is: beside the run's checkpoint."""
+    return checkpoint.with_name(f"{checkpoint.name}.validate")
+
+
+class ValidationJob:
+    """Compares what was looked at; `state` says how far an earlier start came."""
+
+    def __init__(
+        self,
+        config: Config,
+        events: Events,
+        *,
+        state: Journal,
+        ends: Compared,
+        differences: Differences,
+        stop: asyncio.Event,
+    ) -> None:
+        self._config = config
+        self._events = events
+        self._state = state
+        self._ends = ends
+        self._differences = differences
+        self._stop = stop
+        self._tables = [table for table in ends.tables if str(table.name) not in ends.unfit]
+        settings = config.validation
+        self.depth = (
+            Depth.FULL if settings.full else Depth.SAMPLE if settings.detailed else Depth.KEYS
+        )
+        self._progress: dict[str, Progress] = {}
+        self.verdicts: list[Verdict] = []
+        self._repaired: Repaired | None = None
+
+    async def carry_out(self) -> ExitCode:
+        """Compare, and say what came of it."""
+        if self._config.run.resume and (code := self._finished()) is not None:
+            return code
+        await self._begin()
+        try:
+            await self._compare()
+            code = self._code()
+            self._save(code, [])
+            await self._state.note(
+                RunState.DONE, exit_code=int(code), ended_at=utc(datetime.now(UTC))
+            )
+        except BaseException as error:
+            cause = first_cause(error)
+            ours = isinstance(cause, StreamerError)
+            self._save(
+                cause.exit_code if ours else ExitCode.RESUMABLE,
+                [cause.what if ours else type(cause).__name__],
+            )
+            if ours:
+                raise cause from None
+            raise
+        return code
+
+    def _finished(self) -> ExitCode | None:
+        """The exit code of a validation that is finished, where this one is to go on with it."""
+        if self._state.run is None or self._state.unfinished:
+            return None
+        self._events.phase("nothing to do: the validation is finished")
+        return ExitCode(int(str(self._state.running.document.get("exit_code", 0))))
+
+    async def _begin(self) -> None:
+        facts: dict[str, JSON] = {
+            "depth": self.depth.value,
+            "source": source_facts(self._ends.source.identity),
+            "target": target_facts(self._ends.database.identity),
+            "tables": {str(table.name): table.fingerprint for table in self._tables},
+        }
+        names = [steps.rows_step(table) for table in self._tables]
+        if self._config.run.resume and self._goes_on(facts):
+            await self._state.note(epoch=self._state.running.epoch + 1)
+        else:
+            if self._config.run.resume:
+                self._events.warning("there is no such validation to resume; a new one starts")
+            begun: dict[str, JSON] = {"started_at": utc(datetime.now(UTC)), "snapshots": []}
+            run = RunRecord(uuid.uuid4().hex, RunState.RUNNING, 1, {**facts, **begun})
+            described = {steps.rows_step(table): table_facts(table) for table in self._tables}
+            await self._state.begin(run, names, Start(described, frozenset()))
+        for table, name in zip(self._tables, names, strict=True):
+            step = self._state.steps[name]
+            known = items(members(step.document.get("tally")).get("suspects"))
+            self._progress[str(table.name)] = Progress(
+                StepId(step.step_id),
+                self._state.position(name),
+                Suspects(filter(None, map(_interval, known))),
+            )
+        self._state.tally = self._tally
+
+    def _goes_on(self, facts: Mapping[str, JSON]) -> bool:
+        if self._state.run is None:
+            return False
+        known = self._state.running.document
+        keyed = all(table.key.kind is not KeyKind.PHYSICAL for table in self._tables)
+        return keyed and all(known.get(name) == fact for name, fact in facts.items())
+
+    def _tally(self, table: str) -> Mapping[str, JSON]:
+        if not table:
+            return {}
+        suspects = self._progress[table].suspects.in_order()
+        return {
+            "suspects": [
+                [i.first, i.next, list(i.after) if i.after else None, list(i.last)]
+                for i in suspects
+            ]
+        }
+
+    def _heed_stop(self) -> None:
+        if self._stop.is_set():
+            raise InterruptedRunError(
+                "stopped by a signal; what was compared is written down.",
+                hint="Go on with `streamer validate --resume`.",
+            )
+
+    async def _compare(self) -> None:
+        comparer = await self._comparer()
+        self._number_leaves()
+        self._events.phase("comparing rows")
+        done = await comparer.pass_over(
+            self._tables,
+            self._progress,
+            recorder=Recorder(self._state.save_loads),
+            observer=self._events,
+            stop=self._stop,
+        )
+        if not done:
+            self._heed_stop()
+        self._events.phase("checking")
+        self.verdicts = [
+            self._unfit(table) for table in self._ends.tables if str(table.name) in self._ends.unfit
+        ]
+        self.verdicts += await comparer.judge(self._tables, self._progress)
+
+    async def _comparer(self) -> Comparer:
+        ends = self._ends
+        tables = ends.survey.tables.values()
+        return Comparer(
+            Sides(
+                Transforming(ends.source, self._tables, ends.transforms),
+                Keys(ends.source),
+                ends.database,
+                ends.survey.exact_floats,
+            ),
+            ends.database,
+            await read_structure(ends.database, {table.name: table.key for table in tables}),
+            self._differences,
+            depth=self.depth,
+            sample_rows=self._config.validation.sample_rows,
+            uploaders=self._config.pacing.concurrency,
+            heed_stop=self._heed_stop,
+        )
+
+    def _number_leaves(self) -> None:
+        for table in self._tables:
+            if table.key.kind is KeyKind.PHYSICAL:
+                known = self._ends.leaves.get(str(table.name), {})
+                self._ends.source.number_leaves(table.table, known)
+
+    def _unfit(self, table: TablePlan) -> Verdict:
+        why = self._ends.unfit[str(table.name)]
+        return Verdict(str(table.name), table.target, [Check("table", Result.DIFFERS, note=why)])
+
+    def _code(self) -> ExitCode:
+        whole = all(verdict.equal for verdict in self.verdicts) and not self._ends.not_moved
+        return ExitCode.DONE if whole else ExitCode.INCOMPLETE
+
+    def _save(self, code: ExitCode, errors: Sequence[str]) -> None:
+        """Write the report, and all differences where they are wanted."""
+        self._events.recorded()
+        run, settings = self._state.running, self._config.validation
+        report = ValidationReport(
+            tool_version=version("d1-streamer"),
+            run_id=run.run_id,
+            status=Status.of(code),
+            started_at=datetime.fromisoformat(str(run.document.get("started_at"))),
+            ended_at=datetime.now(UTC),
+            source=members(run.document.get("source")),
+            target=members(run.document.get("target")),
+            depth=self.depth,
+            tables=self.verdicts,
+            traffic=self._events.tally.traffic,
+            repaired=self._repaired,
+            warnings=self._events.warnings,
+            errors=[*(f"not moved: {what}" for what in self._ends.not_moved), *errors],
+        )
+        try:
+            write_report(settings.report, report.to_json())
+            if settings.differences is not None:
+                names = [str(table.name) for table in self._tables]
+                write_differences(settings.differences, names, self._differences)
+        except StreamerError as error:
+            self._events.warning(str(error))
+            self._events.report_lost = True
+
+
+def _interval(known: JSON) -> Interval | None:
+    parts = items(known)
+    if len(parts) != 4:
+        return None
+    first, following, after, last = parts
+    behind = tuple(map(str, items(after))) if after is not None else None
+    return Interval(int(str(first)), int(str(following)), behind, tuple(map(str, items(last))))
