@@ -55,6 +55,10 @@ class RefusedError(UsageError):
     """Something in the source can't be moved exactly, so nothing was started."""
 
 
+class SettingsChangedError(UsageError):
+    """Settings aren't those that the rows so far were moved by; nothing was touched."""
+
+
 class SourceError(StreamerError):
     """PostgreSQL said no for good: credentials, permissions, a missing object."""
 

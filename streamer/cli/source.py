@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 from streamer.config import Config
 from streamer.errors import ExitCode
 from streamer.model import Plan
+from streamer.pipeline.transform import load_transforms
 from streamer.postgres import PostgresSource
 from streamer.run.planning import plan_job
 
@@ -18,12 +20,15 @@ async def read_plan(config: Config) -> Plan:
 
     Raises:
         SourceError, SourceLostError: the source can't be read.
-        UsageError: the selection names what isn't there, or a setting fits nothing.
+        UsageError: the selection names what isn't there, a setting fits nothing, or a transform
+            can't be loaded.
 
     """
     opening = PostgresSource.open(config.source, config.run.consistency, log.warning)
     async with opening as source:
-        return await plan_job(source, config, say=log.info)
+        plan = await plan_job(source, config, say=log.info)
+    load_transforms(plan.tables, Path.cwd())
+    return plan
 
 
 def exit_code(plan: Plan, config: Config) -> ExitCode:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from streamer import limits
 from streamer.config import Selection
+from streamer.errors import UsageError
 from streamer.model import (
     Catalog,
     Estimate,
@@ -31,7 +32,7 @@ from streamer.plan.naming import about_names
 from streamer.plan.others import about_others
 from streamer.plan.questions import table_questions
 from streamer.plan.select import select
-from streamer.plan.shape import Shapes, shape
+from streamer.plan.shape import Shapes, problems_of, shape
 from streamer.plan.strict import strict_questions
 from streamer.plan.tables import table_plan
 from streamer.plan.views import plan_views
@@ -75,7 +76,11 @@ def make_plan(catalog: Catalog, selection: Selection, options: PlanOptions | Non
 
     """
     options = options or PlanOptions()
-    chosen, findings = select(catalog, selection)
+    try:
+        chosen, findings = select(catalog, selection)
+    except UsageError as error:
+        problems = settings_problems(catalog, selection, options.shaping)
+        raise UsageError("\n".join(problems), hint=error.hint) from None
     shapes = shape(chosen, options.shaping, options.expression_types, known=catalog.tables)
     moved, others = movable(shapes.tables, options.shaping)
     findings += [*_about_source(catalog), *about_others(catalog), *others, *about_names(moved)]
@@ -99,6 +104,16 @@ def make_plan(catalog: Catalog, selection: Selection, options: PlanOptions | Non
         views=tuple(views),
         questions=_questions([draft for draft, _ in placed], plans, catalog, options.shaping),
     )
+
+
+def settings_problems(catalog: Catalog, selection: Selection, shaping: Shaping) -> list[str]:
+    """What of the settings fits nothing there is, a line each, as far as `make_plan` would say it."""
+    problems: list[str] = []
+    try:
+        chosen, _ = select(catalog, selection)
+    except UsageError as error:
+        chosen, problems = [*catalog.tables], error.what.splitlines()
+    return problems + problems_of(chosen, shaping, known=catalog.tables)
 
 
 def _views(

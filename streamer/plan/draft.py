@@ -105,7 +105,8 @@ def _numeric_text(tables: Sequence[ShapedTable]) -> frozenset[tuple[QualifiedNam
         for shaped in tables
         for name, column in shaped.columns.items()
     }
-    return numeric_text_columns([shaped.table for shaped in tables], options)
+    given = {(shaped.table.name, name) for shaped in tables for name in shaped.options.key}
+    return numeric_text_columns([shaped.table for shaped in tables], options, given)
 
 
 def _mappings(

@@ -104,10 +104,7 @@ def shape(
     shaped: list[ShapedTable] = []
     for table in tables:
         asked = options.get(table.name, TableOptions())
-        columns, wrong = _columns(table, asked, shaping.types)
-        wrong += _about_keys(table, asked, columns)
-        if not columns and table.columns and not wrong:
-            wrong.append(f"{table.name}: no column is left to move.")
+        columns, wrong = _wanted(table, asked, shaping.types, expression_types)
         shaped += [] if wrong else [_shaped(table, asked, columns, expression_types)]
         problems += wrong
     if problems:
@@ -125,6 +122,29 @@ def shape(
             if asked.rename
         },
     )
+
+
+def problems_of(
+    tables: Sequence[Table], shaping: Shaping, *, known: Iterable[Table] = ()
+) -> list[str]:
+    """What `shape` would refuse, as far as it shows without the types of expressions."""
+    everything = list({table.name: table for table in (*tables, *known)}.values())
+    options, problems = resolved(everything, shaping)
+    for table in tables:
+        asked = options.get(table.name, TableOptions())
+        problems += _wanted(table, asked, shaping.types, {})[1]
+    return list(dict.fromkeys(problems))
+
+
+def _wanted(
+    table: Table, asked: TableOptions, run: TypeOptions, expression_types: ExpressionTypes
+) -> tuple[dict[str, ShapedColumn], list[str]]:
+    """The columns that are moved, and what is wrong with what is asked of the table."""
+    columns, wrong = _columns(table, asked, run, expression_types)
+    wrong += _about_keys(table, asked, columns)
+    if not columns and table.columns and not wrong:
+        wrong.append(f"{table.name}: no column is left to move.")
+    return columns, wrong
 
 
 def _shaped(
@@ -154,7 +174,7 @@ def _shaped(
 
 
 def _columns(
-    table: Table, asked: TableOptions, run: TypeOptions
+    table: Table, asked: TableOptions, run: TypeOptions, expression_types: ExpressionTypes
 ) -> tuple[dict[str, ShapedColumn], list[str]]:
     """The columns that are moved, and what is wrong with what is asked of them."""
     problems: list[str] = []
@@ -165,12 +185,14 @@ def _columns(
         if not wanted or column.name in asked.exclude_columns:
             continue
         own = asked.column.get(column.name, ColumnOptions())
-        problems += [
-            f"{table.name}.{column.name}: the option {name} isn't about the type"
-            f" {column.type.formatted}."
-            for name in own.types
-            if not own.expression and not option_applies(column.type, name)
-        ]
+        made = expression_types.get((table.name, column.name))
+        if kind := made if own.expression else column.type:
+            problems += [
+                f"{table.name}.{column.name}: the option {name} isn't about the type"
+                f" {kind.formatted}{', which its expression is of' if own.expression else ''}."
+                for name in own.types
+                if not option_applies(kind, name)
+            ]
         columns[column.name] = ShapedColumn(
             target=own.rename or column.name,
             types=chosen.but(own.types) if own.types else chosen,

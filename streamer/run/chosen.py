@@ -61,6 +61,20 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16] if text else ""
 
 
+def other_code(now: Mapping[str, JSON], then: JSON) -> list[str]:
+    """Warnings of transforms whose module isn't what the run began with.
+
+    A function may be mended and gone on with: of what it made before nobody knows whether it changed.
+    """
+    was = members(then)
+    return [
+        f"the code of the transform {name} changed since the run began: rows moved before were made"
+        " by the former code; --restart makes all of them anew"
+        for name, digest in now.items()
+        if digest and was.get(name, digest) != digest
+    ]
+
+
 def hash_key_facts(key: Secret | None, run_id: str) -> dict[str, JSON]:
     """What tells the key of the mask `hash` from others; nothing where there is none."""
     return {"hash_key": _fingerprint(key, run_id)} if key is not None else {}

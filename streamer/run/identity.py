@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from streamer.config import TargetSettings
-from streamer.errors import SourceChangedError, UsageError
+from streamer.errors import SettingsChangedError, SourceChangedError, UsageError
 from streamer.model import KeyKind, SourceIdentity, Storage, TablePlan
 from streamer.model.target import TargetIdentity, TargetKind
 from streamer.run.chosen import chosen_facts, differing
@@ -170,6 +170,7 @@ def check_loading(plan: TablePlan, then: Mapping[str, JSON]) -> None:
 
     Raises:
         SourceChangedError: it would.
+        SettingsChangedError: it would, because of settings.
 
     """
     known, now = then.get("loading"), table_facts(plan)["loading"]
@@ -192,6 +193,7 @@ def check_table(plan: TablePlan, then: Mapping[str, JSON], *, done: bool = False
 
     Raises:
         SourceChangedError: its definition isn't what the rows so far were moved by.
+        SettingsChangedError: what is asked of it isn't.
 
     """
     now = table_facts(plan)
@@ -231,8 +233,8 @@ def check_table(plan: TablePlan, then: Mapping[str, JSON], *, done: bool = False
     return Verdict(GoOn.AS_IT_WAS)
 
 
-def _settings_changed(plan: TablePlan, settings: list[str]) -> SourceChangedError:
-    return SourceChangedError(
+def _settings_changed(plan: TablePlan, settings: list[str]) -> SettingsChangedError:
+    return SettingsChangedError(
         f"settings of {plan.name} changed since the run began: {', '.join(settings)}",
         hint="Change them back, or start over with --restart.",
     )

@@ -25,7 +25,7 @@ from streamer.model import (
     Shaping,
     TablePlan,
 )
-from streamer.plan import PlanOptions, make_plan
+from streamer.plan import PlanOptions, make_plan, settings_problems
 from streamer.plan.announce import announce
 from streamer.run.recorded import items, members
 from streamer.run.trial import tried
@@ -79,7 +79,12 @@ async def look(source: Planned, config: Config, say: Callable[[str], None] = _si
     """
     say("reading the catalog")
     catalog = await source.catalog()
-    own_sql = await source.own_sql(config.shaping, catalog)
+    try:
+        own_sql = await source.own_sql(config.shaping, catalog)
+    except UsageError as error:
+        more = settings_problems(catalog, config.selection, config.shaping)
+        problems = dict.fromkeys([*more, *error.what.splitlines()])
+        raise UsageError("\n".join(problems), hint=error.hint) from None
     return Known(catalog, own_sql.types, own_sql)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from streamer.config import RunSettings
-from streamer.errors import SourceChangedError, UsageError
+from streamer.errors import SettingsChangedError, SourceChangedError, UsageError
 from streamer.model import IfExists, Loading, TablePlan
 from streamer.model.plan import ViewPlan
 from streamer.run.admission import Found, admit, found, listed
@@ -80,11 +80,13 @@ def verdicts(journal: Journal, tables: Sequence[TablePlan]) -> tuple[list[TableP
 
     Raises:
         SourceChangedError: a table's definition changed; every one is named.
+        SettingsChangedError: nothing but settings did.
 
     """
     again: list[TablePlan] = []
     warnings: list[str] = []
     changed: list[str] = []
+    problem: type[SourceChangedError | SettingsChangedError] = SettingsChangedError
     for table in tables:
         name = rows_step(table)
         if name not in journal.steps:
@@ -96,17 +98,19 @@ def verdicts(journal: Journal, tables: Sequence[TablePlan]) -> tuple[list[TableP
             verdict = check_table(
                 table, journal.steps[name].document, done=rows_are_there(table, journal)
             )
+        except SettingsChangedError as error:
+            changed.append(error.what)
+            continue
         except SourceChangedError as error:
             changed.append(error.what)
+            problem = SourceChangedError
             continue
         if verdict.warning:
             warnings.append(verdict.warning)
         if verdict.go_on is GoOn.FROM_THE_START:
             again.append(table)
     if changed:
-        raise SourceChangedError(
-            "\n".join(changed), hint="Change it back, or start over with --restart."
-        )
+        raise problem("\n".join(changed), hint="Change it back, or start over with --restart.")
     return again, warnings
 
 

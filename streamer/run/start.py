@@ -20,7 +20,7 @@ from streamer.config import Config, Target, TargetSettings
 from streamer.d1 import D1Database
 from streamer.errors import ExitCode, SettingsError, StreamerError, UsageError, leaves
 from streamer.model import Finding, IfExists, TablePlan
-from streamer.pipeline.transform import load_transforms
+from streamer.pipeline.transform import code_digest, load_transforms
 from streamer.plan.digest import in_short, sentence
 from streamer.postgres import Patience, PostgresSource
 from streamer.postgres.address import resolve
@@ -28,7 +28,7 @@ from streamer.progress import Events, utc
 from streamer.run import resume, steps
 from streamer.run.admission import Found, admit, found, refuse_what_cannot_move
 from streamer.run.before import had_before
-from streamer.run.chosen import check_hash_key, hash_key_facts
+from streamer.run.chosen import check_hash_key, hash_key_facts, other_code
 from streamer.run.identity import (
     check_settings,
     same_target,
@@ -200,6 +200,7 @@ async def _begin(config: Config, journal: Journal, ends: Ends, events: Events) -
         "refused": refusal_facts(ends.plan.refused),
         "settings": {"if_exists": config.run.if_exists.value},
         **hash_key_facts(config.shaping.hash_key, run_id),
+        "transforms": _code(ends),
         "bookmark": await ends.database.bookmark(),
         "snapshots": [],
     }
@@ -225,6 +226,11 @@ async def _begin(config: Config, journal: Journal, ends: Ends, events: Events) -
     if before is not None:  # its rejected rows mean nothing any more
         folder = beside(config.run.checkpoint)
         await Rejects(folder, before.run_id, (), (), most=0).forget_unknown(())
+
+
+def _code(ends: Ends) -> dict[str, JSON]:
+    """What tells the code of the users' functions from other code."""
+    return {name: code_digest(function) for name, function in ends.transforms.items()}
 
 
 def _views_of(journal: Journal, ends: Ends) -> frozenset[str]:
@@ -305,6 +311,9 @@ async def _continue(config: Config, journal: Journal, ends: Ends, events: Events
     if warning := resume.check_source(ends.source.identity, then_source):
         events.warning(warning)
     check_hash_key(config.shaping.hash_key, journal.running.run_id, facts)
+    code = _code(ends)
+    for changed in other_code(code, facts.get("transforms")):
+        events.warning(changed)
     resume.check_tables_are_there(journal, tables)
     if journal.running.state == RunState.RUNNING:
         again, warnings = resume.verdicts(journal, tables)
@@ -321,7 +330,7 @@ async def _continue(config: Config, journal: Journal, ends: Ends, events: Events
         tables, warning = resume.without_new(journal, tables)
         if warning:
             events.warning(warning)
-    await journal.note(epoch=journal.running.epoch + 1)
+    await journal.note(epoch=journal.running.epoch + 1, transforms=code)
     take_over_figures(journal, tables, events)
     if isinstance(learned := facts.get("batch_bytes"), int):
         ends.database.start_batches_at(learned)

@@ -69,12 +69,15 @@ class Parents:
 
 
 def numeric_text_columns(
-    tables: Sequence[Table], options: Mapping[ColumnId, str] | None = None
+    tables: Sequence[Table],
+    options: Mapping[ColumnId, str] | None = None,
+    given: Collection[ColumnId] = (),
 ) -> frozenset[ColumnId]:
     """Numeric columns whose equal values must be equal text: stored as text, in a key.
 
     A numeric that would be a REAL becomes text too where a foreign key ties it to such a column.
     `options` is what the user wants of a column (TypeOptions.numeric); without it `auto` applies.
+    `given` are columns that users call keys.
     """
     types = {(table.name, column.name): column.type for table in tables for column in table.columns}
     pairs = [
@@ -84,7 +87,7 @@ def numeric_text_columns(
         for child, parent in zip(key.columns, key.parent_columns, strict=True)
         if (key.parent, parent) in types
     ]
-    in_keys = {
+    in_keys = {column for column in given if column in types} | {
         (table.name, name)
         for table in tables
         for index in table.indexes

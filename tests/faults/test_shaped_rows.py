@@ -21,7 +21,7 @@ import pytest
 
 from streamer.config import Config, resolve
 from streamer.d1.api import EMPTY, Body, Break, Reply
-from streamer.errors import BadRowsError, ExitCode, SourceChangedError, UsageError
+from streamer.errors import BadRowsError, ExitCode, SettingsChangedError, UsageError
 from streamer.progress import Events
 from streamer.progress.report import schema
 from streamer.run import run
@@ -260,11 +260,12 @@ async def test_a_resume_names_the_setting_that_changed(job: Job) -> None:
     for said, (was, becomes) in changes.items():
         job.toml = TOML.replace(was, becomes)
         with pytest.raises(
-            SourceChangedError, match=f"settings of public.item changed since the run began: {said}"
+            SettingsChangedError,
+            match=f"settings of public.item changed since the run began: {said}",
         ):
             await job.run(resume=True)
     job.toml = TOML + '[tables.person.column.name]\nmask = "redact"\n'
-    with pytest.raises(SourceChangedError, match=r"settings of public.person .*how name is"):
+    with pytest.raises(SettingsChangedError, match=r"settings of public.person .*how name is"):
         await job.run(resume=True)
 
     job.toml = TOML

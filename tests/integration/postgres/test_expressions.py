@@ -2,7 +2,7 @@
 
 import pytest
 
-from streamer.config import SourceSettings
+from streamer.config import Config, Selection, SourceSettings
 from streamer.errors import UsageError
 from streamer.model import (
     ColumnOptions,
@@ -14,6 +14,7 @@ from streamer.model import (
     TypeKind,
 )
 from streamer.postgres import PostgresSource
+from streamer.run.planning import plan_job
 from tests.engines.postgres import Database
 
 pytestmark = pytest.mark.postgres
@@ -134,3 +135,34 @@ async def test_nothing_is_written_or_read_by_looking(any_database: Database):
 
     rows = await any_database.fetch("SELECT id, pg_sequence_last_value('seen') AS last FROM a")
     assert [(row["id"], row["last"]) for row in rows] == [(1, None)]
+
+
+async def test_all_problems_of_the_settings_are_told_together(database: Database):
+    await database.execute(TABLES)
+    shaping = Shaping(
+        tables={
+            "a": TableOptions(where="nonsense(", columns=("id", "m", "nothere")),
+            "s.a": TableOptions(column={"v": ColumnOptions(expression="nope", rename="x")}),
+            "missing": TableOptions(),
+        }
+    )
+    config = Config(
+        source=SourceSettings(dsn=Secret(database.dsn)),
+        selection=Selection(schemas=("*",), tables=("nosuch", "*")),
+        shaping=shaping,
+    )
+
+    async with PostgresSource.open(config.source) as source:
+        with pytest.raises(UsageError) as caught:
+            await plan_job(source, config)
+
+    lines = caught.value.what.splitlines()
+    for words in (
+        "--table nosuch",
+        "nothere",
+        "missing: no such table",
+        "public.a, where",
+        "s.a.v, expr",
+    ):
+        assert any(words in line for line in lines), words
+    assert len(lines) == 5

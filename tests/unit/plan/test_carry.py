@@ -11,10 +11,12 @@ from streamer.model import (
     KeyKind,
     Loading,
     Plan,
+    Secret,
     Shaping,
     Table,
     TableKind,
     TableOptions,
+    TypeKind,
     TypeOptions,
 )
 from streamer.plan import PlanOptions
@@ -322,3 +324,22 @@ def test_texts_that_only_a_collation_takes_as_equal_are_told():
     assert plan.tables[0].key.kind is KeyKind.PRIMARY
     assert "takes texts as different that PostgreSQL takes as equal" in said(plan.warnings)
     assert "t.u: the collation of a takes more texts as equal than D1 does" in said(plan.warnings)
+
+
+def test_a_check_of_what_a_type_allows_is_named_where_it_is_left_out():
+    mood = replace(base("mood"), kind=TypeKind.ENUM, schema="public", labels=("sad", "ok"))
+    made = identified("t", column("m", mood))
+    masked = {"t": TableOptions(column={"m": ColumnOptions(mask="hash")})}
+
+    by_transform = shaped(made, tables={"t": TableOptions(transform="m:f")})
+    by_choice = shaped(made, checks="none")
+    by_mask = shaped(made, tables=masked, hash_key=Secret("0123456789abcdef"))
+
+    assert "CHECK" in plan_of(made).tables[0].create_sql
+    for plan in (by_transform, by_choice, by_mask):
+        assert "CHECK" not in plan.tables[0].create_sql
+    assert "the CHECK of what mood allows is left out: the transform may" in said(
+        by_transform.findings
+    )
+    assert 'is left out: as asked by checks = "none"' in said(by_choice.findings)
+    assert "type's labels isn't carried over" in said(by_mask.findings)

@@ -242,3 +242,18 @@ def test_a_primary_key_that_cannot_be_read_by_is_no_less_a_key():
     )
 
     assert "can't be left out" in problem(made, TableOptions(exclude_columns=("a",)))
+
+
+def test_options_of_a_column_with_an_expression_are_about_the_expression_s_type():
+    made = identified("t", column("a", INT8), column("b", TEXT))
+    as_text = ColumnOptions(expression="length(b)::bigint", types={"bigint": "text"})
+    wrong = ColumnOptions(expression="t.a::text", types={"bigint": "text"})
+
+    found = shaped(made, TableOptions(column={"b": as_text}), {"b": INT8})
+    with pytest.raises(UsageError) as caught:
+        shaped(made, TableOptions(column={"a": wrong}), {"a": TEXT})
+
+    assert found.columns["b"].types.bigint == "text"
+    assert caught.value.what == (
+        "public.t.a: the option bigint isn't about the type text, which its expression is of."
+    )

@@ -9,7 +9,7 @@ import pytest
 
 from streamer.errors import UsageError
 from streamer.model import Secret, TablePlan
-from streamer.run.chosen import check_hash_key, chosen_facts, differing, hash_key_facts
+from streamer.run.chosen import check_hash_key, chosen_facts, differing, hash_key_facts, other_code
 from tests.engines.catalogs import TEXT, column, identified, plan_of
 
 (PLAN,) = plan_of(identified("shop", column("name", TEXT), column("street", TEXT))).tables
@@ -65,3 +65,13 @@ def test_a_run_goes_on_with_the_key_that_it_began_with_and_no_other() -> None:
     check_hash_key(None, "run", hash_key_facts(None, "run"))
     assert "canary" not in str(then)
     assert then != hash_key_facts(KEY, "another run")
+
+
+def test_other_code_behind_the_same_name_is_told_where_it_is_known() -> None:
+    now = {"m:f": "abc", "m:g": "def", "compiled:h": "", "new:f": "123"}
+
+    told = other_code(now, {"m:f": "abc", "m:g": "xyz", "compiled:h": "uvw", "gone:f": "1"})
+
+    (said,) = told
+    assert "transform m:g changed" in said
+    assert other_code(now, None) == []

@@ -10,7 +10,7 @@ import pytest
 
 from streamer.errors import UsageError
 from streamer.model import Storage, TablePlan
-from streamer.pipeline.transform import load_transforms
+from streamer.pipeline.transform import code_digest, load_transforms
 from tests.engines.limited_sqlite import column, table_plan
 
 
@@ -71,3 +71,16 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
         load_transforms([table("nosuch_one:f"), table("nosuch_two:f")], tmp_path)
 
     assert len(caught.value.what.splitlines()) == 2
+
+
+def test_the_code_of_a_module_is_told_from_other_code(tmp_path: Path) -> None:
+    (tmp_path / "h_rules.py").write_text("def f(row):\n    return row\n")
+    (tmp_path / "i_rules.py").write_text("def f(row):\n    return None\n")
+    (tmp_path / "j_rules.py").write_text("def f(row):\n    return row\n")
+    names = [f"{letter}_rules:f" for letter in "hij"]
+
+    found = load_transforms([table(name) for name in names], tmp_path)
+
+    first, second, third = (code_digest(found[name]) for name in names)
+    assert first == third != second
+    assert code_digest(dict) == ""
