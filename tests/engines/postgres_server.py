@@ -225,7 +225,8 @@ class Postgres:
     async def drop_database(self, name: str) -> None:
         """Drop a database, ending its sessions."""
         quoted = '"' + name.replace('"', '""') + '"'
-        await self.execute("postgres", f"DROP DATABASE IF EXISTS {quoted} WITH (FORCE)")
+        force = " WITH (FORCE)" if self.engine.major >= 13 else ""
+        await self.execute("postgres", f"DROP DATABASE IF EXISTS {quoted}{force}")
 
     async def load_script(self, database: str, path: Path) -> None:
         """Run a file of plain SQL (no psql commands, no COPY data)."""

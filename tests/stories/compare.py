@@ -16,7 +16,7 @@ SPECIAL = {"NaN", "Infinity", "-Infinity"}  # kept as texts
 COLUMNS_AT_ONCE = 33  # three result columns each; D1 answers with at most 100
 
 TABLES = """\
-SELECT n.nspname, c.relname, c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+SELECT n.nspname, c.relname, c.oid, c.relkind = 'p' AS partitioned FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname = ANY ($1) ORDER BY 1, 2"""
 COLUMNS = """\
 SELECT a.attname, format_type(coalesce(nullif(t.typbasetype, 0), t.oid), CASE WHEN t.typtype = 'd'
@@ -39,7 +39,9 @@ def read_sql(name: str, type_name: str) -> str:
         return f"({cell} AT TIME ZONE 'UTC')::text"
     if type_name.endswith("[]"):
         return f"to_json({cell})::text"
-    return f"{cell}::text"
+    if type_name == "inet":
+        return f"textin(inet_out({cell}))"  # the cast adds /32
+    return f"{cell}::numeric::text" if type_name == "money" else f"{cell}::text"
 
 
 def expected(type_name: str, text: str | None) -> tuple[str, object]:
@@ -78,10 +80,10 @@ def comparable(type_name: str, kind: str, text: str | None) -> tuple[str, object
         if type_name.startswith("numeric"):
             return kind, Decimal(repr(float(str(text))))
         return kind, float(str(text))
-    if kind == "text" and type_name.startswith("numeric") and text not in SPECIAL:
-        return kind, Decimal(str(text))
     if kind == "text" and type_name.endswith("[]"):
         return kind, json.dumps(json.loads(str(text), parse_float=str))
+    if kind == "text" and type_name.startswith("numeric") and text not in SPECIAL:
+        return kind, Decimal(str(text))
     return kind, text
 
 
@@ -144,10 +146,11 @@ async def differences(
     """
     found: list[str] = []
     tables = await source.fetch(TABLES, list(schemas))
-    for schema, name, oid in (table for table in tables if table[1] != without):
+    for schema, name, oid, partitioned in (table for table in tables if table[1] != without):
         columns = await source.fetch(COLUMNS, oid)
         target = name if schema == "public" else f"{schema}__{name}"
-        wanted = await source_rows(source, f"{quoted(schema)}.{quoted(name)}", columns)
+        only = "" if partitioned else "ONLY "
+        wanted = await source_rows(source, f"{only}{quoted(schema)}.{quoted(name)}", columns)
         held = target_rows(server, uuid, target, columns)
         if wanted != held:
             missing, extra = wanted - held, held - wanted
