@@ -98,6 +98,12 @@ def _move(parser: Parser) -> None:
         ("--on-error", "WHAT", "a row that D1 refuses: stop (default), or reject it and go on"),
         ("--max-rejects", "N", "stop when more rows than this are rejected (default 1000)"),
         ("--give-up-after", "TIME", "stop after so long without progress: 90s, 30m, 6h (default)"),
+        ("--max-duration", "TIME", "stop after so long as on a signal; --resume goes on"),
+        (
+            "--max-snapshot-age",
+            "TIME",
+            "let a snapshot of the source go after so long (default 6h)",
+        ),
         ("--report", "FILE", "where to write the report (default run_report.json)"),
     ):
         _add(parser, text, name, metavar=metavar)

@@ -124,6 +124,8 @@ BATCH_BYTES: Setting[int | None] = Setting("batch_bytes", values.batch_bytes)
 CONCURRENCY: Setting[int | None] = Setting("concurrency", values.concurrency)
 RATE_LIMIT: Setting[Rate | None] = Setting("rate_limit", values.rate)
 GIVE_UP_AFTER: Setting[float] = Setting("give_up_after", values.duration)
+MAX_DURATION: Setting[float] = Setting("max_duration", values.duration)
+MAX_SNAPSHOT_AGE: Setting[float] = Setting("max_snapshot_age", values.duration)
 PACK: Setting[Pack] = Setting("pack", values.choice(Pack))
 PUSHDOWN: Setting[Pushdown] = Setting("pushdown", values.choice(Pushdown))
 IF_EXISTS: Setting[IfExists] = Setting("if_exists", values.choice(IfExists))
@@ -185,7 +187,8 @@ TARGET: tuple[Setting[object], ...] = (
 )  # fmt: skip
 JOB: tuple[Setting[object], ...] = (
     TABLE, EXCLUDE, SCHEMA, CHECKPOINT, REPORT, BATCH_SIZE, BATCH_BYTES, PACK, PUSHDOWN,
-    CONCURRENCY, RATE_LIMIT, GIVE_UP_AFTER, IF_EXISTS, ON_ERROR, MAX_REJECTS, RETRY_REJECTS, CONSISTENCY, INDEXES, NO_SCHEMA,
+    CONCURRENCY, RATE_LIMIT, GIVE_UP_AFTER, MAX_DURATION, MAX_SNAPSHOT_AGE, IF_EXISTS, ON_ERROR,
+    MAX_REJECTS, RETRY_REJECTS, CONSISTENCY, INDEXES, NO_SCHEMA,
     SKIP_REFUSED, RESUME, RESTART, DRY_RUN,
 )  # fmt: skip
 SHAPING: tuple[Setting[object], ...] = (

@@ -262,6 +262,8 @@ def _run(look: Lookup) -> RunSettings:
         on_error=look.one(known.ON_ERROR, base.on_error),
         max_rejects=look.one(known.MAX_REJECTS, base.max_rejects),
         consistency=look.one(known.CONSISTENCY, base.consistency),
+        max_duration_s=look.optional(known.MAX_DURATION),
+        max_snapshot_age_s=look.one(known.MAX_SNAPSHOT_AGE, base.max_snapshot_age_s),
         indexes=look.one(known.INDEXES, base.indexes),
         create_schema=not look.one(known.NO_SCHEMA, default=False),
         skip_refused=look.one(known.SKIP_REFUSED, default=False),

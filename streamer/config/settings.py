@@ -23,6 +23,7 @@ from streamer.model import (
 API_BASE_URL = "https://api.cloudflare.com/client/v4"
 GIVE_UP_AFTER_S = 6 * 3600.0
 MAX_REJECTS = 1_000
+MAX_SNAPSHOT_AGE_S = 6 * 3600.0
 FILE_CONCURRENCY = 2  # one request is executed while the next one is made
 DEFAULT_RATE = Rate(RATE_LIMIT_REQUESTS, API_WINDOW_S)
 
@@ -126,8 +127,9 @@ class PacingSettings:
 class RunSettings:
     """What `run` does and how; `batch_size` counts the statements of a batch that carry rows.
 
-    `max_rejects` is how many rows of a run may be rejected before it stops.
-    At most one of `resume`, `restart` and `retry_rejects` is true.
+    `max_rejects` is how many rows of a run may be rejected before it stops. `max_duration_s` is after
+    how long a run stops as on a signal (None: never), `max_snapshot_age_s` after how long its
+    snapshot of the source ends. At most one of `resume`, `restart` and `retry_rejects` is true.
     """
 
     checkpoint: Path = Path("streamer.checkpoint.db")
@@ -140,6 +142,8 @@ class RunSettings:
     max_rejects: int = MAX_REJECTS
     retry_rejects: bool = False
     consistency: Consistency = Consistency.SNAPSHOT
+    max_duration_s: float | None = None
+    max_snapshot_age_s: float = MAX_SNAPSHOT_AGE_S
     indexes: IndexTiming = IndexTiming.AUTO
     create_schema: bool = True
     skip_refused: bool = False

@@ -9,12 +9,12 @@ from typing import TypeVar
 
 from streamer.d1 import failures
 from streamer.d1.api import EMPTY, Body, Break, Reply
-from streamer.d1.clock import Clock
 from streamer.d1.failures import Failure, FailureKind
 from streamer.d1.http import Transport
 from streamer.d1.observer import TargetObserver
 from streamer.d1.pacer import DOWN, Pacer
 from streamer.d1.policy import Again, AtOnce, History, PauseAll, decide, error_of
+from streamer.errors import InterruptedRunError
 
 PING_AFTER = 4
 """Failures of one call, while nothing else succeeds, after which a small one is sent: is it the
@@ -69,7 +69,6 @@ class Caller:
         transport: Transport,
         pacer: Pacer,
         *,
-        clock: Clock,
         random: Callable[[], float],
         observer: TargetObserver,
         where: str,
@@ -78,7 +77,6 @@ class Caller:
         self.ping: Call | None = None
         self._transport = transport
         self._pacer = pacer
-        self._clock = clock
         self._random = random
         self._observer = observer
 
@@ -96,6 +94,7 @@ class Caller:
             FencedError: another run has taken over.
             RefusedRowsError: D1 refuses the statements for good.
             TooLargeError: it must be made smaller.
+            InterruptedRunError: nothing may be sent any more.
         """
         record = _Record(self._pacer.successes)
         while True:
@@ -106,6 +105,14 @@ class Caller:
                 sent = record.attempts * len(call.body)
                 return value, Spent(record.attempts, limited, sent, seconds)
             await self._face(value, record, call)
+
+    def stop_sending(self, why: InterruptedRunError) -> None:
+        """Send nothing more: calls that would have to end with `why`."""
+        self._pacer.shut(why)
+
+    async def quiet(self) -> None:
+        """Return once no request is under way."""
+        await self._pacer.quiet()
 
     async def aclose(self) -> None:
         """Close the connections, then write down what was sent."""
@@ -146,7 +153,7 @@ class Caller:
             case Again(wait_s):
                 wait_s = self._pacer.retry_wait(wait_s, failure.retry_after_s or 0.0)
                 self._observer.retried(failure.kind, wait_s)
-                await self._clock.sleep(wait_s)
+                await self._pacer.rest(wait_s)
             case PauseAll(seconds):
                 self._observer.retried(failure.kind, seconds)
                 self._pacer.pause(seconds, str(failure))

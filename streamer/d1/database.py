@@ -10,6 +10,7 @@ from streamer.d1.caller import Call, Caller
 from streamer.d1.clock import Clock
 from streamer.d1.failures import Failure, FailureKind, TooLargeError
 from streamer.d1.observer import TargetObserver
+from streamer.errors import InterruptedRunError
 from streamer.model import Answer, Result, Statement
 from streamer.model.target import TargetIdentity, TargetKind
 from streamer.pace import BatchBytes
@@ -123,6 +124,14 @@ class D1Database:
             return done or failures.of_reply(reply, self._clock.wall())
 
         await self._caller.call(Call("POST", api.restore_path(self._path, bookmark)), read)
+
+    def stop_sending(self, why: InterruptedRunError) -> None:
+        """Start no request any more; who would send one gets `why`. Those under way go on."""
+        self._caller.stop_sending(why)
+
+    async def quiet(self) -> None:
+        """Return once no request is under way."""
+        await self._caller.quiet()
 
     async def aclose(self) -> None:
         """Close the connections and write down what was sent."""

@@ -78,7 +78,6 @@ async def open_database(
             observer=observer,
             give_up_after_s=pacing.give_up_after_s,
         ),
-        clock=clock,
         random=random,
         observer=observer,
         where=f"D1 database {settings.database}",

@@ -14,7 +14,7 @@ from streamer.d1.clock import Clock
 from streamer.d1.failures import Failure, FailureKind
 from streamer.d1.leases import Held, Leases
 from streamer.d1.observer import TargetObserver
-from streamer.errors import TargetUnavailableError
+from streamer.errors import InterruptedRunError, TargetUnavailableError
 from streamer.model import Rate
 from streamer.pace import Concurrency, Gate, RetryBudget, Sample, SlidingWindow
 
@@ -81,6 +81,10 @@ class Pacer:
         self._budget = RetryBudget()
         self._turn = asyncio.Lock()
         self._changed = asyncio.Event()
+        self._shut = asyncio.Event()
+        self._why_shut = ("", "")
+        self._quiet = asyncio.Event()
+        self._quiet.set()
         self._tickets: dict[int, Ticket] = {}
         self._paused_until = -inf
         self._failing_since: float | None = None
@@ -104,10 +108,14 @@ class Pacer:
 
         Raises:
             TargetUnavailableError: nothing has succeeded for too long.
+            InterruptedRunError: nobody may send any more.
         """
         async with self._turn:
             while True:
                 self._changed.clear()
+                if self._shut.is_set():
+                    what, hint = self._why_shut
+                    raise InterruptedRunError(what, hint=hint)
                 now = self._clock.monotonic()
                 self._give_up(now)
                 wait_s = self._next(now) - now
@@ -117,6 +125,21 @@ class Pacer:
                     wait_s = await self._leases.refill()
                 if wait_s > 0:
                     await self._wait(wait_s)
+
+    def shut(self, why: InterruptedRunError) -> None:
+        """Let nobody send any more: `why` is what they are told. Requests under way go on."""
+        self._why_shut = (why.what, why.hint)
+        self._shut.set()
+        self._changed.set()
+
+    async def quiet(self) -> None:
+        """Return once no request is under way."""
+        await self._quiet.wait()
+
+    async def rest(self, seconds: float) -> None:
+        """Wait for `seconds`, or until nobody may send any more."""
+        if not self._shut.is_set():
+            await self._first_of(self._shut, seconds)
 
     def succeeded(self, ticket: Ticket, body_bytes: int) -> float:
         """A request was answered well; returns the seconds it took."""
@@ -189,6 +212,7 @@ class Pacer:
             alone=not self._tickets,
         )
         self._tickets[id(ticket)] = ticket
+        self._quiet.clear()
         if self._window is not None:
             self._window.begin()
         return ticket
@@ -196,6 +220,8 @@ class Pacer:
     def _end(self, ticket: Ticket) -> float:
         now = self._clock.monotonic()
         del self._tickets[id(ticket)]
+        if not self._tickets:
+            self._quiet.set()
         if self._window is not None:
             self._window.settle(now)
         if self._leases is not None and ticket.held is not None:
@@ -234,11 +260,14 @@ class Pacer:
         if seconds == inf:
             await self._changed.wait()
             return
-        changed = asyncio.ensure_future(self._changed.wait())
-        slept = asyncio.ensure_future(self._clock.sleep(max(seconds, SHORTEST_WAIT_S)))
+        await self._first_of(self._changed, max(seconds, SHORTEST_WAIT_S))
+
+    async def _first_of(self, event: asyncio.Event, seconds: float) -> None:
+        happened = asyncio.ensure_future(event.wait())
+        slept = asyncio.ensure_future(self._clock.sleep(seconds))
         try:
-            await asyncio.wait((changed, slept), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((happened, slept), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            changed.cancel()
+            happened.cancel()
             slept.cancel()
-            await asyncio.gather(changed, slept, return_exceptions=True)
+            await asyncio.gather(happened, slept, return_exceptions=True)

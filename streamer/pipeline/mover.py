@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from streamer import limits
+from streamer.errors import CheckpointFullError, InterruptedRunError
 from streamer.model import Answer, Batch, Chunk, Key, Page, PageSize, StepKind, TablePlan
 from streamer.pack import next_page_rows, pack_page
 from streamer.pipeline.budget import ByteBudget
@@ -125,19 +126,21 @@ class Mover:
         self._places = asyncio.Semaphore(READERS)
         self._loads: dict[int, Load] = {}
         self._stop = stop
+        self._halted = asyncio.Event()
+        self._unwritable: CheckpointFullError | None = None
         self._closing = False
 
     async def move(self, loads: Sequence[Load]) -> bool:
         """Move all loads; True if they are done, False if stopped before that.
 
         Once `stop` is set no new request starts, and those in flight are waited for and recorded.
-        The first failure of any part stops the others and comes out (in an exception group).
+        The same goes for a checkpoint that can't be written, which then comes out. The first failure of any part stops the others and comes out (in an exception group).
         Whatever was acknowledged is in the checkpoint in every case in which it can be written.
         """
         self._loads = {load.step: load for load in loads}
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._recorder.run(), name="recorder")
+                group.create_task(self._record(), name="recorder")
                 readers = [group.create_task(self._read(load)) for load in loads]
                 uploaders = [
                     group.create_task(self._upload(), name=f"uploader-{number}")
@@ -148,6 +151,8 @@ class Mover:
                     reader.cancel()
                 await self._end(uploaders)
                 self._recorder.end()
+                if self._unwritable is not None:
+                    raise self._unwritable
         finally:
             self._outbox.stop_lingering()
             await self._recorder.flush()
@@ -160,11 +165,20 @@ class Mover:
 
         done = asyncio.create_task(all_done())
         stopped = asyncio.create_task(self._stop.wait())
+        halted = asyncio.create_task(self._halted.wait())
         try:
-            await asyncio.wait({done, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({done, stopped, halted}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            done.cancel()
-            stopped.cancel()
+            for waiting in (done, stopped, halted):
+                waiting.cancel()
+
+    async def _record(self) -> None:
+        """Keep the checkpoint up to date; where it can't be written, let nothing new begin."""
+        try:
+            await self._recorder.run()
+        except CheckpointFullError as error:
+            self._unwritable = error
+            self._halted.set()
 
     async def _end(self, uploaders: Sequence[asyncio.Task[None]]) -> None:
         """Let requests in flight end, but not for longer than a drain may take."""
@@ -249,7 +263,12 @@ class Mover:
 
     async def _upload(self) -> None:
         while (batch := await self._outbox.take()) is not None and not self._closing:
-            answer = await self._sink.write(batch)
+            try:
+                answer = await self._sink.write(batch)
+            except InterruptedRunError:
+                if not self._stop.is_set():
+                    raise
+                return  # it wasn't sent, or not answered; others in flight may yet be
             self._acknowledge(batch, answer)
 
     def _acknowledge(self, batch: Batch, answer: Answer) -> None:

@@ -68,7 +68,11 @@ class Recorder:
         loads, self._moved = list(self._moved.values()), {}
         if loads:
             self._saving = asyncio.ensure_future(self._save_all(loads))
-            await asyncio.shield(self._saving)
+            try:
+                await asyncio.shield(self._saving)
+            except Exception:
+                self._moved = {load.step: load for load in loads} | self._moved
+                raise
 
     async def _save_all(self, loads: list[Load]) -> None:
         reached = [load.position.next_number for load in loads]

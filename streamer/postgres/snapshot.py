@@ -145,7 +145,8 @@ class Holder:
             self._end("its session was ended")
             return
         while not self.lost:
-            await asyncio.sleep(every_s)
+            left_s = every_s if ends is None else max(0.0, ends - loop.time())
+            await asyncio.sleep(min(every_s, left_s))
             if ends is not None and loop.time() >= ends:
                 self._end("it reached its maximum age")
                 return

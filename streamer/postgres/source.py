@@ -299,7 +299,7 @@ class PostgresSource:
         return self.leaf_numbers.get(table.oid) or self.number_leaves(table)
 
     def _reader(self, what: Reading, holder: Holder | None) -> TableReader:
-        limits = self.limits
+        limits = self.limits.waiting(self.max_snapshot_age_s)
         if holder is not None and self._consistency is Consistency.ROLLING:
             limits = replace(limits, age_s=None)  # the holder's age counts, not the window's
         return TableReader(

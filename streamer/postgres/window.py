@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 import asyncpg
@@ -44,13 +44,19 @@ class WindowLimits:
     def allowed(cls, *, rolling: bool, idle_s: float, transaction_s: float) -> WindowLimits:
         """Half of what the server's timeouts (0: none) allow, and not beyond our own limits."""
         age_s = ROLLING_AGE_S if rolling else SNAPSHOT_AGE_S
-        pauses = [ROLLING_AGE_S] if rolling else []
+        pauses = [age_s]  # a cursor that waits for D1 holds back vacuum, whoever holds its snapshot
         if transaction_s:
             age_s = min(age_s, transaction_s / 2)
             pauses.append(transaction_s / 2)
         if idle_s:
             pauses.append(idle_s / 2)
-        return cls(age_s, min(pauses, default=None))
+        return cls(age_s, min(pauses))
+
+    def waiting(self, pause_s: float) -> WindowLimits:
+        """These, but none that waits for longer than `pause_s`."""
+        return replace(
+            self, pause_s=min(pause_s, pause_s if self.pause_s is None else self.pause_s)
+        )
 
 
 class Window:

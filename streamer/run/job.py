@@ -6,14 +6,13 @@ moment goes on from there.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from streamer import limits
 from streamer.config import Config
 from streamer.d1 import D1Database, RefusedRowsError
-from streamer.errors import ExitCode, InterruptedRunError
+from streamer.errors import ExitCode
 from streamer.model import (
     Key,
     KeyKind,
@@ -39,6 +38,7 @@ from streamer.run.publish import drop_stages, publish
 from streamer.run.reading import RunSource
 from streamer.run.rejects import beside
 from streamer.run.schema import create, create_stages, empty, empty_behind, remove
+from streamer.run.stopping import Stopping
 from streamer.run.survey import Survey
 from streamer.run.waves import Wave, waves
 from streamer.run.writing import Writing
@@ -64,17 +64,17 @@ class Ends:
 class Job:
     """Carries out a plan, step by step; the journal says which steps are behind.
 
-    `stop` asks it to end early: it raises InterruptedRunError once what is in flight is recorded.
+    `stopping` may ask it to end early: it raises InterruptedRunError once what is in flight is recorded.
     """
 
     def __init__(
-        self, config: Config, events: Events, journal: Journal, ends: Ends, stop: asyncio.Event
+        self, config: Config, events: Events, journal: Journal, ends: Ends, stopping: Stopping
     ) -> None:
         self._config = config
         self._events = events
         self._journal = journal
         self._ends = ends
-        self._stop = stop
+        self._stopping = stopping
         self._database = ends.database
         self._tables = ends.plan.tables
         self._source = Transforming(
@@ -94,7 +94,7 @@ class Job:
             tables=ends.plan.tables,
             views=ends.plan.views,
             create_schema=config.run.create_schema,
-            heed_stop=self._heed_stop,
+            heed_stop=stopping.heed,
         )
         self.shortcomings: list[str] = []
         self.lacking = False  # anything but rows that were rejected
@@ -118,13 +118,6 @@ class Job:
         await optimize(self._database)
         await self._ownership.leave([table.target for table in self._tables])
         return ExitCode.INCOMPLETE if self.shortcomings else ExitCode.DONE
-
-    def _heed_stop(self) -> None:
-        if self._stop.is_set():
-            raise InterruptedRunError(
-                "stopped by a signal; everything that D1 acknowledged is in the checkpoint.",
-                hint="Go on with `streamer run --resume`.",
-            )
 
     async def _claim(self) -> None:
         """Make this run, at this epoch, the only one that may write to its tables."""
@@ -164,7 +157,7 @@ class Job:
         return found
 
     async def _prepare_tables(self) -> None:
-        self._heed_stop()
+        self._stopping.heed()
         self._events.phase("preparing tables")
         to_empty = [t for t in self._tables if self._is_open(steps.empty_step(t))]
         there = [table for table in to_empty if self._ends.survey.find(table.target)]
@@ -189,7 +182,7 @@ class Job:
     async def _move_rows(self) -> None:
         if not any(self._is_open(step) for step in self._row_steps()):
             return
-        self._heed_stop()
+        self._stopping.heed()
         await self._ends.source.begin()
         await self._restart_moved_tables()
         await self._forget_what_starts_over()
@@ -284,10 +277,10 @@ class Job:
             recorder=Recorder(self._journal.save_loads),
             observer=self._events,
             sizes=self._sizes(),
-            stop=self._stop,
+            stop=self._stopping.stop,
         )
         if not await mover.move(wave.loads):
-            self._heed_stop()
+            self._stopping.heed()
 
     def _sink(self, wave: Wave) -> Sink:
         rejects = self._config.run.on_error is OnError.REJECT
@@ -312,7 +305,7 @@ class Job:
         name = steps.publish_step(cycle)
         if self._journal.is_done(name):
             return
-        self._heed_stop()
+        self._stopping.heed()
         self._events.phase(f"publishing {', '.join(str(t.name) for t in cycle)}")
         if self._journal.steps[name].state == State.TODO:
             await self._publish_whole(cycle)

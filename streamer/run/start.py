@@ -42,6 +42,7 @@ from streamer.run.planning import plan_job, refusal_facts, refused_then
 from streamer.run.rejects import Rejects, beside
 from streamer.run.reporting import save_report, take_over_figures
 from streamer.run.retry import check_retry, retry_rejects
+from streamer.run.stopping import Stopping
 from streamer.run.survey import Survey, survey
 from streamer.targets import identity_of, open_target
 
@@ -58,38 +59,52 @@ async def run(config: Config, events: Events, stop: asyncio.Event) -> ExitCode:
 
     """
     target = target_of(config)
+    stopping = Stopping(stop, config.run.max_duration_s, events.note)
     async with AsyncExitStack() as stack:
+        stack.enter_context(stopping.timed())
         journal = await Journal.open(config.run.checkpoint)
         stack.push_async_callback(journal.close)
         going_on = _going_on(config, journal, events)
         if going_on and _is_over(config, journal):
             return _repeat(config, target, journal, events)
-        source = await stack.enter_async_context(
-            PostgresSource.open(
-                config.source,
-                config.run.consistency,
-                events.warning,
-                pushdown=config.run.pushdown,
-                patience=Patience(config.pacing.give_up_after_s, say=events.note),
-                hash_key=config.shaping.hash_key,
-            )
-        )
-        source.refuse_what_cannot_last()
-        database = await open_target(target, config.pacing, events)
-        stack.push_async_callback(database.aclose)
-        ends = await _look(config, source, database, events, journal if going_on else None)
-        if not (ends.plan.tables or going_on):
-            events.phase("nothing to do: there is no table to move")
-            return ExitCode.INCOMPLETE if ends.plan.refusals else ExitCode.DONE
-        if going_on:
-            ends = await _continue(config, journal, ends, events)
-        else:
-            await _begin(config, journal, ends, events)
+        async with stopping.heeded():
+            source, database = await _open(config, target, events, stack)
+            stopping.sending = database
+            ends = await _look(config, source, database, events, journal if going_on else None)
+            if not (ends.plan.tables or going_on):
+                events.phase("nothing to do: there is no table to move")
+                return ExitCode.INCOMPLETE if ends.plan.refusals else ExitCode.DONE
+            if going_on:
+                ends = await _continue(config, journal, ends, events)
+            else:
+                await _begin(config, journal, ends, events)
         journal.pace = lambda: {"batch_bytes": database.batch_bytes}
         journal.tally = lambda table: _figures(events, table)
         if config.run.retry_rejects:
-            return await retry_rejects(config, events, journal, ends)
-        return await _carry_out(config, events, journal, ends, stop)
+            async with stopping.heeded():
+                return await retry_rejects(config, events, journal, ends)
+        return await _carry_out(config, events, journal, ends, stopping)
+
+
+async def _open(
+    config: Config, target: Target, events: Events, stack: AsyncExitStack
+) -> tuple[PostgresSource, D1Database]:
+    """Both ends, open until the end of `stack`."""
+    source = await stack.enter_async_context(
+        PostgresSource.open(
+            config.source,
+            config.run.consistency,
+            events.warning,
+            pushdown=config.run.pushdown,
+            patience=Patience(config.pacing.give_up_after_s, say=events.note),
+            hash_key=config.shaping.hash_key,
+        )
+    )
+    source.refuse_what_cannot_last()
+    source.max_snapshot_age_s = config.run.max_snapshot_age_s
+    database = await open_target(target, config.pacing, events)
+    stack.push_async_callback(database.aclose)
+    return source, database
 
 
 def _is_over(config: Config, journal: Journal) -> bool:
@@ -343,13 +358,14 @@ def _figures(events: Events, table: str) -> dict[str, JSON]:
 
 
 async def _carry_out(
-    config: Config, events: Events, journal: Journal, ends: Ends, stop: asyncio.Event
+    config: Config, events: Events, journal: Journal, ends: Ends, stopping: Stopping
 ) -> ExitCode:
     """Do the job, and leave a report whatever comes of it."""
-    job = Job(config, events, journal, ends, stop)
+    job = Job(config, events, journal, ends, stopping)
     job.shortcomings += [f"not moved: {sentence(f)}" for f in ends.plan.refusals]
     try:
-        code = await job.carry_out()
+        async with stopping.heeded():
+            code = await job.carry_out()
         # The report first: a run that is done isn't resumed, and so never written about again.
         save_report(config, events, journal, ends.plan, code=code, errors=job.shortcomings)
         await journal.note(

@@ -32,7 +32,7 @@ class Between:
     def __init__(self, server: D1Server) -> None:
         self.deal: Deal = _forward
         self.requests = 0
-        self._server = server
+        self.server = server
         self._upstream: aiohttp.ClientSession | None = None
         self._runner: web.AppRunner | None = None
         self._port = 0
@@ -64,9 +64,9 @@ class Between:
         assert self._upstream is not None
         async with self._upstream.request(
             request.method,
-            f"http://127.0.0.1:{self._server.port}{request.path}",
+            f"http://127.0.0.1:{self.server.port}{request.path}",
             data=request.body or None,
-            headers={"Authorization": f"Bearer {self._server.token}"},
+            headers={"Authorization": f"Bearer {self.server.token}"},
         ) as answer:
             body = await answer.read()
             return web.Response(

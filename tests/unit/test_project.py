@@ -30,7 +30,7 @@ RUN_OPTIONS = re.findall(
     """
     --target --env --table --exclude --schema --checkpoint --batch-size --batch-bytes --pack --concurrency
     --rate-limit --if-exists --on-error --max-rejects --retry-rejects --no-schema --resume --restart --dry-run --report --consistency
-    --indexes --pushdown --skip-refused --give-up-after --config --env-file --progress
+    --indexes --pushdown --skip-refused --give-up-after --max-duration --max-snapshot-age --config --env-file --progress
     --log-format --log-file --metrics-port --verbose --quiet -v -q
     --timestamps --dates --intervals --bigint --numeric --money --nan --booleans --varchar --char
     --bytea --uuid --json-text --arrays --composites --enums --bits --hstore --geometry --regs

@@ -68,6 +68,6 @@ async def test_a_long_wait_is_told_at_its_beginning_twice_a_minute_and_at_its_en
 
 
 def test_windows_end_well_before_the_server_ends_them():
-    assert WindowLimits.allowed(rolling=False, idle_s=0, transaction_s=0) == WindowLimits(300, None)
+    assert WindowLimits.allowed(rolling=False, idle_s=0, transaction_s=0) == WindowLimits(300, 300)
     assert WindowLimits.allowed(rolling=True, idle_s=0, transaction_s=0) == WindowLimits(30, 30)
     assert WindowLimits.allowed(rolling=True, idle_s=8, transaction_s=20) == WindowLimits(10, 4)
