@@ -200,6 +200,13 @@ def _server_said(error: asyncpg.PostgresError, place: Place) -> StreamerError:
             f"PostgreSQL at {place.where} ended the connection{_at(place)} (SQLSTATE {state}).",
             hint="Run again with --resume.",
         )
+    if state.startswith("22"):  # a data exception: stored values print, computed ones may not
+        return SourceError(
+            f"PostgreSQL can't compute a value{_at(place)} (SQLSTATE {state}, "
+            f"{type(error).__name__}).",
+            hint="A virtual generated column, or an expression or where of the settings, fails for a"
+            " row: exclude the column, or mend what it is computed from.",
+        )
     return SourceError(
         f"PostgreSQL at {place.where} refuses{_at(place)} (SQLSTATE {state}, "
         f"{type(error).__name__}).",

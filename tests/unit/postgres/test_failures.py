@@ -83,7 +83,8 @@ def test_the_network_may_heal_and_our_own_faults_do_not(error: Exception, *, aga
         (postgres_error("42703"), SourceChangedError, "A column is gone"),
         (postgres_error("40001"), SourceLostError, "standby"),
         (postgres_error("57P01"), SourceLostError, "57P01"),
-        (postgres_error("22012"), SourceError, "22012"),
+        (postgres_error("22012"), SourceError, "can't compute a value, reading public.orders"),
+        (postgres_error("58030"), SourceError, "58030"),
         (postgres_error("42501", "permission denied"), SourceError, "may not read"),
         (
             postgres_error("42501", "query would be affected by row-level security policy"),
