@@ -24,7 +24,9 @@ async def read_plan(config: Config) -> Plan:
             can't be loaded.
 
     """
-    opening = PostgresSource.open(config.source, config.run.consistency, log.warning)
+    opening = PostgresSource.open(
+        config.source, config.run.consistency, log.warning, hash_key=config.shaping.hash_key
+    )
     async with opening as source:
         plan = await plan_job(source, config, say=log.info)
     load_transforms(plan.tables, Path.cwd())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
+from functools import lru_cache
 from typing import cast
 
 import sqlglot
@@ -123,7 +124,11 @@ _TYPES = {
 
 def read(sql: str, names: Collection[str]) -> Node:
     """The tree of an expression; see `syntax.parse`."""
-    prepared = prepare(sql, names)
+    return _node(prepare(sql, names))
+
+
+@lru_cache(maxsize=2_000)  # a thousand tables have the same few defaults and conditions
+def _node(prepared: Prepared) -> Node:
     # Behind SELECT nothing is taken for a command.
     select = parse(f"SELECT ({prepared.sql})")
     (tree,) = select.expressions

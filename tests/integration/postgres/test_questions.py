@@ -2,6 +2,7 @@
 
 import pytest
 
+from streamer.cli.source import read_plan
 from streamer.config import Config, Selection, SourceSettings
 from streamer.errors import SourceError
 from streamer.model import (
@@ -316,3 +317,27 @@ async def test_a_run_that_goes_on_asks_only_of_tables_that_are_new_to_it(any_dat
     assert [table.target for table in plan.tables] == ["b"]
     assert then in plan.refusals
     assert [str(name) for name in plan.refused] == ["public.c", "public.a"]
+
+
+async def test_a_hash_of_what_an_option_cuts_is_asked_whether_it_still_tells_rows_apart(
+    database: Database,
+):
+    await database.execute("""
+        CREATE TABLE a (id int PRIMARY KEY, at timestamp UNIQUE, b timestamp UNIQUE);
+        INSERT INTO a VALUES (1, '2024-01-15 10:00:00.1', '2024-01-15 10:00:00'),
+            (2, '2024-01-15 10:00:00.2', '2024-01-15 10:00:01')""")
+    masks = {name: ColumnOptions(mask="hash") for name in ("at", "b")}
+    config = Config(
+        source=SourceSettings(dsn=Secret(database.dsn)),
+        shaping=Shaping(
+            types=TypeOptions(timestamps="seconds"),
+            tables={"a": TableOptions(column=masks)},
+            hash_key=Secret("0123456789abcdef"),
+        ),
+    )
+
+    plan = await read_plan(config)
+
+    (refusal,) = plan.refusals
+    assert refusal.object == "public.a.a_at_key"
+    assert "would be the same once stored in 2 of the rows" in refusal.what
