@@ -63,7 +63,7 @@ COMMANDS = {
         ),
         Command(
             "validate",
-            "prove that both sides hold the same rows, or name what differs",
+            "prove that both sides hold the same rows; --repair makes it so",
             Options.SETTINGS
             | Options.SELECTION
             | Options.STORED

@@ -133,6 +133,10 @@ def _compare(parser: Parser) -> None:
     for name, text in (
         ("--detailed", "compare the values of a sample of rows too, from both ends and at random"),
         ("--full", "compare every value of every row"),
+        (
+            "--repair",
+            "with --full: send what is missing or different, delete what is extra, compare again",
+        ),
         ("--resume", "go on with a validation that was stopped, or start one"),
         ("--skip-refused", "compare the rest where something can't be moved (exit code 3)"),
     ):

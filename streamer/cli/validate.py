@@ -20,6 +20,7 @@ examples:
   streamer validate                             counts, keys, references, JSON, uniqueness
   streamer validate --detailed --sample 5000    and the values of 5,000 rows of each table
   streamer validate --full                      and every value of every row
+  streamer validate --full --repair             and make the target equal to the source
   streamer validate --full --differences differences.ndjson
   streamer validate --resume                    go on after a stop of any kind
 

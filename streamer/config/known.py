@@ -144,6 +144,7 @@ DRY_RUN: Setting[bool] = Setting("dry_run", values.flag, switch=True)
 DETAILED: Setting[bool] = Setting("detailed", values.flag, switch=True)
 FULL: Setting[bool] = Setting("full", values.flag, switch=True)
 SAMPLE: Setting[int] = Setting("sample", values.integer(1, 1_000_000, "a number of rows"))
+REPAIR: Setting[bool] = Setting("repair", values.flag, switch=True)
 DIFFERENCES: Setting[Path] = Setting("differences", values.path)
 OUTPUT_REPORT: Setting[Path] = Setting("output_report", values.path)
 
@@ -198,7 +199,9 @@ SHAPING: tuple[Setting[object], ...] = (
 OUTPUT: tuple[Setting[object], ...] = (
     PROGRESS, LOG_FORMAT, LOG_FILE, METRICS_PORT, VERBOSE, QUIET,
 )  # fmt: skip
-VALIDATION: tuple[Setting[object], ...] = (DETAILED, FULL, SAMPLE, DIFFERENCES, OUTPUT_REPORT)
+VALIDATION: tuple[Setting[object], ...] = (
+    DETAILED, FULL, SAMPLE, REPAIR, DIFFERENCES, OUTPUT_REPORT,
+)  # fmt: skip
 ALL = SOURCE + TARGET + JOB + SHAPING + OUTPUT + VALIDATION
 
 SECRET_VARIABLES = (

@@ -282,6 +282,7 @@ def _validation(look: Lookup) -> ValidateSettings:
         detailed=look.one(known.DETAILED, default=False),
         full=look.one(known.FULL, default=False),
         sample_rows=look.one(known.SAMPLE, base.sample_rows),
+        repair=look.one(known.REPAIR, default=False),
     )
 
 

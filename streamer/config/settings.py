@@ -155,7 +155,8 @@ class RunSettings:
 @dataclass(frozen=True, slots=True)
 class ValidateSettings:
     """What `validate` compares: the keys of all rows; with `detailed` the values of a sample of
-    `sample_rows` a table, with `full` all values. `differences` is a file that names all, None for none.
+    `sample_rows` a table, with `full` all values. `repair`, which compares all values
+    too, makes the target equal. `differences` is a file that names all, None for none.
     """
 
     report: Path = Path("validation_report.json")
@@ -163,6 +164,7 @@ class ValidateSettings:
     detailed: bool = False
     full: bool = False
     sample_rows: int = 1_000
+    repair: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from checkpoints import RunRecord
 from streamer.config import Config
 from streamer.errors import ExitCode, InterruptedRunError, StreamerError
 from streamer.model import Consistency, KeyKind, StepId, TablePlan
-from streamer.pipeline import Recorder
+from streamer.pipeline import Position, Recorder
 from streamer.pipeline.transform import Transforming
 from streamer.postgres import PostgresSource
 from streamer.postgres.keys import Keys
@@ -29,6 +29,7 @@ from streamer.run.identity import (
     target_facts,
 )
 from streamer.run.journal import Journal, RunState, Start
+from streamer.run.mending import mend
 from streamer.run.recorded import items, members
 from streamer.run.start import first_cause, target_of
 from streamer.targets import open_target
@@ -49,6 +50,8 @@ from streamer.validate.report import Repaired, ValidationReport, write_differenc
 
 if TYPE_CHECKING:
     from checkpoints import JSON
+
+REPAIRS = 2  # while the source goes on changing
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,9 @@ async def validate(config: Config, events: Events, stop: asyncio.Event) -> Valid
                 hash_key=config.shaping.hash_key,
             )
         )
-        database = await open_target(target, config.pacing, events, writing=False)
+        database = await open_target(
+            target, config.pacing, events, writing=config.validation.repair
+        )
         stack.push_async_callback(database.aclose)
         ends = await look(config, source, database, events, moved)
         differences = stack.enter_context(Differences())
@@ -119,19 +124,29 @@ class ValidationJob:
         self._tables = [table for table in ends.tables if str(table.name) not in ends.unfit]
         settings = config.validation
         self.depth = (
-            Depth.FULL if settings.full else Depth.SAMPLE if settings.detailed else Depth.KEYS
+            # A repair that doesn't know all values might take a row by a cascade.
+            Depth.FULL
+            if settings.full or settings.repair
+            else Depth.SAMPLE
+            if settings.detailed
+            else Depth.KEYS
+        )
+        self._source = Transforming(ends.source, self._tables, ends.transforms)
+        self._sides = Sides(
+            self._source, Keys(ends.source), ends.database, ends.survey.exact_floats
         )
         self._progress: dict[str, Progress] = {}
         self.verdicts: list[Verdict] = []
         self._repaired: Repaired | None = None
+        self._earlier: set[str] = set()
 
     async def carry_out(self) -> ExitCode:
         """Compare, and say what came of it."""
-        if self._config.run.resume and (code := self._finished()) is not None:
-            return code
         await self._begin()
         try:
             await self._compare()
+            if self._config.validation.repair:
+                await self._repair()
             code = self._code()
             self._save(code, [])
             await self._state.note(
@@ -149,14 +164,9 @@ class ValidationJob:
             raise
         return code
 
-    def _finished(self) -> ExitCode | None:
-        """The exit code of a validation that is finished, where this one is to go on with it."""
-        if self._state.run is None or self._state.unfinished:
-            return None
-        self._events.phase("nothing to do: the validation is finished")
-        return ExitCode(int(str(self._state.running.document.get("exit_code", 0))))
-
     async def _begin(self) -> None:
+        if self._state.run is not None:
+            self._earlier.add(self._state.run.run_id)
         facts: dict[str, JSON] = {
             "depth": self.depth.value,
             "source": source_facts(self._ends.source.identity),
@@ -184,7 +194,7 @@ class ValidationJob:
         self._state.tally = self._tally
 
     def _goes_on(self, facts: Mapping[str, JSON]) -> bool:
-        if self._state.run is None:
+        if not self._state.unfinished:
             return False
         known = self._state.running.document
         keyed = all(table.key.kind is not KeyKind.PHYSICAL for table in self._tables)
@@ -227,16 +237,44 @@ class ValidationJob:
         ]
         self.verdicts += await comparer.judge(self._tables, self._progress)
 
+    async def _repair(self) -> None:
+        """Mend what differs, and compare again, until it is equal or nothing helps any more."""
+        for number in range(1, REPAIRS + 1):
+            if all(verdict.equal for verdict in self.verdicts):
+                return
+            self._heed_stop()
+            self._events.phase("repairing")
+            done = await mend(
+                self._ends,
+                self._sides,
+                self._source,
+                self._differences,
+                self._tables,
+                run=self._state.running.run_id,
+                epoch=self._state.running.epoch * REPAIRS + number,
+                earlier=self._earlier,
+                events=self._events,
+                heed_stop=self._heed_stop,
+            )
+            before = self._repaired or Repaired()
+            self._repaired = Repaired(
+                before.sent + done.sent, before.deleted + done.deleted, before.rounds + 1
+            )
+            await self._start_over()
+            await self._compare()
+
+    async def _start_over(self) -> None:
+        """Compare everything again: what was sent, and whatever that may have changed."""
+        names = [steps.rows_step(table) for table in self._tables]
+        for progress in self._progress.values():
+            progress.position, progress.suspects = Position(), Suspects()
+        await self._state.start_over(names)
+
     async def _comparer(self) -> Comparer:
         ends = self._ends
         tables = ends.survey.tables.values()
         return Comparer(
-            Sides(
-                Transforming(ends.source, self._tables, ends.transforms),
-                Keys(ends.source),
-                ends.database,
-                ends.survey.exact_floats,
-            ),
+            self._sides,
             ends.database,
             await read_structure(ends.database, {table.name: table.key for table in tables}),
             self._differences,

@@ -9,6 +9,8 @@ multiset     tables without a key
 checks       counts, references, JSON, uniqueness, in stretches that D1 can answer in time
 target_rows  the target's rows walked through, and found by key (pure)
 structure    what the target's tables guarantee by themselves
+repair       what is missing or different sent, what is extra deleted
+report       the result as a file
 sides        both ends as a comparison sees them
 differences  what was found, on disk
 verdict      the result as values and as a report

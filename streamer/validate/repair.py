@@ -1,0 +1,187 @@
+"""Makes the target's rows those of the source: what is missing or different is sent, the rest goes.
+
+First all rows are sent, parents before children; only then are extra ones deleted, children first.
+So no cascade takes a row that only had to refer to another parent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+import orjson
+
+from streamer.model import (
+    Answer,
+    Batch,
+    Chunk,
+    Key,
+    KeyKind,
+    Page,
+    Statement,
+    StepId,
+    StepKind,
+    TablePlan,
+)
+from streamer.model.sql import quote_identifier
+from streamer.pack import BatchBuilder, Layout, LedgerStep, pack_page
+from streamer.sinks import Ownership
+from streamer.validate.differences import Difference, Differences, Kind
+from streamer.validate.extras import still_held
+from streamer.validate.sides import Sides
+from streamer.validate.target_rows import Named, Walk, keys_text
+
+AT_ONCE = 1_000  # rows that are read, or deleted, together
+
+
+class Sink(Protocol):
+    """Makes batches durable."""
+
+    @property
+    def batch_bytes(self) -> int:
+        """How large a request body should be now."""
+        ...
+
+    async def write(self, batch: Batch) -> Answer:
+        """Return only when `batch` is durable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Mending:
+    """One table, the step that its rows are sent as, and how they are packed."""
+
+    plan: TablePlan
+    step: StepId
+    layout: Layout
+
+
+class Repair:
+    """Mends `tables`, which are in load order and all compared in full."""
+
+    def __init__(
+        self,
+        sides: Sides,
+        ownership: Ownership,
+        sink: Sink,
+        differences: Differences,
+        *,
+        tables: Sequence[Mending],
+        kept: Collection[str],
+        heed_stop: Callable[[], None],
+    ) -> None:
+        """Nothing is deleted from the tables `kept` (source names)."""
+        self._sides = sides
+        self._ownership = ownership
+        self._sink = sink
+        self._differences = differences
+        self._tables = tables
+        self._kept = kept
+        self._heed_stop = heed_stop
+        self._numbers: dict[StepId, int] = {}
+        self.sent = 0
+        self.deleted = 0
+
+    async def carry_out(self) -> None:
+        """Send, then delete.
+
+        Raises:
+            BadRowsError: D1 refuses a row; nothing was deleted then.
+
+        """
+        for table in self._tables:
+            await self._send(table)
+        for table in reversed(self._tables):
+            if str(table.plan.name) not in self._kept:
+                await self._delete(table.plan)
+
+    async def _send(self, table: Mending) -> None:
+        builder = BatchBuilder(lambda: self._sink.batch_bytes)
+        async for page in self._pages(table.plan):
+            self._heed_stop()
+            for chunk in self._packed(table, page):
+                for batch in builder.add(chunk):
+                    await self._write(batch)
+        if (batch := builder.flush()) is not None:
+            await self._write(batch)
+
+    async def _write(self, batch: Batch) -> None:
+        await self._sink.write(batch)
+        self.sent += batch.rows
+
+    def _packed(self, table: Mending, page: Page) -> list[Chunk]:
+        number = self._numbers.get(table.step, 0)
+        chunks = pack_page(table.layout, page, step=table.step, number=number, after=None)
+        self._numbers[table.step] = number + len(chunks)
+        return chunks
+
+    async def _pages(self, plan: TablePlan) -> AsyncGenerator[Page]:
+        """The rows to send, as the source has them now."""
+        wrong = self._differences.of(str(plan.name), [Kind.MISSING, Kind.DIFFERENT])
+        free = await self._free_row(plan) if plan.key.kind is KeyKind.PHYSICAL else 0
+        while some := list(islice(wrong, AT_ONCE)):
+            if plan.key.kind is KeyKind.PHYSICAL:
+                yield _placed(some, free)
+                free += len(some)
+                continue
+            for page in await self._sides.source.lookup(plan, [one.read_by for one in some]):
+                if page.records:
+                    yield page
+
+    async def _free_row(self, plan: TablePlan) -> int:
+        """A row number behind all that the target holds."""
+        row = quote_identifier(plan.key.rowid)
+        sql = f"SELECT CAST(coalesce(max({row}), 0) AS TEXT) FROM {quote_identifier(plan.target)}"
+        answer = await self._sides.database.execute([Statement.of(sql)])
+        return int(str(answer.results[0].rows[0][0])) + 1
+
+    async def _delete(self, plan: TablePlan) -> None:
+        extra = self._differences.of(str(plan.name), [Kind.EXTRA])
+        while some := [one.key for one in islice(extra, AT_ONCE)]:
+            self._heed_stop()
+            if plan.key.kind is KeyKind.PHYSICAL:
+                await self._delete_rows(plan, some)
+                continue
+            # A row may have come to the source meanwhile.
+            gone = await self._sides.not_in_source(plan, some)
+            if gone:
+                await self._delete_rows(plan, await still_held(self._sides, plan, gone))
+
+    async def _delete_rows(self, plan: TablePlan, keys: Sequence[Key]) -> None:
+        deferred = Statement.of("PRAGMA defer_foreign_keys=on")
+        guard = self._ownership.guard(LedgerStep(plan.target, StepKind.ROWS))
+        for part in Named(plan).parts(keys) if keys else ():
+            statement = Statement.of(_deleting(plan), keys_text(part))
+            await self._sides.database.execute([deferred, statement, guard])
+            self.deleted += len(part)
+
+
+def _placed(rows: Sequence[Difference], free: int) -> Page:
+    """Rows of a table without a key: where they are, if something else is there, or behind all."""
+    records: list[tuple[str | None, ...]] = []
+    for at, row in enumerate(rows):
+        place = row.key[0] if row.kind is Kind.DIFFERENT else str(free + at)
+        records.append((place, *orjson.loads(row.cells)))
+    return Page(records, len(records[0]), (0,))
+
+
+def _deleting(plan: TablePlan) -> str:
+    """SQL that deletes the rows with the keys in ?1; found by join, each by the column's own rules."""
+    table = quote_identifier(plan.target)
+    if plan.key.kind is KeyKind.PHYSICAL:
+        row = quote_identifier(plan.key.rowid)
+        found = "SELECT CAST(value->>0 AS INTEGER) FROM json_each(?1)"
+        return f"DELETE FROM {table} WHERE {row} IN ({found})"
+    named, places = Named(plan), Walk.through(plan).places
+    found = f"SELECT {', '.join(places)} FROM {named.rows} JOIN {table} AS o ON {named.same}"
+    bare = ", ".join(place.removeprefix("o.") for place in places)
+    return f"DELETE FROM {table} WHERE ({bare}) IN ({found})"
+
+
+def wanted(mending: Sequence[Mending]) -> Mapping[StepId, LedgerStep]:
+    """What the ledger calls the steps of a repair; it need not know any keys."""
+    return {
+        one.step: LedgerStep(one.plan.target, StepKind.ROWS, keys_hidden=True) for one in mending
+    }
