@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.simulation.sessions import Died
+from tests.simulation.sessions import Died, Harm
 
 
 class InlineConnection:
@@ -28,6 +28,10 @@ class InlineConnection:
 
     async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         await self._pause()
+        harm = self._process.touch() if sql == "COMMIT" else Harm.NONE
+        if harm is Harm.RAISE:
+            raise full()
+        await asyncio.sleep(60.0 if harm is Harm.HANG else 0.0)
         self._fail(sql)
         self._raw.execute(sql, parameters)
         await self._pause()
@@ -54,3 +58,10 @@ class InlineConnection:
         if self._process.is_dead:
             raise asyncio.CancelledError
         await asyncio.sleep(0.0005)
+
+
+def full() -> sqlite3.Error:
+    """What SQLite says where there is no room."""
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
+    return error

@@ -64,7 +64,8 @@ class VirtualLoop(base_events.BaseEventLoop):
         for _ in range(10):
             for task in tasks:
                 task.cancel()
-            with suppress(DeadlockError):
+            # RuntimeError: the main task had ended just before, and stops the loop once more.
+            with suppress(DeadlockError, RuntimeError):
                 self.run_until_complete(asyncio.wait_for(_ended(tasks), 3600))
             tasks = [task for task in tasks if not task.done()]
             if not tasks:

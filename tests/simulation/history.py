@@ -13,6 +13,7 @@ from streamer.errors import ExitCode
 from tests.simulation import shapes
 from tests.simulation.oracle import BrokenPromiseError, Oracle
 from tests.simulation.process import Death, Ended, Process, World
+from tests.simulation.rows import Postgres
 from tests.simulation.settings import HistorySettings
 from tests.simulation.target import D1
 from tests.simulation.trouble import Fate, SourceTrouble, TargetTrouble
@@ -43,41 +44,50 @@ def play_history(settings: HistorySettings, parent: Path | None = None) -> Told:
 
     """
     with tempfile.TemporaryDirectory(dir=parent or _memory()) as folder:
-        return _History(settings, Path(folder)).play()
+        return History(settings, Path(folder)).play()
 
 
-class _History:
-    def __init__(self, settings: HistorySettings, folder: Path) -> None:
+class History:
+    """One history, which keeps its files in `folder`; `server`: not the one of its seed."""
+
+    def __init__(
+        self, settings: HistorySettings, folder: Path, server: Postgres | None = None
+    ) -> None:
         self._settings = settings
         self._dice = random.Random(f"history {settings.seed}")
-        server = shapes.make(random.Random(f"rows {settings.seed}"), settings.rows)
+        server = server or shapes.make(random.Random(f"rows {settings.seed}"), settings.rows)
         server.idle_s = settings.idle_s
         target_trouble = TargetTrouble(random.Random(f"target {settings.seed}"), settings.rates)
         source_dice = random.Random(f"source {settings.seed}")
-        first = folder / "1"
-        first.mkdir()
-        self._world = World(
+        files = folder / "1"
+        files.mkdir(parents=True)
+        self.world = World(
             settings,
             server,
             D1(target_trouble, settings.network, settings.pacing.rate),
             SourceTrouble(source_dice, settings.rates, settings.source_latency_s),
-            first,
+            files,
             dice=random.Random(f"process {settings.seed}"),
         )
-        self._oracle = Oracle(self._world, server.transaction)
+        self.oracle = Oracle(self.world, server.transaction)
         self._kills = self._signals = self._steps = 0
 
     def play(self) -> Told:
-        for number in range(1, _STARTS + 1):
+        """Play it to its end; raises as `play_history` does."""
+        return self.play_on(1)
+
+    def play_on(self, first: int = 2) -> Told:
+        """Play the starts from number `first` on; all but the first one resume."""
+        for number in range(first, _STARTS + 1):
             ended = self._start(number)
             self._steps += ended.steps
-            self._world.d1.execute_due(self._world.now)
+            self.world.d1.execute_due(self.world.true_now)
             if ended.code is ExitCode.DONE or self._is_stale(number, ended):
-                self._oracle.at_the_end()
+                self.oracle.at_the_end()
                 return self._told(number)
             if ended.code not in {None, ExitCode.RESUMABLE}:
                 raise BrokenPromiseError(f"start {number} ended with {ended.code!r}: {ended.said}")
-            self._oracle.after_crash()
+            self.oracle.after_crash()
             self._pass_time()
         raise BrokenPromiseError(f"not done after {_STARTS} starts: {ended.said}")
 
@@ -89,7 +99,7 @@ class _History:
         elif self._signals < self._settings.signals:
             self._signals += 1
             stop_after = exp(self._dice.uniform(log(0.05), log(300.0)))
-        return Process(self._world, resume=number > 1, death=death, stop_after=stop_after).play()
+        return Process(self.world, resume=number > 1, death=death, stop_after=stop_after).play()
 
     def _death(self) -> Death:
         if self._dice.random() < 0.5:
@@ -108,9 +118,9 @@ class _History:
 
     def _pass_time(self) -> None:
         """Until somebody starts it again; meanwhile rows change, and clocks may be set."""
-        dice, world = self._dice, self._world
+        dice, world = self._dice, self.world
         world.now += dice.choice([0.0, 1.0, 60.0, 3_600.0])
-        world.d1.execute_due(world.now)
+        world.d1.execute_due(world.true_now)
         if self._settings.changes_s:
             for _ in range(dice.randrange(10)):
                 shapes.change(world.server, dice)
@@ -121,14 +131,14 @@ class _History:
                 world.booted = world.now
 
     def _told(self, starts: int) -> Told:
-        d1 = self._world.d1
+        d1 = self.world.d1
         return Told(
             self._settings.seed,
             starts,
             self._kills,
             len(d1.arrivals),
             self._steps,
-            self._world.now / 3_600,
+            self.world.now / 3_600,
             d1.fates,
         )
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import sqlite3
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,7 +26,7 @@ from streamer.pipeline.budget import ByteBudget
 from streamer.postgres.patience import Patience
 from streamer.progress import Events
 from tests.simulation import shapes
-from tests.simulation.checkpoint import InlineConnection
+from tests.simulation.checkpoint import InlineConnection, full
 from tests.simulation.clock import ProcessDiedError, VirtualLoop, play
 from tests.simulation.rows import Postgres
 from tests.simulation.sessions import Died, ModelConnector
@@ -56,16 +55,15 @@ class WatchedBudget(ByteBudget):
 
 @dataclass(slots=True)
 class SimulatedClock:
-    """The process's clocks. `since` is what the monotonic one began at, `ahead` how far wall time is."""
+    """The process's clocks: the monotonic one stands still while the machine sleeps, wall time jumps."""
 
-    since: float
-    ahead: float
+    world: World
 
     def monotonic(self) -> float:
-        return asyncio.get_running_loop().time() - self.since
+        return asyncio.get_running_loop().time() - self.world.booted
 
     def wall(self) -> float:
-        return asyncio.get_running_loop().time() + self.ahead
+        return asyncio.get_running_loop().time() + self.world.asleep + self.world.wall_ahead
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -95,7 +93,10 @@ class Ended:
 
 @dataclass(slots=True)
 class World:
-    """What outlives a process: both ends, the clock, and the machine's files in `folder`."""
+    """What outlives a process: both ends, the clock, and the machine's files in `folder`.
+
+    The machine's time is `now`; it was `asleep` for so many seconds, which the others have seen.
+    """
 
     settings: HistorySettings
     server: Postgres
@@ -104,8 +105,14 @@ class World:
     folder: Path
     now: float = 0.0
     booted: float = 0.0
+    asleep: float = 0.0
     wall_ahead: float = 1_800_000_000.0
     dice: random.Random = field(default_factory=random.Random)
+
+    @property
+    def true_now(self) -> float:
+        """What a clock says that never slept, as those of D1 are."""
+        return self.now + self.asleep
 
     @property
     def checkpoint(self) -> Path:
@@ -116,19 +123,30 @@ class Process:
     """One start; `resume` as on the command line."""
 
     def __init__(
-        self, world: World, *, resume: bool, death: Death | None, stop_after: float | None
-    ):
+        self,
+        world: World,
+        *,
+        resume: bool,
+        death: Death | None = None,
+        stop_after: float | None = None,
+        liveness: Died | None = None,
+    ) -> None:
         self.world = world
-        self.liveness = Died()
+        self.liveness = liveness or Died()
         self._loop = VirtualLoop(world.now)
         self.events = Events(self._loop.time)
+        self.watch: Callable[[float], None] | None = None
         self._resume = resume
         self._death = death
         self._stop_after = stop_after
         self._signalled_at: float | None = None
-        self._transport = ModelTransport(world.d1, self.liveness)
+        self._transport = ModelTransport(world.d1, self.liveness, lambda: world.asleep)
         self._requests_before = len(world.d1.arrivals)
         self._die_at = death.step if death is not None and death.request is None else None
+
+    def die(self) -> None:
+        """Let the process die before its next step."""
+        self._die_at = 0
 
     def play(self) -> Ended:
         """Run until it ends or dies."""
@@ -150,7 +168,7 @@ class Process:
 
     async def _main(self) -> ExitCode:
         stop = asyncio.Event()
-        beside = [asyncio.ensure_future(self._others())]
+        beside = [asyncio.ensure_future(self._others()), asyncio.ensure_future(self._clocks())]
         if self._stop_after is not None:
             beside.append(asyncio.ensure_future(self._signal(stop, self._stop_after)))
         try:
@@ -166,6 +184,14 @@ class Process:
             await asyncio.sleep(self.world.dice.random() * 2 * every_s)
             shapes.change(self.world.server, self.world.dice)
 
+    async def _clocks(self) -> None:
+        """What happens to the machine's: somebody sets them, or closes the lid."""
+        dice = random.Random(f"clocks {self.world.now}")
+        while self.world.settings.clock_jumps:
+            await asyncio.sleep(dice.random() * 120)
+            self.world.wall_ahead += dice.choice([-86_400.0, -1.0, 3_600.0, 86_400.0])
+            self.world.asleep += dice.choice([0.0, 0.0, 3_600.0])
+
     async def _signal(self, stop: asyncio.Event, after_s: float) -> None:
         await asyncio.sleep(after_s)
         self._signalled_at = self._loop.time()
@@ -173,6 +199,8 @@ class Process:
 
     def _watch(self) -> None:
         assert self._loop.steps < _LONGEST, "it never ends"
+        if self.watch is not None:
+            self.watch(self._loop.time())
         if self._die_at is not None and self._loop.steps >= self._die_at:
             self.liveness.is_dead = True
             self.world.now = self._loop.time()
@@ -206,7 +234,7 @@ class Process:
     def _in_place(self) -> Generator[None]:
         """Put the models where the product looks for the world."""
         world = self.world
-        clock = SimulatedClock(world.booted, world.wall_ahead)
+        clock = SimulatedClock(world)
 
         async def open_target(_target: Any, pacing: Any, observer: Any) -> Any:
             return await open_database(
@@ -254,9 +282,7 @@ class Process:
         quiet = self._loop.time() >= world.settings.rates.quiet_at
         writes = sql.startswith(("INSERT", "COMMIT"))
         if writes and not quiet and world.dice.random() < world.settings.disk:
-            full = sqlite3.OperationalError("database or disk is full")
-            full.sqlite_errorcode = sqlite3.SQLITE_FULL
-            raise full
+            raise full()
 
 
 _RealConnector = streamer.postgres.source.Connector

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Any
 
 import asyncpg
@@ -15,15 +16,28 @@ from streamer.postgres import catalog_sql, pooler, snapshot
 from streamer.postgres.connect import COMMAND_TIMEOUT_S
 from tests.simulation.queries import NotUnderstoodError, rows_of
 from tests.simulation.rows import Postgres
-from tests.simulation.trouble import SourceTrouble
+from tests.simulation.trouble import Came, SourceTrouble
 
 _IMPORT = re.compile(r"SET TRANSACTION SNAPSHOT '([^']+)'")
 
 
+class Harm(Enum):
+    """What is done to one call to the outside."""
+
+    NONE = "nothing"
+    RAISE = "it fails"
+    DIE = "the process dies"
+    HANG = "it hangs"
+
+
 class Died:
-    """Whether the process that owns connections is dead; then they do nothing any more."""
+    """Whether the process is dead; then its calls to the outside do nothing any more."""
 
     is_dead = False
+
+    def touch(self) -> Harm:
+        """What is done to the call that is about to be made."""
+        return Harm.NONE
 
 
 class ModelSession:
@@ -103,6 +117,8 @@ class ModelSession:
 
     async def fetch(self, sql: str, *args: Any, timeout: float | None = None) -> list[Any]:  # noqa: ASYNC109
         await self._travel(timeout)
+        if args and not len(args[0]):
+            return []  # what is asked of nothing: these tables have no expressions of users
         return rows_of(sql, args, self.server, self._seen())
 
     async def prepare(self, sql: str, *, name: str | None = None) -> _Prepared:
@@ -117,6 +133,10 @@ class ModelSession:
         loop = asyncio.get_running_loop()
         self._look(loop.time())
         came = self._trouble.of_statement(loop.time(), scans=scans)
+        harm = self._process.touch()
+        if harm is not Harm.NONE:
+            reset = ConnectionResetError(104, "reset") if harm is Harm.RAISE else None
+            came = Came(error=reset, hangs=harm is Harm.HANG)
         if self._trouble.restart is not None:
             self.server.restart(until=self._trouble.restart)
             self._trouble.restart = None

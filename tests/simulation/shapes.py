@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from streamer.model import Table
@@ -184,7 +184,12 @@ SHAPES: tuple[Callable[[], Shape], ...] = (
 
 def make(dice: random.Random, rows: int) -> Postgres:
     """A server with one to three kinds of tables, about `rows` rows in each table."""
-    shapes = [shape() for shape in dice.sample(SHAPES, dice.choice([1, 1, 2, 3]))]
+    return make_of(dice.sample(SHAPES, dice.choice([1, 1, 2, 3])), dice, rows)
+
+
+def make_of(kinds: Sequence[Callable[[], Shape]], dice: random.Random, rows: int) -> Postgres:
+    """A server with these kinds of tables."""
+    shapes = [kind() for kind in kinds]
     server = Postgres([entry for tables, _ in shapes for entry in tables])
     for _, fill in shapes:
         fill(server, dice, max(1, int(rows * dice.choice([0.1, 0.5, 1.0, 1.5]))))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -23,7 +23,7 @@ from streamer.local_d1 import body as bodies
 from streamer.local_d1.database import Database
 from streamer.local_d1.errors import ApiError
 from streamer.model import Rate
-from tests.simulation.sessions import Died
+from tests.simulation.sessions import Died, Harm
 from tests.simulation.trouble import Fate, TargetTrouble
 
 ACCOUNT = "account"
@@ -135,17 +135,25 @@ class D1:
 
 
 class ModelTransport:
-    """One process's way to `d1`. `ahead_s` is true time less the loop's: a machine that slept."""
+    """One process's way to `d1`. `asleep` says how long its machine has slept: time it didn't see."""
 
-    def __init__(self, d1: D1, process: Died) -> None:
+    def __init__(self, d1: D1, process: Died, asleep: Callable[[], float]) -> None:
         self._d1 = d1
         self._process = process
-        self.ahead_s = 0.0
+        self._asleep = asleep
 
     async def send(self, method: str, path: str, body: Body = EMPTY) -> Reply | Break:
         """The answer, or how it failed to come."""
         if self._process.is_dead:
             raise asyncio.CancelledError
+        match self._process.touch():
+            case Harm.RAISE:
+                return Break(Broken.DISCONNECTED, "the connection was lost before an answer")
+            case Harm.HANG:
+                await asyncio.sleep(REQUEST_TIMEOUT_S)
+                return Break(Broken.TIMEOUT, "no whole answer in time")
+            case _:
+                pass
         d1 = self._d1
         d1.in_flight += 1
         d1.bytes_in_flight += len(body)
@@ -160,7 +168,7 @@ class ModelTransport:
         pass
 
     def _now(self) -> float:
-        return asyncio.get_running_loop().time() + self.ahead_s
+        return asyncio.get_running_loop().time() + self._asleep()
 
     async def _send(self, method: str, path: str, body: Body) -> Reply | Break:
         d1, dice = self._d1, self._d1.trouble.dice
