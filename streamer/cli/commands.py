@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from keyword import iskeyword
 
 from streamer.cli.options import Options
 
@@ -25,7 +26,8 @@ class Command:
     @property
     def module(self) -> str:
         """The module with its `add_parser` and `run`."""
-        return "streamer.cli." + self.name.replace("-", "_")
+        name = self.name.replace("-", "_")
+        return f"streamer.cli.{name}_" if iskeyword(name) else f"streamer.cli.{name}"
 
 
 _PLANNING = Options.SETTINGS | Options.SELECTION | Options.SHAPE | Options.STORED
@@ -84,6 +86,13 @@ COMMANDS = {
             "transform",
             "make the rows that D1 is to hold of exported files",
             Options.SETTINGS | Options.STORED,
+        ),
+        Command(
+            "import",
+            "move transformed files into D1; can be killed and resumed",
+            Options.SETTINGS | Options.TARGET | Options.MOVE,
+            target=True,
+            interrupted=75,
         ),
         Command(
             "rollback",

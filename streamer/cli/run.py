@@ -54,16 +54,16 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
         return await plan.run(args, config)
     settle_memory()
     stop = asyncio.Event()
-    async with showing(config, args.logs) as events, _metrics(config, events):
+    async with showing(config, args.logs) as events, metrics(config, events):
         with stopped_by_signals(stop, "finishing the requests in flight"):
             code = await job.run(config, events, stop)
     if events.tally.traffic.requests:
-        print(_summary(config, events, code))
+        print(summary(config, events, code))
     return code
 
 
 @asynccontextmanager
-async def _metrics(config: Config, events: Events) -> AsyncGenerator[None]:
+async def metrics(config: Config, events: Events) -> AsyncGenerator[None]:
     """Metrics and the status page, where they were asked for."""
     port = config.output.metrics_port
     if port is None:
@@ -76,7 +76,7 @@ async def _metrics(config: Config, events: Events) -> AsyncGenerator[None]:
         yield
 
 
-def _summary(config: Config, events: Events, code: ExitCode) -> str:
+def summary(config: Config, events: Events, code: ExitCode) -> str:
     """What was done, in two or three lines."""
     if not events.tally.tables:
         return "Nothing was to be moved."

@@ -228,7 +228,8 @@ _TOKENS: dict[Storage, Callable[[str | None], str]] = {
 def transformed_columns(plan: TablePlan) -> tuple[TransformedColumn, ...]:
     """The columns of a transformed file."""
     return tuple(
-        TransformedColumn(column.target, column.storage, column.wire) for column in plan.columns
+        TransformedColumn(column.target, column.storage, column.wire, not_null=column.not_null)
+        for column in plan.columns
     )
 
 

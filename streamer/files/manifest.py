@@ -119,6 +119,7 @@ class TransformedColumn:
     name: str
     storage: Storage
     wire: Wire = Wire.TEXT
+    not_null: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,6 @@ from streamer.model import (
 from streamer.pack import Layout, LedgerStep
 from streamer.pipeline import Limits, Load, Mover, Recorder, Sink
 from streamer.pipeline.transform import Function, Transforming
-from streamer.postgres import PostgresSource
 from streamer.progress import Events
 from streamer.run import steps
 from streamer.run.ending import Ending
@@ -38,6 +37,7 @@ from streamer.run.publish import drop_stages, publish
 from streamer.run.reading import RunSource
 from streamer.run.rejects import beside
 from streamer.run.schema import create, create_stages, empty, empty_behind, remove
+from streamer.run.sources import JobSource
 from streamer.run.stopping import Stopping
 from streamer.run.survey import Survey
 from streamer.run.waves import Wave, waves
@@ -51,14 +51,15 @@ FIXED_UPLOADERS = 16  # with automatic concurrency: as many as the adaptive limi
 class Ends:
     """Both ends of a run, open, and what was seen there before the first write.
 
-    `transforms` are the users' functions, as the plan calls them.
+    `transforms` are the users' functions, as the plan calls them; `command` is the job's name.
     """
 
-    source: PostgresSource
+    source: JobSource
     database: D1Database
     survey: Survey
     plan: Plan
     transforms: Mapping[str, Function] = field(default_factory=dict[str, Function])
+    command: str = "run"
 
 
 class Job:

@@ -17,8 +17,9 @@ from streamer.model import (
     StepKind,
     TablePlan,
 )
-from streamer.postgres import PostgresSource, SnapshotInfo
+from streamer.postgres import SnapshotInfo
 from streamer.progress import utc
+from streamer.run.sources import JobSource
 
 if TYPE_CHECKING:
     from checkpoints import JSON
@@ -43,7 +44,7 @@ class RunSource:
 
     def __init__(
         self,
-        source: PostgresSource,
+        source: JobSource,
         consistency: Consistency,
         see: Callable[[dict[str, JSON]], int],
     ) -> None:

@@ -77,6 +77,7 @@ def report(
     return RunReport(
         tool_version=version("d1-streamer"),
         run_id=run.run_id,
+        command=str(run.document.get("command", "run")),
         status=Status.of(code),
         started_at=datetime.fromisoformat(str(run.document.get("started_at"))),
         ended_at=datetime.now(UTC),

@@ -22,8 +22,6 @@ from streamer.errors import ExitCode, SettingsError, StreamerError, UsageError, 
 from streamer.model import Finding, IfExists, TablePlan
 from streamer.pipeline.transform import code_digest, load_transforms
 from streamer.plan.digest import in_short, sentence
-from streamer.postgres import Patience, PostgresSource
-from streamer.postgres.address import resolve
 from streamer.progress import Events, utc
 from streamer.run import resume, steps
 from streamer.run.admission import Found, admit, found, refuse_what_cannot_move
@@ -42,6 +40,7 @@ from streamer.run.planning import plan_job, refusal_facts, refused_then
 from streamer.run.rejects import Rejects, beside
 from streamer.run.reporting import save_report, take_over_figures
 from streamer.run.retry import check_retry, retry_rejects
+from streamer.run.sources import FROM_POSTGRES, JobSource, RowsFrom
 from streamer.run.stopping import Stopping
 from streamer.run.survey import Survey, survey
 from streamer.targets import identity_of, open_target
@@ -50,8 +49,13 @@ if TYPE_CHECKING:
     from checkpoints import JSON
 
 
-async def run(config: Config, events: Events, stop: asyncio.Event) -> ExitCode:
-    """Carry out `streamer run` as `config` says, and leave a report.
+async def run(
+    config: Config,
+    events: Events,
+    stop: asyncio.Event,
+    rows_from: RowsFrom = FROM_POSTGRES,
+) -> ExitCode:
+    """Carry out a job as `config` says, and leave a report; its rows are `rows_from` there.
 
     Raises:
         StreamerError: with the exit code of its kind. Where the run had begun, the report tells of
@@ -66,11 +70,14 @@ async def run(config: Config, events: Events, stop: asyncio.Event) -> ExitCode:
         stack.push_async_callback(journal.close)
         going_on = _going_on(config, journal, events)
         if going_on and _is_over(config, journal):
-            return _repeat(config, target, journal, events)
+            return _repeat(rows_from.database(config), target, journal, events)
         async with stopping.heeded():
-            source, database = await _open(config, target, events, stack)
+            source = await stack.enter_async_context(rows_from.open(config, events))
+            database = await open_target(target, config.pacing, events)
+            stack.push_async_callback(database.aclose)
             stopping.sending = database
             ends = await _look(config, source, database, events, journal if going_on else None)
+            ends = replace(ends, command=rows_from.command)
             if not (ends.plan.tables or going_on):
                 events.phase("nothing to do: there is no table to move")
                 return ExitCode.INCOMPLETE if ends.plan.refusals else ExitCode.DONE
@@ -84,27 +91,6 @@ async def run(config: Config, events: Events, stop: asyncio.Event) -> ExitCode:
             async with stopping.heeded():
                 return await retry_rejects(config, events, journal, ends)
         return await _carry_out(config, events, journal, ends, stopping)
-
-
-async def _open(
-    config: Config, target: Target, events: Events, stack: AsyncExitStack
-) -> tuple[PostgresSource, D1Database]:
-    """Both ends, open until the end of `stack`."""
-    source = await stack.enter_async_context(
-        PostgresSource.open(
-            config.source,
-            config.run.consistency,
-            events.warning,
-            pushdown=config.run.pushdown,
-            patience=Patience(config.pacing.give_up_after_s, say=events.note),
-            hash_key=config.shaping.hash_key,
-        )
-    )
-    source.refuse_what_cannot_last()
-    source.max_snapshot_age_s = config.run.max_snapshot_age_s
-    database = await open_target(target, config.pacing, events)
-    stack.push_async_callback(database.aclose)
-    return source, database
 
 
 def _is_over(config: Config, journal: Journal) -> bool:
@@ -144,17 +130,17 @@ def _going_on(config: Config, journal: Journal, events: Events) -> bool:
     return False
 
 
-def _repeat(config: Config, target: Target, journal: Journal, events: Events) -> ExitCode:
+def _repeat(source: str | None, target: Target, journal: Journal, events: Events) -> ExitCode:
     """The exit code of the run that is finished; nobody is asked, so that it can't fail now."""
     meant = target if isinstance(target, TargetSettings) else identity_of(target)
-    check_settings(resolve(config.source).database, meant, journal.running.document)
+    check_settings(source, meant, journal.running.document)
     events.phase("nothing to do: the run in the checkpoint is finished")
     return ExitCode(int(str(journal.running.document.get("exit_code", 0))))
 
 
 async def _look(
     config: Config,
-    source: PostgresSource,
+    source: JobSource,
     database: D1Database,
     events: Events,
     earlier: Journal | None,
@@ -209,6 +195,7 @@ async def _begin(config: Config, journal: Journal, ends: Ends, events: Events) -
     run_id = uuid.uuid4().hex
     facts: dict[str, JSON] = {
         "tool_version": version("d1-streamer"),
+        "command": ends.command,
         "started_at": utc(datetime.now(UTC)),
         "source": source_facts(ends.source.identity),
         "target": target_facts(ends.database.identity),

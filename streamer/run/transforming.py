@@ -30,7 +30,7 @@ from streamer.files.report import StepReport, TableDone
 from streamer.files.transform import Job, TableTransformer, name_missing
 from streamer.files.trial import TrialDatabase
 from streamer.files.writing import TableWriter, Written, make_folder, write_whole
-from streamer.model import Catalog, Plan, QualifiedName, Shaping, TablePlan
+from streamer.model import Plan, QualifiedName, Shaping, TablePlan
 from streamer.pipeline.transform import load_transforms
 from streamer.pipeline.transform.rows import RowTransform
 from streamer.plan.digest import sentence
@@ -74,7 +74,7 @@ def transform(config: Config, options: TransformOptions, events: Events) -> Exit
         )
     events.phase("planning")
     shaping = _shaping(config.shaping, manifest)
-    plan = plan_files(config, manifest.origin.catalog, manifest, shaping)
+    plan = plan_files(replace(config, shaping=shaping), manifest)
     refused = [sentence(finding) for finding in plan.refusals]
     refuse_what_cannot_move(refused, skip_refused=config.run.skip_refused)
     jobs = _jobs(options, plan, manifest)
@@ -92,19 +92,30 @@ def transform(config: Config, options: TransformOptions, events: Events) -> Exit
     return _Transformation(options, manifest, plan, shaping, events, report).carry_out(jobs)
 
 
-def plan_files(
-    config: Config,
-    catalog: Catalog,
-    manifest: ExportManifest | TransformManifest,
-    shaping: Shaping,
-) -> Plan:
-    """The plan of moving the tables that have a file."""
-    names = {table.name for table in manifest.tables}
-    selection = Selection(tables=tuple(map(_exactly, names)), schemas=("*",))
-    if not names:
+def plan_files(config: Config, manifest: ExportManifest | TransformManifest) -> Plan:
+    """The plan of moving the tables that have a file, as `config` shapes them.
+
+    Raises:
+        UsageError: there is no table, or what is asked fits nothing.
+
+    """
+    origin = manifest.origin
+    known = Known(origin.catalog, origin.types_of_expressions)
+    return plan_known(known, replace(config, selection=selected(manifest)))
+
+
+def selected(manifest: ExportManifest | TransformManifest) -> Selection:
+    """The tables that have a file.
+
+    Raises:
+        UsageError: there is none.
+
+    """
+    if not manifest.tables:
         raise UsageError("the manifest names no table: there is nothing to do")
-    known = Known(catalog, manifest.origin.types_of_expressions)
-    return plan_known(known, replace(config, selection=selection, shaping=shaping))
+    return Selection(
+        tables=tuple(_exactly(table.name) for table in manifest.tables), schemas=("*",)
+    )
 
 
 def _exactly(name: QualifiedName) -> str:

@@ -1,0 +1,278 @@
+"""Transformed files as a source: rows in the files' order, which is that of their keys.
+
+A row's key is what D1 stores of its key columns; of a table without one it is the row's number in the
+file, which becomes its row number in D1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+
+from streamer import limits
+from streamer.errors import BadFileError
+from streamer.files.cells import WrongRowError, stored_cells, told
+from streamer.files.checks import changed
+from streamer.files.manifest import TransformedTable, TransformManifest, table_path
+from streamer.files.reading import Content, Row, read_rows
+from streamer.model import (
+    Answered,
+    Catalog,
+    Key,
+    KeyKind,
+    Page,
+    PageSize,
+    Question,
+    Shaping,
+    SourceIdentity,
+    StepKind,
+    Table,
+    TablePlan,
+    Wire,
+)
+from streamer.model.plan import OwnSql
+from streamer.postgres import SnapshotInfo
+
+MOST_PROBLEMS = 20
+_LONG = limits.VALUE_BYTES // 8  # characters; what is shorter can't be too long for D1
+_CELL_BYTES = 9  # of a record's header, and of a number
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A table's file."""
+
+    table: TransformedTable
+    path: Path
+
+
+def checked(folder: Path, manifest: TransformManifest, *, edited: bool) -> str:
+    """Read every file to its end; a digest of all that they hold.
+
+    `edited`: they may be others than those that were written.
+
+    Raises:
+        BadFileError: with everything that is wrong, a line each.
+
+    """
+    problems: list[str] = []
+    digest = hashlib.sha256()
+    for table in manifest.tables:
+        content = Content()
+        path = table_path(folder, table.file)
+        problems += _problems(path, table, content)
+        if not problems and not edited and (what := changed(path, table.file, content)):
+            problems.append(f"{what}; --edited takes the files as they are")
+        digest.update(f"{table.name}\0{content.sha256}\0".encode())
+        if len(problems) >= MOST_PROBLEMS:
+            break
+    if problems:
+        raise BadFileError(
+            "\n".join(problems[:MOST_PROBLEMS]),
+            hint="Mend the files and take them with --edited, or make them again; nothing was sent.",
+        )
+    return digest.hexdigest()
+
+
+def _problems(path: Path, table: TransformedTable, content: Content) -> list[str]:
+    found: list[str] = []
+    try:
+        for row in read_rows(path, content):
+            try:
+                cells = stored_cells(table.columns, row)
+                _refuse_null_and_oversized(table, cells)
+            except WrongRowError as error:
+                found.append(f"{path}, line {row.line}: {told(error)}")
+                if len(found) >= MOST_PROBLEMS:
+                    break
+    except BadFileError as error:
+        found.append(error.what)
+    return found
+
+
+def _refuse_null_and_oversized(table: TransformedTable, cells: Sequence[str | None]) -> None:
+    for column, cell in zip(table.columns, cells, strict=True):
+        if cell is None and column.not_null:
+            raise WrongRowError(column.name, "it is null, and the column is NOT NULL")
+    if sum(len(cell) for cell in cells if cell is not None) > _LONG:
+        size = sum(
+            _CELL_BYTES if cell is None else _CELL_BYTES + _bytes(cell, column.wire)
+            for column, cell in zip(table.columns, cells, strict=True)
+        )
+        if size - _CELL_BYTES * len(cells) > limits.VALUE_BYTES:
+            raise WrongRowError("", f"it takes {size:,} bytes, and D1 takes {limits.VALUE_BYTES:,}")
+
+
+def _bytes(cell: str, wire: Wire) -> int:
+    return len(cell) // 2 if wire is Wire.HEX else len(cell.encode())
+
+
+class FilesSource:
+    """A folder of transformed files, checked before; `digest` is of all that they hold.
+
+    `identity` is that of the database that they come from, with the digest behind its system's
+    identifier: other files are another source.
+    """
+
+    def __init__(self, folder: Path, manifest: TransformManifest, digest: str) -> None:
+        self._manifest = manifest
+        self._files = {
+            table.name: File(table, table_path(folder, table.file)) for table in manifest.tables
+        }
+        source = manifest.origin.catalog.source
+        self.identity: SourceIdentity = replace(
+            source, system_identifier=f"{source.system_identifier}, files {digest[:16]}"
+        )
+
+    @property
+    def snapshots(self) -> tuple[SnapshotInfo, ...]:
+        """The snapshots that the rows were read in when they were exported."""
+        taken = self._manifest.origin.snapshots
+        return tuple(
+            SnapshotInfo(s.number, "", s.lsn, datetime.fromisoformat(s.taken_at), "") for s in taken
+        )
+
+    async def begin(self) -> SnapshotInfo | None:
+        """There is nothing to hold: files stay as they are."""
+        return None
+
+    async def catalog(self) -> Catalog:
+        """The catalog as it was when they were exported."""
+        return self._manifest.origin.catalog
+
+    async def own_sql(self, shaping: Shaping, catalog: Catalog) -> OwnSql:
+        """The types that expressions had then; what else there was to say was said then."""
+        del shaping, catalog
+        return OwnSql(types=self._manifest.origin.types_of_expressions)
+
+    async def answer(
+        self, questions: Sequence[Question], tables: Sequence[TablePlan]
+    ) -> list[Answered]:
+        """Nothing: all questions were asked when the tables were exported."""
+        del questions, tables
+        return []
+
+    async def read(
+        self, plan: TablePlan, kind: StepKind, after: Key | None, page_size: PageSize
+    ) -> AsyncGenerator[Page]:
+        """Yield every row behind `after`, in the file's order.
+
+        Raises:
+            BadFileError: the file changed since it was checked.
+
+        """
+        way = _Way.of(plan, kind, self._files[plan.name].table)
+        snapshot = max(way.table.snapshots, default=0)
+        with closing(self._records(plan, way)) as records:
+            if after is not None and not await _skipped(records, way, after):
+                raise self._moved(plan)
+            while page := list(islice(records, max(1, page_size.rows))):
+                yield Page(page, way.width, way.key_cells, snapshot=snapshot)
+                await asyncio.sleep(0)
+
+    async def lookup(self, plan: TablePlan, keys: Sequence[Key]) -> list[Page]:
+        """The rows that have these keys; the file is read to its end."""
+        way = _Way.of(plan, StepKind.ROWS, self._files[plan.name].table)
+        wanted, found = frozenset(keys), list[_Record]()
+        with closing(self._records(plan, way)) as records:
+            while page := list(islice(records, _LOOK_ROWS)):
+                found += [record for record in page if way.key_of(record) in wanted]
+                await asyncio.sleep(0)
+        snapshot = max(way.table.snapshots, default=0)
+        return [Page(found, way.width, way.key_cells, snapshot=snapshot)] if found else []
+
+    def number_leaves(self, table: Table, known: Mapping[int, int] | None = None) -> dict[int, int]:
+        """A file has no leaves."""
+        del table
+        return dict(known or {})
+
+    async def physical_unchanged(
+        self, table: Table, key: Key, rows_read: int, recorded_snapshot: str, *, where: str = ""
+    ) -> bool:
+        """Whether rows are still where they were read: the digest says so before anything is done."""
+        del table, key, rows_read, recorded_snapshot, where
+        return True
+
+    def _records(self, plan: TablePlan, way: _Way) -> Generator[_Record]:
+        path = self._files[plan.name].path
+        for number, row in enumerate(read_rows(path), 1):
+            try:
+                record = way.record(row, number)
+            except WrongRowError as error:
+                raise BadFileError(f"{path}, line {row.line}: {told(error)}.") from None
+            if record is not None:
+                yield record
+
+    def _moved(self, plan: TablePlan) -> BadFileError:
+        return BadFileError(
+            f"{self._files[plan.name].path}: the row to go on behind isn't there: the file changed.",
+            hint="Put the file back as it was, or start over with --restart.",
+        )
+
+
+_Record = list[str | None]
+_LOOK_ROWS = 1_000
+
+
+async def _skipped(records: Iterator[_Record], way: _Way, after: Key) -> bool:
+    """Pass over all records up to the one with the key `after`; whether there is one."""
+    for number, record in enumerate(records):
+        if way.key_of(record) == after:
+            return True
+        if number % _LOOK_ROWS == 0:
+            await asyncio.sleep(0)
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """What a page's records hold: `places` of the file's cells, with the row's number before them
+    where that is the key; `set_ones` are cells of which one must not be NULL, where there are any.
+    """
+
+    table: TransformedTable
+    places: tuple[int, ...]
+    numbered: bool
+    width: int
+    key_cells: tuple[int, ...]
+    set_ones: tuple[int, ...]
+
+    @classmethod
+    def of(cls, plan: TablePlan, kind: StepKind, table: TransformedTable) -> _Way:
+        names = [column.name for column in table.columns]
+        numbered = plan.key.kind is KeyKind.PHYSICAL
+        keys = () if numbered else plan.key.targets
+        if kind is StepKind.ROWS:
+            stored = [column.target for column in plan.columns]
+        else:
+            stored = [*keys, *plan.deferred]
+        cells = [*stored, *(name for name in keys if name not in stored)]
+        first = int(numbered)
+        edges = kind is StepKind.EDGES and not plan.null_edges
+        return cls(
+            table=table,
+            places=tuple(names.index(name) for name in cells),
+            numbered=numbered,
+            width=first + len(stored),
+            key_cells=(0,) if numbered else tuple(cells.index(name) for name in keys),
+            set_ones=tuple(first + stored.index(n) for n in plan.deferred) if edges else (),
+        )
+
+    def record(self, row: Row, number: int) -> _Record | None:
+        """A row's record; None where the step has nothing to do with it."""
+        cells = stored_cells(self.table.columns, row)
+        record: _Record = [cells[place] for place in self.places]
+        if self.numbered:
+            record.insert(0, str(number))
+        if self.set_ones and all(record[place] is None for place in self.set_ones):
+            return None
+        return record
+
+    def key_of(self, record: _Record) -> Key:
+        return tuple([str(record[cell]) for cell in self.key_cells])

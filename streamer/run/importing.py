@@ -1,0 +1,101 @@
+"""A whole import: the files are checked, then moved as `run` moves tables."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from streamer.config import Config
+from streamer.errors import BadFileError, ExitCode, UsageError
+from streamer.files.cells import transformed_columns
+from streamer.files.manifest import TransformManifest, read_transform
+from streamer.files.source import FilesSource, checked
+from streamer.model import Plan, Shaping
+from streamer.progress import Events
+from streamer.run.sources import JobSource, RowsFrom
+from streamer.run.start import run
+from streamer.run.transforming import plan_files, selected
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """What an import was told besides the settings; `edited`: files may have been changed since."""
+
+    folder: Path
+    edited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Files that hold what their manifest says, and the plan of moving them."""
+
+    config: Config
+    manifest: TransformManifest
+    plan: Plan
+    digest: str
+
+
+def check(config: Config, options: ImportOptions, events: Events) -> Checked:
+    """Read all files, and plan; nothing is sent.
+
+    Raises:
+        BadFileError: a file isn't what it should be.
+        UsageError: the settings ask for other rows than these are.
+
+    """
+    manifest = read_transform(options.folder)
+    shaping = _shaping(config.shaping, manifest)
+    config = replace(config, shaping=shaping, selection=selected(manifest))
+    plan = plan_files(config, manifest)
+    by_name = {table.name: table for table in manifest.tables}
+    for table in plan.tables:
+        if by_name[table.name].columns != transformed_columns(table):
+            raise BadFileError(
+                f"{options.folder}: the manifest's columns of {table.name} aren't those that its"
+                " catalog makes.",
+                hint="Make the files again with this version of `streamer transform`.",
+            )
+    events.phase(f"reading {len(manifest.tables):,} files")
+    digest = checked(options.folder, manifest, edited=options.edited)
+    return Checked(config, manifest, plan, digest)
+
+
+async def import_files(
+    config: Config, options: ImportOptions, events: Events, stop: asyncio.Event
+) -> ExitCode:
+    """Move the transformed files of a folder into D1, and leave a report there.
+
+    Raises:
+        StreamerError: with the exit code of its kind, as `run` does.
+
+    """
+    files = await asyncio.to_thread(check, config, options, events)
+
+    @asynccontextmanager
+    async def opened(_config: Config, _events: Events) -> AsyncGenerator[JobSource]:
+        yield FilesSource(options.folder, files.manifest, files.digest)
+
+    def database(_config: Config) -> str:
+        return files.manifest.origin.catalog.source.database
+
+    return await run(files.config, events, stop, RowsFrom(opened, database, "import"))
+
+
+def _shaping(asked: Shaping, manifest: TransformManifest) -> Shaping:
+    """What was asked when the files were made; the settings may say the same again, or nothing.
+
+    Raises:
+        UsageError: they say something else.
+
+    """
+    then = manifest.origin.shaping
+    tables = {name: replace(one, transform="") for name, one in asked.tables.items()}
+    if asked == Shaping() or replace(asked, tables=tables, hash_key=None) == then:
+        return then
+    raise UsageError(
+        "the settings ask for other rows, columns, types or names than the files were made with.",
+        hint="Use the settings of `streamer transform`, or none, or transform again with these.",
+    )

@@ -1,0 +1,86 @@
+"""Where a job's rows come from: PostgreSQL, or anything else that reads the same."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from streamer.config import Config
+from streamer.model import Key, Page, PageSize, SourceIdentity, StepKind, Table, TablePlan
+from streamer.postgres import PostgresSource, SnapshotInfo
+from streamer.postgres.address import resolve
+from streamer.postgres.patience import Patience
+from streamer.progress import Events
+from streamer.run.planning import Planned
+
+
+class JobSource(Planned, Protocol):
+    """What a job needs of its source, beside what its plan does."""
+
+    @property
+    def identity(self) -> SourceIdentity:
+        """Which source this is; a run goes on with no other."""
+        ...
+
+    @property
+    def snapshots(self) -> Sequence[SnapshotInfo]:
+        """Every moment that rows were read in so far; Page.snapshot is an index into it."""
+        ...
+
+    async def begin(self) -> SnapshotInfo | None:
+        """Keep one moment of the source for all tables, where that needs keeping."""
+        ...
+
+    def read(
+        self, plan: TablePlan, kind: StepKind, after: Key | None, page_size: PageSize
+    ) -> AsyncGenerator[Page]:
+        """Yield every row behind `after`, each once, in key order, as non-empty pages."""
+        ...
+
+    async def lookup(self, plan: TablePlan, keys: Sequence[Key]) -> list[Page]:
+        """The rows that have these keys; keys that nothing has are left out."""
+        ...
+
+    def number_leaves(self, table: Table, known: Mapping[int, int] | None = None) -> dict[int, int]:
+        """Numbers for the leaves of a table without a key, those `known` kept."""
+        ...
+
+    async def physical_unchanged(
+        self, table: Table, key: Key, rows_read: int, recorded_snapshot: str, *, where: str = ""
+    ) -> bool:
+        """Whether the rows of a table without a key, up to `key`, are still those that were read."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RowsFrom:
+    """Opens a source, closed at the end; `database` is what it is called by the settings alone.
+
+    `command` is the job's name in its report.
+    """
+
+    open: Callable[[Config, Events], AbstractAsyncContextManager[JobSource]]
+    database: Callable[[Config], str | None]
+    command: str
+
+
+@asynccontextmanager
+async def _postgres(config: Config, events: Events) -> AsyncGenerator[JobSource]:
+    opening = PostgresSource.open(
+        config.source,
+        config.run.consistency,
+        events.warning,
+        pushdown=config.run.pushdown,
+        patience=Patience(config.pacing.give_up_after_s, say=events.note),
+        hash_key=config.shaping.hash_key,
+    )
+    async with opening as source:
+        source.refuse_what_cannot_last()
+        source.max_snapshot_age_s = config.run.max_snapshot_age_s
+        yield source
+
+
+FROM_POSTGRES = RowsFrom(_postgres, lambda config: resolve(config.source).database, "run")
+"""What `streamer run` reads."""
