@@ -159,9 +159,14 @@ class FilesSource:
         return []
 
     async def read(
-        self, plan: TablePlan, kind: StepKind, after: Key | None, page_size: PageSize
+        self,
+        plan: TablePlan,
+        kind: StepKind,
+        after: Key | None,
+        page_size: PageSize,
+        upto: Key | None = None,
     ) -> AsyncGenerator[Page]:
-        """Yield every row behind `after`, in the file's order.
+        """Yield every row behind `after` (and up to the key `upto`), in the file's order.
 
         Raises:
             BadFileError: the file changed since it was checked.
@@ -172,7 +177,8 @@ class FilesSource:
         with closing(self._records(plan, way)) as records:
             if after is not None and not await _skipped(records, way, after):
                 raise self._moved(plan)
-            while page := list(islice(records, max(1, page_size.rows))):
+            wanted = records if upto is None else _up_to(records, way, upto)
+            while page := list(islice(wanted, max(1, page_size.rows))):
                 yield Page(page, way.width, way.key_cells, snapshot=snapshot)
                 await asyncio.sleep(0)
 
@@ -218,6 +224,13 @@ class FilesSource:
 
 _Record = list[str | None]
 _LOOK_ROWS = 1_000
+
+
+def _up_to(records: Iterator[_Record], way: _Way, last: Key) -> Iterator[_Record]:
+    for record in records:
+        yield record
+        if way.key_of(record) == last:
+            return
 
 
 async def _skipped(records: Iterator[_Record], way: _Way, after: Key) -> bool:

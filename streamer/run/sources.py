@@ -34,9 +34,14 @@ class JobSource(Planned, Protocol):
         ...
 
     def read(
-        self, plan: TablePlan, kind: StepKind, after: Key | None, page_size: PageSize
+        self,
+        plan: TablePlan,
+        kind: StepKind,
+        after: Key | None,
+        page_size: PageSize,
+        upto: Key | None = None,
     ) -> AsyncGenerator[Page]:
-        """Yield every row behind `after`, each once, in key order, as non-empty pages."""
+        """Yield every row behind `after` (and up to the key `upto`), each once, in key order."""
         ...
 
     async def lookup(self, plan: TablePlan, keys: Sequence[Key]) -> list[Page]:
