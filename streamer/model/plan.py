@@ -84,7 +84,8 @@ class KeyPlan:
 class IndexPlan:
     """One index of the target; `early`: a foreign key or the upsert needs it before rows come.
 
-    `object` is what findings call it (`schema.table.index`), '' for one that only D1 has.
+    `object` is what findings call it (`schema.table.index`), '' for one that only D1 has. `keys` are SQL
+    over the table's columns, and so is `where` ('': all rows).
     """
 
     name: str
@@ -94,6 +95,8 @@ class IndexPlan:
     unique: bool
     source_bytes: int = 0
     object: str = ""
+    keys: tuple[str, ...] = ()
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +232,8 @@ class Question:
     `condition` is SQL over the row `t`; `alone`: it is no cheap test of a row but worth a query of its own. `query`, where given, is asked instead: one
     row with a count. `finding` is what to say when the count isn't 0: its `{rows}` in `what` is the count, its `{keys}`
     the keys of the first rows (with `sizes`, SQL over `t`, also that many bytes each).
-    `examples` is a query for those keys where `condition` can't give them.
+    `examples` is a query for those keys where `condition` can't give them. `by_row`: such rows can be
+    set aside one by one.
     """
 
     table: QualifiedName
@@ -239,6 +243,7 @@ class Question:
     alone: bool = False
     sizes: str = ""
     examples: str = ""
+    by_row: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from streamer import limits
-from streamer.errors import CheckpointFullError, InterruptedRunError
-from streamer.model import Answer, Batch, Chunk, Key, Page, PageSize, StepKind, TablePlan
-from streamer.pack import next_page_rows, pack_page
+from streamer.errors import BadRowsError, CheckpointFullError, InterruptedRunError
+from streamer.model import Answer, Batch, Chunk, Key, Page, PageSize, Reject, StepKind, TablePlan
+from streamer.pack import Oversized, next_page_rows, pack_page, sift, with_rejects
 from streamer.pipeline.budget import ByteBudget
 from streamer.pipeline.load import Load
 from streamer.pipeline.outbox import Outbox
@@ -102,8 +102,15 @@ class Limits:
     uploaders: int = 16
 
 
+SetAside = Callable[[Load, Page, Sequence[Oversized]], Awaitable[list[Reject]]]
+"""Writes rows of a page down durably; what the checkpoint is to know of each, in their order."""
+
+
 class Mover:
-    """Moves loads from a source to a sink; setting `stop` ends that early and cleanly."""
+    """Moves loads from a source to a sink; setting `stop` ends that early and cleanly.
+
+    Rows that D1 has no room for are `set_aside`; without that they end it.
+    """
 
     def __init__(
         self,
@@ -114,6 +121,7 @@ class Mover:
         observer: Observer,
         sizes: Limits,
         stop: asyncio.Event,
+        set_aside: SetAside | None = None,
     ) -> None:
         self._source = source
         self._sink = sink
@@ -128,6 +136,7 @@ class Mover:
         self._stop = stop
         self._halted = asyncio.Event()
         self._unwritable: CheckpointFullError | None = None
+        self._set_aside = set_aside
         self._closing = False
 
     async def move(self, loads: Sequence[Load]) -> bool:
@@ -216,7 +225,20 @@ class Mover:
     async def _take(self, load: Load, page: Page) -> None:
         if load.kind is StepKind.ROWS:
             self._observer.page_read(load.name, page.rows_read)
-        chunks = pack_page(
+        try:
+            chunks = self._packed(load, page)
+        except BadRowsError:
+            if self._set_aside is None:
+                raise
+            fitting, oversized = sift(load.layout, page)
+            rejects = await self._set_aside(load, page, oversized)
+            chunks = with_rejects(self._packed(load, fitting), oversized, rejects)
+        self._adjust(load, page, chunks)
+        for chunk in chunks:
+            await self._submit(load, chunk)
+
+    def _packed(self, load: Load, page: Page) -> list[Chunk]:
+        return pack_page(
             load.layout,
             page,
             step=load.step,
@@ -225,9 +247,6 @@ class Mover:
             max_statements=self._sizes.batch_statements,
             chunk_bytes=self._chunk_bytes(),
         )
-        self._adjust(load, page, chunks)
-        for chunk in chunks:
-            await self._submit(load, chunk)
 
     def _adjust(self, load: Load, page: Page, chunks: Sequence[Chunk]) -> None:
         load.page_size.rows = next_page_rows(

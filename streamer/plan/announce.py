@@ -8,14 +8,22 @@ from dataclasses import replace
 from streamer.model import Answered, Finding, QualifiedName, Severity
 
 
-def announce(answers: Iterable[Answered]) -> tuple[list[Finding], dict[QualifiedName, Finding]]:
-    """The findings of all questions whose answer isn't 0, and of each table the first refusal."""
+def announce(
+    answers: Iterable[Answered], *, rejects: bool = False
+) -> tuple[list[Finding], dict[QualifiedName, Finding]]:
+    """The findings of all questions whose answer isn't 0, and of each table the first refusal.
+
+    Where a run `rejects` rows, what concerns some of a table's rows alone is no refusal.
+    """
     findings: list[Finding] = []
     refused: dict[QualifiedName, Finding] = {}
     for answer in answers:
         if not answer.rows:
             continue
         finding = _told(answer)
+        if rejects and answer.question.by_row and finding.severity is Severity.REFUSAL:
+            what = f"{finding.what}; they are rejected, as --on-error says"
+            finding = replace(finding, severity=Severity.WARNING, what=what)
         if finding.severity is Severity.REFUSAL:
             refused.setdefault(answer.question.table, finding)
         findings.append(finding)

@@ -84,4 +84,5 @@ def _orphans(
         finding,
         query=f"SELECT count(*) {lonely}",
         examples="" if masked else examples,
+        by_row=True,
     )

@@ -117,6 +117,7 @@ def _of_value(plan: TablePlan, size: _Size) -> Question:
         ),
         condition=_above([size]),
         sizes=size.exact,
+        by_row=True,
     )
 
 
@@ -138,6 +139,7 @@ def _of_row(plan: TablePlan, sizes: list[_Size]) -> Question:
         ),
         condition=f"({_above(sizes, limits.VALUE_BYTES - least)}) AND {single}",
         sizes=f"{_sum([size.exact for size in sizes])} + {least}",
+        by_row=True,
     )
 
 

@@ -19,12 +19,14 @@ from streamer.model import (
     Loading,
     OnError,
     Pack,
+    Page,
     Plan,
+    Reject,
     StepId,
     StepKind,
     TablePlan,
 )
-from streamer.pack import Layout, LedgerStep
+from streamer.pack import Layout, LedgerStep, Oversized
 from streamer.pipeline import Limits, Load, Mover, Recorder, Sink
 from streamer.pipeline.transform import Function, Transforming
 from streamer.progress import Events
@@ -42,7 +44,7 @@ from streamer.run.stopping import Stopping
 from streamer.run.survey import Survey
 from streamer.run.waves import Wave, waves
 from streamer.run.writing import Writing
-from streamer.sinks import Carried, complete, lacks_parents
+from streamer.sinks import BadRow, Carried, complete, lacks_parents
 
 FIXED_UPLOADERS = 16  # with automatic concurrency: as many as the adaptive limit may ever allow
 
@@ -279,19 +281,30 @@ class Job:
             observer=self._events,
             sizes=self._sizes(),
             stop=self._stopping.stop,
+            set_aside=self._set_aside if self._rejects_rows else None,
         )
         if not await mover.move(wave.loads):
             self._stopping.heed()
 
     def _sink(self, wave: Wave) -> Sink:
-        rejects = self._config.run.on_error is OnError.REJECT
         return self._writing.sink(
             {
                 load.step: (Carried(load.plan, load.layout), _ledger_step(load))
                 for load in wave.loads
             },
-            self._writing.rejects.record if rejects else None,
+            self._writing.rejects.record if self._rejects_rows else None,
         )
+
+    @property
+    def _rejects_rows(self) -> bool:
+        return self._config.run.on_error is OnError.REJECT
+
+    async def _set_aside(
+        self, load: Load, page: Page, oversized: Sequence[Oversized]
+    ) -> list[Reject]:
+        carried = Carried(load.plan, load.layout)
+        rows = [BadRow.oversized(carried, load.step, page, row) for row in oversized]
+        return await self._writing.rejects.record(rows) if rows else []
 
     def _sizes(self) -> Limits:
         packs_json = self._config.run.pack in {Pack.AUTO, Pack.JSON}

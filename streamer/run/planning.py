@@ -16,6 +16,7 @@ from streamer.model import (
     Catalog,
     Finding,
     Loading,
+    OnError,
     OwnSql,
     PgType,
     Plan,
@@ -143,7 +144,10 @@ async def plan_job(
         findings = _together(plan, own)
         return replace(plan, findings=findings, questions=(), refused=options.refused)
     say(COUNTING)
-    told, newly = announce(await source.answer(questions, plan.tables))
+    told, newly = announce(
+        await source.answer(questions, plan.tables),
+        rejects=config.run.on_error is OnError.REJECT,
+    )
     if newly:
         options = replace(options, refused={**newly, **options.refused})
         plan = plan_known(known, config, options)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from streamer import limits
 from streamer.d1 import RefusedRowsError, TooLargeError
 from streamer.errors import BadRowsError
-from streamer.model import Batch, Chunk, Key, StepId
-from streamer.pack import Layout, chunk_rows, is_fat, whole_row, without_rows
+from streamer.model import Batch, Chunk, Key, Page, StepId
+from streamer.pack import Layout, Oversized, chunk_rows, is_fat, whole_row, without_rows
+from streamer.pack.cells import page_cells
 from streamer.pack.unpack import statement_rows
 from streamer.sinks.references import Carried, Row, key_text
 
@@ -27,6 +29,13 @@ class BadRow:
     number: int
     cells: Row
     reason: str
+
+    @classmethod
+    def oversized(cls, carried: Carried, step: StepId, page: Page, row: Oversized) -> BadRow:
+        """A row of a page that D1 has no room for."""
+        (cells,) = page_cells(carried.layout, page, row.index, row.index + 1)
+        reason = f"the row takes {row.bytes:,} bytes; D1 takes {limits.VALUE_BYTES:,}"
+        return cls(carried, step, 0, cells, reason)
 
     @property
     def key(self) -> Key:

@@ -88,6 +88,8 @@ def plan_indexes(
                 unique=index.unique,
                 source_bytes=index.bytes,
                 object=where,
+                keys=made.keys,
+                where=made.where,
             )
         )
     added, said = _added(table, target, carried, needed, taken=taken, target_of=target_of)

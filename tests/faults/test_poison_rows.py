@@ -127,3 +127,34 @@ async def test_fault_12_bad_rows_stop_a_run_by_key_and_reason_or_are_set_aside_w
     assert await differences(trial.source, trial.streamer.target, trial.streamer.uuid) == []
     assert trial.streamer("run", "--resume", *OPTIONS).code == 0
     assert rejected(trial, "customer") == rejected(trial, "purchase") == []
+
+
+async def test_rows_too_big_for_d1_are_set_aside_whole_between_their_neighbours(
+    trial: Trial,
+) -> None:
+    await trial.source.execute("""
+        UPDATE customer SET name = repeat('precious', 250001) WHERE id IN (1, 60, 200);
+        UPDATE log SET line = repeat('precious', 250001) WHERE level = 17""")
+    assert trial.streamer("run", *OPTIONS).code == 2
+
+    done = trial.streamer("run", *REJECT)
+
+    assert done.code == 3, done.said
+    rows = rejected(trial, "customer")
+    assert [row["key"] for row in rows] == [{"id": "1"}, {"id": "60"}, {"id": "200"}]
+    assert rows[0]["reason"] == "the row takes 2,000,025 bytes; D1 takes 2,000,000"
+    assert rows[0]["row"]["name"] == "precious" * 250_001
+    assert figures(trial, "purchase")["rows_rejected"] == 15
+    assert figures(trial, "log") == {
+        "rows_read": 500, "rows_written": 490, "rows_rejected": 10, "rows_skipped": 0,
+    }  # fmt: skip
+
+    await trial.source.execute("UPDATE customer SET name = 'precious' WHERE id IN (1, 60, 200)")
+    path = trial.streamer.folder / "rejects" / "log.ndjson"
+    path.write_text(path.read_text().replace("precious" * 250_001, "mended by hand"))
+    again = trial.streamer("run", "--retry-rejects", *OPTIONS)
+
+    assert again.code == 0, again.said
+    assert trial.d1("SELECT count(*) FROM log WHERE line = 'mended by hand'") == [[10]]
+    assert trial.d1("SELECT count(*) FROM purchase") == [[1000]]
+    assert not path.exists()
