@@ -44,7 +44,7 @@ def halve_chunk(layout: Layout, chunk: Chunk) -> tuple[Chunk, Chunk] | None:
     so that the second claims the whole interval in the ledger and the first nothing. The chunk is
     acknowledged when both are.
     """
-    if chunk.rows <= 1:
+    if chunk.rows <= 1 or sum(len(statement_rows(layout, s)) for s in chunk.statements) <= 1:
         return None
     if len(chunk.statements) == 1:
         one, two, first_rows = _halve_statement(layout, chunk.statements[0])

@@ -13,10 +13,12 @@ from streamer.pack import LedgerStep
 from streamer.progress import Events
 from streamer.run import steps
 from streamer.run.admission import Found
+from streamer.run.duplicates import Duplicates
 from streamer.run.finish import build_index, check, check_groups, do_after, make_view
 from streamer.run.journal import Journal, State, Work
 from streamer.run.survey import Database
 from streamer.sinks import Ownership
+from streamer.sinks.uniqueness import Unique
 
 
 class Ending:
@@ -37,6 +39,7 @@ class Ending:
         views: Sequence[ViewPlan],
         create_schema: bool,
         heed_stop: Callable[[], None],
+        duplicates: Duplicates | None = None,
     ) -> None:
         self._database = database
         self._ownership = ownership
@@ -46,6 +49,7 @@ class Ending:
         self._views = views
         self._create_schema = create_schema
         self._heed_stop = heed_stop
+        self._duplicates = duplicates
 
     async def carry_out(self) -> None:
         """Do all that is left to do."""
@@ -100,6 +104,11 @@ class Ending:
                 self._heed_stop()
                 self._events.phase("building indexes")
                 problem = await build_index(self._database, index)
+                if self._duplicates and index.unique and "UNIQUE constraint failed" in problem:
+                    # Values may have moved between rows since the first of them was written.
+                    once = Unique(index.keys, index.where)
+                    if await self._duplicates.mend(table, once):
+                        problem = await build_index(self._database, index)
                 await self._journal.mark(name, State.DONE, problem=problem)
 
     async def _check(self) -> None:
@@ -123,7 +132,8 @@ class Ending:
             return f"{table.target}: {orphans:,} rows refer to rows that aren't there"
         name = steps.rows_step(table)
         most = sent + self._journal.parents_sent(name)
-        if counted < sent or (counted > most and not self._journal.held_rows(name)):
+        least = sent - self._journal.count(name, "deleted")
+        if counted < least or (counted > most and not self._journal.held_rows(name)):
             return (
                 f"{table.target}: D1 holds {counted:,} rows, {sent:,} were moved; "
                 "compare both sides"

@@ -98,6 +98,7 @@ class Job:
             views=ends.plan.views,
             create_schema=config.run.create_schema,
             heed_stop=stopping.heed,
+            duplicates=self._writing.duplicates,
         )
         self.shortcomings: list[str] = []
         self.lacking = False  # anything but rows that were rejected
@@ -156,7 +157,8 @@ class Job:
             for name, kind in steps.of_rows(table):
                 position = self._journal.position(name)
                 if position.last is not None:
-                    found.append(Begun(table, kind, position))
+                    deleted = self._journal.count(steps.rows_step(table), "deleted")
+                    found.append(Begun(table, kind, position, deleted))
         return found
 
     async def _prepare_tables(self) -> None:

@@ -18,7 +18,7 @@ from checkpoints import CheckpointStore, RunRecord, Saved, StepRecord
 from streamer.errors import CheckpointProblemError
 from streamer.model import StepId
 from streamer.pipeline import Load, Position
-from streamer.run.recorded import items, members
+from streamer.run.recorded import expecting, items, members
 from streamer.run.rejected import Rejected, all_rejected, pages_with, pages_without, settled
 from streamer.run.unwritable import translated
 
@@ -300,18 +300,17 @@ class Journal:
             known = {**self.running.document, "snapshots": list(self.snapshots)}
             await self._save(
                 run=replace(self.running, document=known),
-                steps=[self._expecting(self.steps[name], n, snapshots) for name, n in rows.items()],
+                steps=[expecting(self.steps[name], n, snapshots) for name, n in rows.items()],
             )
 
-    @staticmethod
-    def _expecting(step: StepRecord, rows: int, snapshots: frozenset[int]) -> StepRecord:
-        known = members(step.document.get("parents"))
-        numbers = {int(str(n)) for n in items(known.get("snapshots"))} | snapshots
-        parents: dict[str, JSON] = {
-            "rows": int(str(known.get("rows", 0))) + rows,
-            "snapshots": sorted(numbers),
-        }
-        return replace(step, document={**step.document, "parents": parents})
+    async def add_to(self, fact: str, rows: Mapping[StepName, int]) -> None:
+        """Add to a number among the facts of steps, while rows move."""
+        async with self._saving:
+            await self.describe({n: {fact: self.count(n, fact) + more} for n, more in rows.items()})
+
+    def count(self, name: StepName, fact: str) -> int:
+        """A number among the facts of a step; 0 where it isn't there."""
+        return int(str(self.steps[name].document.get(fact, 0)))
 
     def parents_sent(self, name: StepName) -> int:
         """At most so many rows of a table came ahead of rows that refer to them."""
@@ -331,7 +330,7 @@ class Journal:
         All in one commit: a step that was forgotten without those that need it would be too late.
         """
         names = list(names)
-        forgotten = {"first", "snapshots", "last_gone", "skipped", "rejected", "problem"}
+        forgotten = {"first", "snapshots", "last_gone", "skipped", "rejected", "deleted", "problem"}
         known = facts or {}
         steps = [
             replace(

@@ -19,11 +19,15 @@ GROUP = 24  # steps looked at in one request, with up to three statements each
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A step that has written rows, and how far the checkpoint says it came."""
+    """A step that has written rows, and how far the checkpoint says it came.
+
+    At most so many of its rows were `deleted` again, since the source had them no more.
+    """
 
     table: TablePlan
     kind: StepKind
     position: Position
+    deleted: int = 0
 
     @property
     def ledger_step(self) -> LedgerStep:
@@ -66,7 +70,7 @@ def _keys(step: Begun) -> list[Key]:
     """The first and last acknowledged keys, where D1 stores them as their text says."""
     table = step.table
     hidden = table.loading is Loading.STAGED or step.kind is not StepKind.ROWS
-    if hidden or not comparable_key(table):
+    if hidden or step.deleted or not comparable_key(table):
         return []
     last = None if step.position.last_gone else step.position.last
     return [key for key in (step.position.first, last) if key is not None]

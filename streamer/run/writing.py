@@ -12,6 +12,7 @@ from streamer.pack import LedgerStep
 from streamer.pipeline import Sink
 from streamer.pipeline.transform import Transforming
 from streamer.run import steps
+from streamer.run.duplicates import Duplicates
 from streamer.run.journal import Journal
 from streamer.run.rejects import Rejects, beside
 from streamer.sinks import (
@@ -19,9 +20,12 @@ from streamer.sinks import (
     Carried,
     D1Sink,
     Diagnosing,
+    Leaving,
+    MovedValues,
     Ownership,
     ParentsFirst,
     Rejecting,
+    Untying,
 )
 from streamer.sinks.parents import IsRejected
 from streamer.sinks.rejecting import Record
@@ -54,6 +58,27 @@ class Writing:
             journal.rejected,
             most=config.run.max_rejects,
         )
+        self.leaving = Leaving(
+            database,
+            source,
+            {table.target: table for table in self._tables},
+            exact_floats=exact_floats,
+        )
+        self.untying = Untying(
+            database,
+            self.ownership,
+            source,
+            leaving=self.leaving,
+            deleted=self.expect_deletions,
+        )
+        self.duplicates = Duplicates(
+            database,
+            self.ownership,
+            source,
+            self.leaving,
+            self.expect_deletions,
+            exact_floats=exact_floats,
+        )
         self.ahead = Ahead(
             database,
             self.ownership,
@@ -61,6 +86,7 @@ class Writing:
             source=source,
             expect=self._expect_parents,
             exact_floats=exact_floats,
+            untie=self.untying.untie,
         )
 
     def sink(
@@ -82,15 +108,25 @@ class Writing:
             {step: one for step, (one, _) in carried.items()},
             is_rejected or self.rejects.holds,
         )
-        finding = Diagnosing(
+        moved = MovedValues(
             parents,
+            self.untying,
+            {step: one for step, (one, _) in carried.items()},
+            parents.settle,
+        )
+        finding = Diagnosing(
+            moved,
             self._database,
             self.ownership,
             carried,
-            thorough=record is not None,
             settle=parents.settle,
         )
         return finding if record is None else Rejecting(finding, record)
+
+    async def expect_deletions(self, rows: Mapping[str, int]) -> None:
+        """Write down that so many rows of tables (target names) may go from the target."""
+        step_of = {table.target: steps.rows_step(table) for table in self._tables}
+        await self._journal.add_to("deleted", {step_of[t]: count for t, count in rows.items()})
 
     async def _expect_parents(self, rows: Mapping[str, int], snapshots: frozenset[int]) -> None:
         step_of = {table.target: steps.rows_step(table) for table in self._tables}

@@ -54,6 +54,9 @@ class Source(Protocol):
         ...
 
 
+Untie = Callable[[Carried, Sequence[Row], str, int], Awaitable[object]]
+"""Has rows of the target let go of UNIQUE values that these have; something where that helped."""
+
 Expect = Callable[[Mapping[str, int], frozenset[int]], Awaitable[None]]
 """Writes down, before they are sent, how many more rows may come to tables (target names), and the
 snapshots that they were read in."""
@@ -124,6 +127,7 @@ class Ahead:
         source: Source,
         expect: Expect,
         exact_floats: bool,
+        untie: Untie | None = None,
     ) -> None:
         self._database = database
         self._ownership = ownership
@@ -131,6 +135,7 @@ class Ahead:
         self._source = source
         self._expect = expect
         self._exact_floats = exact_floats
+        self._untie = untie
 
     async def lacking(self, groups: Iterable[tuple[Carried, Sequence[Row]]]) -> Lacking:
         """What rows refer to and D1 hasn't got.
@@ -211,16 +216,34 @@ class Ahead:
         """
         await self._expect(found.note(), frozenset(chunk.snapshot for chunk in found.all))
         guards = [self._ownership.guard(LedgerStep(table, StepKind.ROWS)) for table in found.chunks]
-        deferred = Statement("PRAGMA defer_foreign_keys=on")
+        statements = [Statement("PRAGMA defer_foreign_keys=on"), *found.statements, *guards]
+        refused = await self._tried(statements)
+        if "UNIQUE constraint failed" in refused and await self._untied(found, refused):
+            refused = await self._tried(statements)
+        if refused and "FOREIGN KEY constraint failed" not in refused:
+            raise RefusedParentsError(refused)
+        return not refused
+
+    async def _tried(self, statements: Sequence[Statement]) -> str:
+        """Send one request; '', or why D1 refused it."""
         try:
-            await self._database.execute([deferred, *found.statements, *guards])
+            await self._database.execute(statements)
         except TooLargeError:
             raise TooManyError from None
         except RefusedRowsError as error:
-            if lacks_parents(error):
-                return False
-            raise RefusedParentsError(error.failure.message) from None
-        return True
+            return error.failure.message or error.failure.kind.value
+        return ""
+
+    async def _untied(self, found: _Found, message: str) -> bool:
+        """Whether rows that were in the way of those found aren't any more."""
+        helped = False
+        for table, chunks in found.chunks.items():
+            carried = self._carried(table)
+            rows = [row for chunk in chunks for row in chunk_rows(carried.layout, chunk)]
+            if self._untie is not None:
+                untied = await self._untie(carried, rows, message, found.most_bytes)
+                helped = helped or untied is not None
+        return helped
 
     async def _look_up_all(
         self, wanted: set[Wanted], found: _Found

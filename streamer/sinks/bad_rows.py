@@ -95,7 +95,9 @@ def _without(chunk: Chunk, keys: dict[Key, Layout] | None) -> Chunk:
     layout = next(iter(keys.values()))
     kept = without_rows(layout, chunk, lambda row: stored_key(layout, row) in keys)
     left = replace(chunk, statements=kept)
-    return replace(left, rows=len(chunk_rows(layout, left)))
+    # Some that it counts may have been written by themselves.
+    fewer = len(chunk_rows(layout, chunk)) - len(chunk_rows(layout, left))
+    return replace(left, rows=chunk.rows - fewer)
 
 
 def whole_rows(layout: Layout, chunk: Chunk) -> list[Row]:

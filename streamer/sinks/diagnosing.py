@@ -26,6 +26,7 @@ from streamer.sinks.ownership import Database, Ownership
 from streamer.sinks.references import Carried, Row
 
 ROUNDS = 8  # constraints of one table that bad rows of a batch are told apart by
+OTHER = "a constraint of its table failed"
 COPIES = 3  # of its rows that a diagnosing request holds
 
 
@@ -88,8 +89,7 @@ class Diagnosing:
     """A sink around another that says which rows of a batch are bad, when there are any.
 
     `steps` are those whose rows come. `settle` sends what a batch refers to, or finds what refers to
-    nothing: both must be before its own rows can be tried. Unless `thorough`, the reason of the first bad row will do for
-    all of them.
+    nothing: both must be before its own rows can be tried.
     """
 
     def __init__(
@@ -99,14 +99,12 @@ class Diagnosing:
         ownership: Ownership,
         steps: Mapping[StepId, tuple[Carried, LedgerStep]],
         *,
-        thorough: bool,
         settle: Callable[[Batch], Awaitable[Batch]],
     ) -> None:
         self._sink = sink
         self._database = database
         self._ownership = ownership
         self._steps = steps
-        self._thorough = thorough
         self._settle = settle
 
     @property
@@ -140,7 +138,7 @@ class Diagnosing:
                 batch = await self._settle(batch)
         found = await self._bad_rows(batch)
         if found:
-            raise FoundBadRowsError(batch, found)
+            raise FoundBadRowsError(batch, _surest(found))
         # Nothing is bad now: what was in the way has gone meanwhile.
         try:
             return await self._sink.write(batch)
@@ -229,14 +227,13 @@ class Diagnosing:
                 await self._execute([some], [some.upsert])
             except (RefusedRowsError, TooLargeError) as error:
                 reason = reason_of(error)
-                alike = await self._broken_by(some, reason) if self._thorough else range(len(left))
+                alike = await self._broken_by(some, reason)
                 reasons |= {left[n]: reason for n in {0, *alike}}
             else:
                 return [
                     suspect.bad(suspect.rows[n], reason) for n, reason in sorted(reasons.items())
                 ]
-        other = "a constraint of its table failed"
-        return [suspect.bad(row, reasons.get(n, other)) for n, row in enumerate(suspect.rows)]
+        return [suspect.bad(row, reasons.get(n, OTHER)) for n, row in enumerate(suspect.rows)]
 
     async def _broken_by(self, suspect: _Suspect, message: str) -> list[int]:
         """Which rows break the constraint that `message` names, as far as that can be told."""
@@ -249,6 +246,13 @@ class Diagnosing:
             except (RefusedRowsError, TooLargeError):
                 return found
         return found
+
+
+def _surest(found: Sequence[BadRow]) -> Sequence[BadRow]:
+    """Those that are bad for sure: a UNIQUE that failed may be mended once the others are out."""
+    known = [row for row in found if row.reason != OTHER]
+    sure = [row for row in known if "UNIQUE constraint failed" not in row.reason]
+    return sure or known or found
 
 
 def _lacks(error: BadRowsError) -> bool:

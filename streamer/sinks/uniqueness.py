@@ -1,0 +1,184 @@
+"""A UNIQUE of a table, as SQL: who holds values that rows were sent with, and who must let go (pure)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import orjson
+
+from streamer.model import ColumnPlan, Key, Result, Statement, Storage, TablePlan, Wire
+from streamer.model.sql import quote_identifier
+from streamer.pack import Layout, unique_columns
+from streamer.pack.probe import ROWS_OF, rows_json
+from streamer.sinks.references import Row, text_of
+
+_INDEX = re.compile(r"UNIQUE constraint failed: index '(.*)'", re.DOTALL)
+_PARKED = "_streamer_parked "
+
+
+@dataclass(frozen=True, slots=True)
+class Unique:
+    """What may be there once: `terms` are SQL over the table's columns, for rows where `where` is true."""
+
+    terms: tuple[str, ...]
+    where: str = ""
+
+    def columns(self, plan: TablePlan) -> list[ColumnPlan]:
+        """The written columns that the terms are made of."""
+        text = " ".join(self.terms)
+        return [column for column in plan.columns if quote_identifier(column.target) in text]
+
+
+def uniques_of(plan: TablePlan, layout: Layout, message: str) -> list[Unique]:
+    """The UNIQUEs to look after when one failed with `message`; none where it isn't known.
+
+    Those of indexes that are there while rows come, and the one that failed.
+    """
+    names = unique_columns(layout, message)
+    index = _INDEX.search(message)
+    failed = [
+        *([Unique(tuple(map(quote_identifier, names)))] if names else []),
+        *(
+            Unique(known.keys, known.where)
+            for known in plan.indexes
+            if index is not None and known.unique and known.name == index[1]
+        ),
+    ]
+    if not failed or set(names) == set(plan.key.targets):
+        return []
+    early = [Unique(i.keys, i.where) for i in plan.indexes if i.unique and i.early and i.keys]
+    own = tuple(map(quote_identifier, plan.key.targets))
+    return [one for one in dict.fromkeys([*failed, *early]) if set(one.terms) != set(own)]
+
+
+def holders(plan: TablePlan, layout: Layout, unique: Unique, rows: Sequence[Row]) -> Statement:
+    """Ask for other rows of the target that hold what `rows` have: a row's number, and their key."""
+    cells = ", ".join(
+        f"{_typed(layout, n)} AS {quote_identifier(column.target)}"
+        for n, column in enumerate(layout.columns)
+    )
+    condition = f" WHERE {unique.where}" if unique.where else ""
+    terms = ", ".join(f"{term} AS _t{n}" for n, term in enumerate(unique.terms))
+    keys = ", ".join(f"{quote_identifier(name)} AS _k{n}" for n, name in enumerate(layout.key))
+    same = " AND ".join(f"o._t{n} = a._t{n}" for n in range(len(unique.terms)))
+    other = " AND ".join(f"o._k{n} = a._k{n}" for n in range(len(layout.key)))
+    texts = ", ".join(text_of("o", c) for c in _key_columns(plan, "_k"))
+    return Statement.of(
+        f"{ROWS_OF}, sent AS (SELECT s.n AS _n, {cells} FROM s) "
+        f"SELECT a._n, {texts} FROM (SELECT _n, {keys}, {terms} FROM sent{condition}) AS a "
+        f"JOIN (SELECT {keys}, {terms} FROM {quote_identifier(layout.table)}{condition}) AS o "
+        f"ON {same} WHERE NOT ({other})",
+        rows_json(rows),
+    )
+
+
+def duplicates(plan: TablePlan, table: str, unique: Unique, most: int) -> Statement:
+    """Ask for at most `most` rows of `table` that share with another what may be there once."""
+    condition = f" WHERE {unique.where}" if unique.where else ""
+    terms = ", ".join(f"{term} AS _t{n}" for n, term in enumerate(unique.terms))
+    names = ", ".join(f"_t{n}" for n in range(len(unique.terms)))
+    known = " AND ".join(f"_t{n} IS NOT NULL" for n in range(len(unique.terms)))
+    keys = ", ".join(
+        f"{quote_identifier(name)} AS _k{n}" for n, name in enumerate(plan.key.targets)
+    )
+    rows = f"SELECT {keys}, {terms} FROM {quote_identifier(table)}{condition}"
+    twice = f"SELECT {names} FROM ({rows}) WHERE {known} GROUP BY {names} HAVING count(*) > 1"
+    texts = ", ".join(text_of("o", c) for c in _key_columns(plan, "_k"))
+    return Statement(f"SELECT {texts} FROM ({rows}) AS o WHERE ({names}) IN ({twice}) LIMIT {most}")
+
+
+def holders_of(result: Result) -> list[tuple[int, Key]]:
+    """The answer to `holders`: numbers of rows sent, and the keys of the rows in their way."""
+    return [(int(float(str(n))), tuple(map(str, key))) for n, *key in result.rows]
+
+
+def keys_of(result: Result) -> list[Key]:
+    """Keys that an answer consists of."""
+    return [tuple(map(str, key)) for key in result.rows]
+
+
+def park(plan: TablePlan, uniques: Sequence[Unique], keys: Sequence[Key]) -> list[Statement]:
+    """Take their values from the rows with these keys, so that others may have them.
+
+    Columns that may be NULL become so, of others one is given a value that nobody has.
+    """
+    sets: dict[str, str] = {}
+    for unique in uniques:
+        free = [c for c in unique.columns(plan) if c.target not in plan.key.targets]
+        if nullable := [c for c in free if not c.not_null]:
+            sets |= {c.target: "NULL" for c in nullable}
+        elif free:
+            sets[free[0].target] = _made(plan, free[0])
+    if not sets or not keys:
+        return []
+    changes = ", ".join(f"{quote_identifier(name)} = {value}" for name, value in sets.items())
+    return [
+        Statement.of(
+            f"UPDATE {quote_identifier(plan.target)} AS o SET {changes} FROM json_each(?1) AS w "
+            f"WHERE {_is_key(plan)}",
+            orjson.dumps(keys).decode(),
+        )
+    ]
+
+
+def delete(plan: TablePlan, table: str, keys: Sequence[Key]) -> list[Statement]:
+    """Delete the rows with these keys."""
+    if not keys:
+        return []
+    names = ", ".join(quote_identifier(name) for name in plan.key.targets)
+    cells = ", ".join(_sent(column, n) for n, column in enumerate(_key_columns(plan)))
+    return [
+        Statement.of(
+            f"DELETE FROM {quote_identifier(table)} WHERE ({names}) IN "
+            f"(SELECT {cells} FROM json_each(?1) AS w)",
+            orjson.dumps(keys).decode(),
+        )
+    ]
+
+
+def _is_key(plan: TablePlan) -> str:
+    return " AND ".join(
+        f"o.{quote_identifier(column.target)} = {_sent(column, n)}"
+        for n, column in enumerate(_key_columns(plan))
+    )
+
+
+def _made(plan: TablePlan, column: ColumnPlan) -> str:
+    """A value that no row has: made of the key, or below all others."""
+    name = quote_identifier(column.target)
+    match column.storage:
+        case Storage.TEXT:
+            return f"'{_PARKED}' || w.value"
+        case Storage.BLOB:
+            return f"CAST('{_PARKED}' || w.value AS BLOB)"
+        case Storage.INTEGER | Storage.REAL:
+            return f"(SELECT min({name}) - 1 FROM {quote_identifier(plan.target)}) - w.key"
+
+
+def _key_columns(plan: TablePlan, alias: str = "") -> list[ColumnPlan]:
+    """The key's columns; with an `alias`, called by that and their number."""
+    by_target = {column.target: column for column in plan.columns}
+    columns = [by_target[name] for name in plan.key.targets]
+    if not alias:
+        return columns
+    return [replace(column, target=f"{alias}{n}") for n, column in enumerate(columns)]
+
+
+def _sent(column: ColumnPlan, n: int) -> str:
+    cell = f"(w.value->>{n})"
+    if column.wire is Wire.HEX:
+        return f"unhex{cell}"
+    # Nothing gives the cell the column's affinity in an IN (SELECT …).
+    return f"CAST({cell} AS {column.storage})" if _is_number(column) else cell
+
+
+def _typed(layout: Layout, n: int) -> str:
+    cell = layout.stored(n, f"(s.v->>{n})")
+    column = layout.columns[n]
+    return f"CAST({cell} AS {column.storage})" if _is_number(column) else cell
+
+
+def _is_number(column: ColumnPlan) -> bool:
+    return column.storage in {Storage.INTEGER, Storage.REAL}

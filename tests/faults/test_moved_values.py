@@ -1,0 +1,81 @@
+"""UNIQUE values that moved from one row to another between a stop and the resume."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.engines.postgres import Database
+from tests.engines.workerd import Workerd
+from tests.stories.command import Streamer
+from tests.stories.compare import differences, our_leftovers
+
+pytestmark = [pytest.mark.postgres, pytest.mark.workerd, pytest.mark.processes]
+
+SAMPLE = """
+CREATE TABLE account (id int PRIMARY KEY, mail text NOT NULL UNIQUE, org int NOT NULL,
+    seat int NOT NULL, nick text, code text, active boolean NOT NULL, UNIQUE (org, seat));
+CREATE UNIQUE INDEX account_nick ON account (lower(nick));
+CREATE UNIQUE INDEX account_code ON account (code) WHERE active;
+INSERT INTO account SELECT n, 'm' || n, n / 10, n % 10, 'N' || n, 'c' || n, n % 2 = 0
+FROM generate_series(1, 1000) AS n;
+CREATE TABLE note (id int PRIMARY KEY, account int REFERENCES account ON DELETE CASCADE);
+INSERT INTO note SELECT n, 1 + n % 1000 FROM generate_series(1, 500) AS n;
+"""
+OPTIONS = ("--batch-bytes", "8000", "--concurrency", "2", "--progress", "none")
+
+# Rows up to 100 are behind the point that the run had reached, those from 900 on ahead of it.
+SWAP = """
+UPDATE account SET mail = 'x' || id WHERE id IN (10, 910);
+UPDATE account SET mail = CASE id WHEN 10 THEN 'm910' ELSE 'm10' END WHERE id IN (10, 910);
+"""
+CHAIN = """
+UPDATE account SET org = -id WHERE id IN (11, 12, 13, 911);
+UPDATE account SET org = CASE id WHEN 911 THEN 1 WHEN 11 THEN 1 WHEN 12 THEN 1 ELSE 91 END,
+    seat = CASE id WHEN 911 THEN 1 WHEN 11 THEN 2 WHEN 12 THEN 3 ELSE 1 END
+WHERE id IN (11, 12, 13, 911);
+"""
+EXPRESSION = """
+UPDATE account SET nick = 'z' || id WHERE id = 14;
+UPDATE account SET nick = 'n14' WHERE id = 914;
+"""
+PARTIAL = """
+UPDATE account SET active = false WHERE id = 16;
+UPDATE account SET code = 'c16' WHERE id = 916;
+"""
+GONE = """
+UPDATE note SET account = 19 WHERE account = 18 AND id > 400;
+DELETE FROM account WHERE id = 18;
+UPDATE account SET mail = 'm18' WHERE id = 918;
+"""
+OTHER_KEY = """
+DELETE FROM note WHERE account = 20;
+UPDATE account SET id = 5020 WHERE id = 20;
+"""
+
+
+@pytest.fixture
+async def streamer(database: Database, workerd_d1: Workerd, tmp_path: Path) -> Iterator[Streamer]:
+    await database.execute(SAMPLE)
+    uuid = workerd_d1.create(database.name)
+    yield Streamer(tmp_path, database, workerd_d1, uuid)
+    workerd_d1.set_faults()
+    workerd_d1.delete(uuid)
+
+
+@pytest.mark.parametrize("timing", ["before", "auto"])
+async def test_values_that_moved_since_are_where_they_are_now(
+    streamer: Streamer, timing: str
+) -> None:
+    options = (*OPTIONS, "--indexes", timing)
+    streamer.stopped_at('INTO "account"', *options, requests=6)
+    for changes in (SWAP, CHAIN, EXPRESSION, PARTIAL, GONE, OTHER_KEY):
+        await streamer.source.execute(changes)
+
+    done = streamer("run", "--resume", *options)
+
+    assert done.code == 0, done.said
+    assert await differences(streamer.source, streamer.target, streamer.uuid) == []
+    assert our_leftovers(streamer.target, streamer.uuid) == []
