@@ -1,7 +1,8 @@
 """The command, killed by `kill -9` at one of the requests that it makes to a file.
 
 As `python -m tests.stories.killed NUMBER WHEN ARGUMENTS...`: the request of this NUMBER is the last,
-WHEN `before` it is executed, `within` its transaction, or `after` that is committed.
+WHEN `before` it is executed, `within` its transaction, or `after` that is committed; or (`rejects`) the
+writing down of rejected rows of this NUMBER is, once it is durable.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from streamer import cli
 from streamer.local_d1.database import Database
+from streamer.run.rejects import Rejects
 
 
 def main() -> None:
@@ -41,6 +43,13 @@ def main() -> None:
         is_last = next(requests) == int(number)
         return dying(run, "before", "after")(*args, **kwargs)
 
+    def written_down(*args: Any) -> None:
+        append(*args)
+        if when == "rejects" and next(writings) == int(number):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    append, writings = Rejects._append, itertools.count(1)
+    Rejects._append = written_down
     Database.run = counted
     Database._commit = dying(commit, "within", "")
     sys.exit(cli.main(arguments))
