@@ -34,7 +34,7 @@ from streamer.run import steps
 from streamer.run.ending import Ending
 from streamer.run.finish import optimize
 from streamer.run.journal import Journal, RunState, State, Work
-from streamer.run.proof import Begun, prove
+from streamer.run.proof import Begun, check_untouched, prove
 from streamer.run.publish import drop_stages, publish
 from streamer.run.reading import RunSource
 from streamer.run.rejects import beside
@@ -127,12 +127,16 @@ class Job:
         """Make this run, at this epoch, the only one that may write to its tables."""
         self._events.phase("claiming the target")
         known = self._journal.claimed
+        check_untouched(
+            self._journal, [t for t in self._tables if t.target not in known], self._ends.survey
+        )
         begun = self._begun()
         await self._ownership.take(
             [table.target for table in self._tables],
             resumed=sorted(known),
             since=self._journal.claimed_since,
             reached=self._hidden_reached() if self._journal.running.epoch > 1 else {},
+            from_others=bool(self._journal.running.document.get("takes_over")),
         )
         await self._journal.note(
             claimed=sorted({*known, *(t.target for t in self._tables)}),

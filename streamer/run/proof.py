@@ -10,8 +10,11 @@ from streamer.model import Key, Loading, Pack, Statement, StepKind, TablePlan
 from streamer.model.sql import quote_identifier
 from streamer.pack import Entry, Layout, LedgerStep, covers, reaches
 from streamer.pipeline import Position
+from streamer.run.admission import Found, listed
 from streamer.run.identity import comparable_key
-from streamer.run.survey import Database
+from streamer.run.journal import Journal
+from streamer.run.steps import rows_step
+from streamer.run.survey import Database, Survey
 from streamer.sinks import Ownership
 
 GROUP = 24  # steps looked at in one request, with up to three statements each
@@ -33,6 +36,29 @@ class Begun:
     def ledger_step(self) -> LedgerStep:
         """What the ledger calls it."""
         return LedgerStep(self.table.target, self.kind, keys_hidden=self.table.hides_key)
+
+
+def check_untouched(journal: Journal, unclaimed: Sequence[TablePlan], seen: Survey) -> None:
+    """Refuse tables that were empty, or not there, when the run began, and now hold rows.
+
+    The run hasn't claimed them, and so has written nothing to them yet: another one has.
+
+    Raises:
+        FencedError: there are such tables.
+
+    """
+    others: list[str] = []
+    for table in unclaimed:
+        facts = journal.steps[rows_step(table)].document
+        ours = facts.get("emptied") or facts.get("remade")
+        there = seen.find(table.target)
+        if facts.get("found") != Found.ROWS and not ours and there and there.holds_rows:
+            others.append(table.target)
+    if others:
+        raise FencedError(
+            f"{listed(others)}: another run has written rows since this one began.",
+            hint="If they may stay or go: --restart with --if-exists upsert, or replace.",
+        )
 
 
 async def prove(database: Database, ownership: Ownership, begun: Sequence[Begun]) -> None:

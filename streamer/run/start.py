@@ -201,6 +201,7 @@ async def _begin(config: Config, journal: Journal, ends: Ends, events: Events) -
         "target": target_facts(ends.database.identity),
         "refused": refusal_facts(ends.plan.refused),
         "settings": {"if_exists": config.run.if_exists.value},
+        "takes_over": config.run.restart,
         **hash_key_facts(config.shaping.hash_key, run_id),
         "transforms": _code(ends),
         "bookmark": await ends.database.bookmark(),
@@ -259,7 +260,7 @@ def _abandoned(config: Config, journal: Journal, ends: Ends, events: Events) -> 
         str(step.document.get("target"))
         for step in journal.steps.values()
         if step.document.get("found") in {Found.ABSENT, Found.EMPTY}
-    }
+    } & journal.claimed  # into others it never wrote: what they hold now is somebody else's
     if ours:
         events.warning(f"--restart: empties, or makes anew, {len(ours)} tables of the earlier run")
     return frozenset(ours)

@@ -71,21 +71,25 @@ class Ownership:
         resumed: Sequence[str] = (),
         since: int = 0,
         reached: Mapping[LedgerStep, int] | None = None,
+        from_others: bool = True,
     ) -> None:
         """Become the only one whose batches D1 takes for `tables`.
 
         Of those, `resumed` were this run's already, claimed at the epoch `since` or a later one. Of
         the steps in `reached`, whose keys are hidden, the ledger forgets what lies beyond that number.
+        Without `from_others`, tables that another run owns are left to it.
 
         Raises:
-            FencedError: a resumed table belongs to another run now, or another process of this run
-                was faster.
+            FencedError: a resumed table belongs to another run now, one that must be left to
+                another, or another process of this run was faster.
 
         """
         for left in reversed(range(CLAIMS)):
             seen = await self._owners()
             for table in resumed:
                 self._check(table, seen, since)
+            if not from_others:
+                self._leave_to_others(tables, seen)
             claim = [take_over(tables, seen, run=self._run, epoch=self._epoch, holder=self._holder)]
             if reached:
                 claim.append(forget_numbers(reached, run=self._run, epoch=self._epoch))
@@ -94,6 +98,7 @@ class Ownership:
             except FencedError:
                 # A claim of an older start of this run may have been executed late, just now.
                 if not left or not self._are_older(tables, await self._owners()):
+                    await self._tidy()
                     raise
             else:
                 return
@@ -105,7 +110,8 @@ class Ownership:
     def _are_older(self, tables: Sequence[str], owners: Sequence[Owner]) -> bool:
         names = {name.lower() for name in tables}
         ours = [owner for owner in owners if owner.table.lower() in names]
-        return all(owner.run == self._run and owner.epoch < self._epoch for owner in ours)
+        older = (owner.run == self._run and owner.epoch < self._epoch for owner in ours)
+        return bool(ours) and all(older)  # none: another run came, and may have ended
 
     def _check(self, table: str, seen: Sequence[Owner], since: int) -> None:
         owner = next((o for o in seen if o.table.lower() == table.lower()), None)
@@ -121,6 +127,16 @@ class Ownership:
                 f"{table}: another run writes to it now (run {owner.run}, start {owner.epoch}).",
                 hint="Let that one finish, or take over with --restart.",
             )
+
+    def _leave_to_others(self, tables: Sequence[str], seen: Sequence[Owner]) -> None:
+        names = {name.lower() for name in tables}
+        for owner in seen:
+            if owner.table.lower() in names and owner.run != self._run:
+                raise FencedError(
+                    f"{owner.table}: another run writes to it (run {owner.run}), from another "
+                    "checkpoint, or it was begun and never ended.",
+                    hint="Let that one finish, or resume it; or take over with --restart.",
+                )
 
     def record(self, batch: Batch, steps: Mapping[StepId, LedgerStep]) -> Statement:
         """The statement that ties a batch to this claim; without the claim its request fails."""
@@ -152,6 +168,10 @@ class Ownership:
     async def leave(self, tables: Sequence[str]) -> None:
         """Take the run's marks away; both tables go when no other run needs them."""
         await self._database.execute(release(tables, self._run))
+        await self._tidy()
+
+    async def _tidy(self) -> None:
+        """Drop both tables where nobody needs them."""
         try:
             await self._database.execute(drop_unused())
         except (FencedError, BadRowsError):

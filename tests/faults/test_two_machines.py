@@ -1,0 +1,121 @@
+"""Two machines move into one D1, each with a checkpoint of its own: one of them stops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from tests.engines.postgres import Database
+from tests.engines.workerd import Workerd
+from tests.faults.between import Between, Forward, Request
+from tests.faults.test_every_request import OPTIONS, SAMPLE
+from tests.stories.command import Outcome, Streamer, ended
+from tests.stories.compare import differences, our_leftovers
+
+MIDDLE = 14  # request: some tables are there, others aren't begun
+
+pytestmark = [pytest.mark.postgres, pytest.mark.workerd, pytest.mark.processes]
+
+
+@pytest.fixture
+async def between(workerd_d1: Workerd) -> AsyncIterator[Between]:
+    async with Between(workerd_d1) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def first(
+    database: Database, workerd_d1: Workerd, between: Between, tmp_path: Path
+) -> AsyncIterator[Streamer]:
+    await database.execute(SAMPLE)
+    uuid = workerd_d1.create(database.name)
+    streamer = Streamer(tmp_path / "first", database, workerd_d1, uuid)
+    streamer.folder.mkdir()
+    streamer.overrides["CLOUDFLARE_API_BASE_URL"] = between.base_url
+    yield streamer
+    workerd_d1.delete(uuid)
+
+
+@pytest.fixture
+def second(first: Streamer, tmp_path: Path) -> Streamer:
+    """The command on another machine, which goes straight to D1."""
+    (tmp_path / "second").mkdir()
+    return replace(first, folder=tmp_path / "second", overrides={})
+
+
+async def run(streamer: Streamer, *options: str) -> Outcome:
+    return await asyncio.to_thread(ended, streamer.start("run", *OPTIONS, *options))
+
+
+async def while_first_runs(
+    first: Streamer, between: Between, second: Streamer, *options: str, at: int = MIDDLE
+) -> tuple[Outcome, Outcome]:
+    """How both end, where the second is run whole at one of the first one's requests."""
+    seconds: list[Outcome] = []
+
+    async def deal(request: Request, forward: Forward) -> web.Response:
+        if request.number == at and not seconds:
+            seconds.append(await run(second, *options))
+        return await forward()
+
+    between.deal = deal
+    return await run(first), seconds[0]
+
+
+async def assert_moved_whole(first: Streamer, between: Between) -> None:
+    assert await differences(first.source, between.server, first.uuid) == []
+    assert our_leftovers(between.server, first.uuid) == []
+
+
+async def test_fault_34_a_second_run_leaves_the_tables_to_the_first_until_that_has_ended(
+    first: Streamer, second: Streamer, between: Between
+) -> None:
+    done, refused = await while_first_runs(first, between, second, "--if-exists", "replace")
+
+    assert refused.code == 1, refused.said
+    assert "another run writes to it" in refused.stderr
+    assert done.code == 0, done.said
+    await assert_moved_whole(first, between)
+    late = await run(second, "--resume", "--if-exists", "replace")
+    assert late.code == 0, late.said
+    await assert_moved_whole(first, between)
+
+
+async def test_fault_34_of_two_runs_that_saw_an_empty_target_the_later_one_writes_nothing(
+    first: Streamer, second: Streamer, between: Between
+) -> None:
+    seconds: list[Outcome] = []
+
+    async def deal(request: Request, forward: Forward) -> web.Response:
+        # It claims its tables now, and has seen all that it decides by.
+        if b"INTO _streamer_owner" in request.body and not seconds:
+            seconds.append(await run(second))
+        return await forward()
+
+    between.deal = deal
+    fenced = await run(first)
+    again = await run(first, "--resume")
+    over = await run(first, "--restart")
+
+    assert seconds[0].code == 0, seconds[0].said
+    assert again.code == 1, again.said
+    assert "another run has written rows" in again.stderr
+    assert over.code == 2, over.said
+    assert fenced.code == 1, fenced.said
+    await assert_moved_whole(first, between)
+
+
+async def test_fault_34_a_run_that_takes_over_fences_the_first_whose_batches_change_nothing(
+    first: Streamer, second: Streamer, between: Between
+) -> None:
+    options = "--restart", "--if-exists", "replace"
+    fenced, done = await while_first_runs(first, between, second, *options)
+
+    assert done.code == 0, done.said
+    assert fenced.code == 1, fenced.said
+    await assert_moved_whole(first, between)
