@@ -16,5 +16,9 @@ process     one start of `streamer run`, on all of these
 history     starts, kills and resumes until it is done
 oracle      what must hold after a crash, and at the end
 
+test_histories   hundreds of them
+test_anomalies   the n-th call to the outside goes wrong, for every n
+test_faults      single faults, for as long as they last
+
 `python -m tests.simulation --seed N --histories M` plays histories and replays one exactly.
 """
