@@ -34,8 +34,11 @@ async def is_volatile(session: Session, table: Table, sql: str) -> bool:
 
     PostgreSQL's planner doesn't merge a subquery into the query around it where such a function is
     among its outputs (is_simple_subquery() in src/backend/optimizer/prep/prepjointree.c); so it
-    tells, of functions, operators and casts of whatever kind. Nothing is executed.
+    tells, of functions, operators and casts of whatever kind. Nothing is executed. Of a table that the
+    role may not read it can't be told, and needn't: the table is refused.
     """
+    if not table.readable:
+        return False
     inner = f"SELECT ({sql}) AS c0 FROM {from_sql(table)}"
     # Twice, because a subquery that does nothing is left out of the plan.
     query = f"SELECT {_PROBE}.c0 AS a, {_PROBE}.c0 AS b FROM ({inner}) AS {_PROBE}"
