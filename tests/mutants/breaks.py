@@ -57,11 +57,11 @@ BREAKS = (
     Break(
         "a chunk is acknowledged before D1 has it",
         "streamer/pipeline/mover.py",
-        """            answer = await self._sink.write(batch)
-            self._acknowledge(batch, answer)
+        """                answer = await self._sink.write(batch)
 """,
-        """            self._acknowledge(batch, Answer(()))
-            await self._sink.write(batch)
+        """                self._acknowledge(batch, Answer(()))
+                await self._sink.write(batch)
+                continue
 """,
     ),
     Break(
