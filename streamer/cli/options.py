@@ -114,6 +114,10 @@ def _move(parser: Parser) -> None:
         ("--resume", "go on with the checkpoint's run, or start one where there is none"),
         ("--retry-rejects", "send the rows again that the checkpoint's run rejected"),
         ("--restart", "forget the checkpoint's run and start over"),
+        (
+            "--validate",
+            "compare every row of both sides once they are moved; the report holds both",
+        ),
         ("--dry-run", "show the plan and touch nothing; needs no Cloudflare settings"),
     ):
         _add(parser, text, name, action="store_true")

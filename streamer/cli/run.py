@@ -23,6 +23,7 @@ examples:
   streamer run                                  everything in the schema public
   streamer run --table 'sales_*' --exclude sales_archive
   streamer run --resume                         go on after a stop of any kind
+  streamer run --validate                       and compare every row of both sides afterwards
   streamer run --dry-run                        what it would do, and what it would cost
   streamer run --target sqlite:shop.db          a rehearsal, or an export, without an account
   streamer run --target wrangler:apps/shop      into the database that `wrangler dev` uses there
@@ -59,6 +60,10 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
             code = await job.run(config, events, stop)
     if events.tally.traffic.requests:
         print(summary(config, events, code))
+    if config.run.validate and code in {ExitCode.DONE, ExitCode.INCOMPLETE}:
+        from streamer.cli import validate  # noqa: PLC0415 (only where it is asked for)
+
+        return await validate.after_run(args, config, code)
     return code
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from dataclasses import replace
 
 from streamer.cli.memory import settle_memory
 from streamer.cli.parser import Commands
@@ -12,6 +13,7 @@ from streamer.config import Config
 from streamer.errors import ExitCode
 from streamer.progress import Events
 from streamer.progress.view import printable
+from streamer.run.reporting import add_validation
 from streamer.run.validation import Validated, validate
 from streamer.validate import Depth, Status, Verdict
 
@@ -52,6 +54,20 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
     if found.verdicts:
         print("\n".join(_summary(config, events, found)))
     return found.code
+
+
+async def after_run(args: argparse.Namespace, config: Config, moved: ExitCode) -> ExitCode:
+    """Compare every row after a run that ended with `moved`; the run's report holds both then.
+
+    What can't be compared now can be by `streamer validate --full`; the run itself is done.
+    """
+    settings = replace(config.validation, full=True, repair=False)
+    config = replace(config, validation=settings)
+    try:
+        compared = await run(args, config)
+    finally:
+        add_validation(config.run.report, settings.report)
+    return max(moved, compared, key=lambda code: code is not ExitCode.DONE)
 
 
 def _summary(config: Config, events: Events, found: Validated) -> list[str]:

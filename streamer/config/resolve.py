@@ -271,6 +271,7 @@ def _run(look: Lookup) -> RunSettings:
         restart=restart and restart_alone,
         retry_rejects=retry and retry_too,
         dry_run=look.one(known.DRY_RUN, default=False),
+        validate=look.one(known.VALIDATE, default=False),
     )
 
 

@@ -150,6 +150,7 @@ class RunSettings:
     resume: bool = False
     restart: bool = False
     dry_run: bool = False
+    validate: bool = False
 
 
 @dataclass(frozen=True, slots=True)

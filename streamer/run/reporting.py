@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 
 from streamer.config import Config
 from streamer.errors import ExitCode, StreamerError
@@ -60,6 +62,26 @@ def take_over_figures(journal: Journal, tables: Sequence[TablePlan], events: Eve
             rows_skipped=at.skipped,
             bytes_sent=at.bytes,
         )
+
+
+def add_validation(run_report: Path, validation_report: Path) -> None:
+    """Put the report of a validation into that of the run that it was about, in one step.
+
+    A report that isn't there, or can't be read, leaves the other as it is.
+
+    Raises:
+        StreamerError: the run's report can't be written.
+    """
+    try:
+        document = json.loads(run_report.read_bytes())
+        validation = json.loads(validation_report.read_bytes())
+    except (OSError, ValueError):
+        return
+    document["validation"] = validation
+    if document["status"] == Status.DONE.value:
+        document["status"] = validation["status"]
+    document["ended_at"] = validation["ended_at"]
+    write_report(run_report, document)
 
 
 def report(
