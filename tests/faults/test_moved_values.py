@@ -66,7 +66,7 @@ async def streamer(database: Database, workerd_d1: Workerd, tmp_path: Path) -> I
 
 
 @pytest.mark.parametrize("timing", ["before", "auto"])
-async def test_values_that_moved_since_are_where_they_are_now(
+async def test_fault_36_values_that_moved_since_are_where_they_are_now(
     streamer: Streamer, timing: str
 ) -> None:
     options = (*OPTIONS, "--indexes", timing)
