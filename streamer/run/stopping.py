@@ -103,7 +103,9 @@ class Stopping:
         if self.sending is not None:
             self.sending.stop_sending(self.error())
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.sending.quiet(), DRAIN_S)
+                # wait_for() of Python 3.11 can lose that this is cancelled, when the block ends.
+                async with asyncio.timeout(DRAIN_S):
+                    await self.sending.quiet()
         limit.reschedule(asyncio.get_running_loop().time() + SETTLE_S)
 
     def _end_of_time(self) -> None:

@@ -41,6 +41,7 @@ def test_the_guide_s_example_fits_the_database_that_it_speaks_of(
     # The test's own database instead of the example's.
     settings = re.sub(r"\[source\].*?\n\n", "", found[1], flags=re.DOTALL)
     (tmp_path / "streamer.toml").write_text(settings)
+    (tmp_path / "shop_moves.py").write_text("def orders(row):\n    return row\n")
 
     done = subprocess.run(
         [sys.executable, "-m", "streamer", "schema", "--config", "streamer.toml"],
