@@ -46,7 +46,8 @@ BREAKS = (
         "streamer/pack/layout.py",
         '        return f"ON CONFLICT({key}) DO UPDATE SET {assignments} WHERE {guard}"',
         '        return f"ON CONFLICT({key}) DO NOTHING"',
-        ("tests/contract/test_sinks.py",),
+        ("tests/unit/pack/test_layout.py",),
+        histories=0,
     ),
     Break(
         "an output's name is ordered by, and so its text",
@@ -90,6 +91,8 @@ BREAKS = (
         "streamer/pace/window.py",
         "return max(now, self._stamps[surplus] + self.seconds)",
         "return max(now, self._stamps[surplus] + self.seconds * 0.99)",
+        ("tests/unit/pace/test_window.py",),
+        histories=0,
     ),
     Break(
         "batches of an older start are let in",
@@ -227,7 +230,6 @@ BREAKS = (
         "streamer/postgres/reader.py",
         "                self._last = page.key_of(len(page.records) - 1)\n",
         "                self._last = self._last or page.key_of(len(page.records) - 1)\n",
-        ("tests/integration/postgres",),
     ),
     Break(
         "readers don't share the run's snapshot",

@@ -301,3 +301,30 @@ async def test_fault_18_a_checkpoint_that_cannot_be_written_stops_the_run() -> N
 
     with pytest.raises((BaseExceptionGroup, OSError)):
         await job.run()
+
+
+async def test_after_a_stop_what_was_begun_ends_and_nothing_new_begins() -> None:
+    sink = Memory(random.Random(5), batch_bytes=1_000)
+    job = Job({"a": 900}, sink)
+    stop = asyncio.Event()
+    begun: list[bool] = []
+    ended, heard = 0, False
+    write = sink.write
+
+    async def watched(batch: Batch) -> Answer:
+        nonlocal ended, heard
+        begun.append(heard)
+        if len(begun) == 6:
+            stop.set()
+            for _ in range(20):
+                await asyncio.sleep(0)
+            heard = True
+        answer = await write(batch)
+        ended += 1
+        return answer
+
+    sink.write = watched
+
+    assert not await job.run(stop=stop)
+    assert ended == len(begun)
+    assert not any(begun)
