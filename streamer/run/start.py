@@ -168,9 +168,15 @@ async def _look(
     return Ends(source=source, database=database, survey=seen, plan=plan, transforms=transforms)
 
 
+MOST_SAID = 200  # things that aren't carried over, before only their kinds are said
+
+
 def warn_of(events: Events, findings: Sequence[Finding]) -> None:
-    """Say what isn't carried over as it is: each thing to the report and the log, kinds to people."""
-    short = [*in_short(findings)]
+    """Say what isn't carried over as it is: each thing to the report and the log.
+
+    People are told each thing too, or each kind of things where these would be too many to read.
+    """
+    short = [*in_short(findings)] if len(findings) > MOST_SAID else [*map(sentence, findings)]
     if len(short) < len(findings):
         short.append(
             f"that makes {len(findings):,} things: `streamer plan` lists them by table,"
