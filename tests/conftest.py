@@ -1,7 +1,9 @@
 """Engines and settings that all tests share."""
 
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
 
 pytest_plugins = [
@@ -16,3 +18,12 @@ settings.register_profile("dev", deadline=None, max_examples=50)
 settings.register_profile("ci", deadline=None, max_examples=100, print_blob=True)
 settings.register_profile("deep", deadline=None, max_examples=5_000, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture(autouse=True)
+def _umask() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction] -- pytest uses it
+    """Let no test that calls the command line in its own process change others' files."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)

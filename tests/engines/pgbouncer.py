@@ -33,6 +33,8 @@ def transaction_pooled(database: Database) -> Iterator[str]:
         f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = plain\n"
         f"auth_file = {users}\npool_mode = transaction\n"
     )
+    for file in (config, users):
+        file.chmod(0o644)  # whatever umask a test before has left: pgbouncer runs as another user
     owner = database.server.data_folder.stat()
     process = subprocess.Popen(
         [PROGRAM, config], stderr=subprocess.PIPE, user=owner.st_uid, group=owner.st_gid
