@@ -52,7 +52,7 @@ def run(args: argparse.Namespace, _config: Config) -> ExitCode:
         print(page)
         return ExitCode.DONE
     target = Path(args.output) if args.output else source.with_suffix(".html")
-    write_whole(target, page.encode())
+    write_whole(target, page.encode(), option="--output")
     print(target)
     return ExitCode.DONE
 

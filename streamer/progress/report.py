@@ -182,8 +182,10 @@ def write_report(path: Path, document: Mapping[str, object]) -> None:
     )
 
 
-def write_whole(path: Path, text: bytes) -> None:
+def write_whole(path: Path, text: bytes, *, option: str = "--report") -> None:
     """Write `text` to `path` in one step: whole, or not at all; readable by its owner only.
+
+    `option` is what the user named the file by.
 
     Raises:
         StreamerError: the file can't be written; one that was there before is untouched.
@@ -198,7 +200,7 @@ def write_whole(path: Path, text: bytes) -> None:
             temporary.unlink()
         raise StreamerError(
             f"The report can't be written to {path}: {error.strerror}.",
-            hint="Make room or name another file with --report.",
+            hint=f"Make room or name another file with {option}.",
         ) from None
 
 

@@ -175,6 +175,14 @@ def test_the_page_stands_beside_the_report_or_where_it_is_wanted(
     assert "<h1>streamer run" in capsys.readouterr().out
 
 
+def test_a_page_that_cannot_be_written_names_the_option_to_change(tmp_path: Path) -> None:
+    path = tmp_path / "run_report.json"
+    path.write_text(json.dumps(REPORT))
+
+    with pytest.raises(StreamerError, match=r"another file with --output"):
+        run(str(path), "--output", str(tmp_path / "nowhere" / "x.html"))
+
+
 def test_a_report_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(StreamerError, match=r"nothing\.json can't be read"):
         run(str(tmp_path / "nothing.json"))
