@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from bench import floor, machine, report
+from bench import floor, machine, report, validate
 from bench.figures import Figures, medians
-from bench.run import copy_out, differences, move
+from bench.run import Ends, copy_out, differences, move
 from bench.work import BENCH, WORKS
 from tests.engines.install import workerd_version
 from tests.engines.postgres import Postgres
@@ -38,6 +38,7 @@ class Pair:
 
     bare: Figures | None
     ours: Figures | None
+    compared: Figures | None
     differing_rows: int | None
 
 
@@ -88,7 +89,7 @@ def _pair(
     asked: Asked, folder: Path, postgres: Postgres, made: Sequence[bytes], *, compare: bool
 ) -> Pair:
     work = WORKS[asked.work]
-    bare = ours = differing_rows = None
+    bare = ours = compared = differing_rows = None
     files: list[Path] = []
     if made:
         with Workerd(folder / "floor") as workerd:
@@ -96,17 +97,20 @@ def _pair(
             files.append(workerd.database_file(uuid))
     if not asked.floor_only:
         with Workerd(folder / "product") as workerd:
-            uuid, ours = move(work, asked.rows, postgres, workerd, asked.options)
-            files.append(workerd.database_file(uuid))
+            ends = Ends(work, asked.rows, postgres, workerd, workerd.create("product"))
+            ours = move(ends, asked.options)
+            compared = validate.compare(ends)
+            files.append(workerd.database_file(ends.uuid))
     if compare and len(files) == 2:
         differing_rows = differences(work, *files)
-    return Pair(bare, ours, differing_rows)
+    return Pair(bare, ours, compared, differing_rows)
 
 
 def _conclude(asked: Asked, copies: Sequence[Figures], pairs: Sequence[Pair]) -> None:
     bares = [pair.bare for pair in pairs if pair.bare]
     products = [pair.ours for pair in pairs if pair.ours]
-    lines = [medians(kind) for kind in (copies, bares, products) if kind]
+    compared = [pair.compared for pair in pairs if pair.compared]
+    lines = [medians(kind) for kind in (copies, bares, products, compared) if kind]
     verdicts = _verdicts(copies, pairs)
     print(f"\n{report.table(lines)}\n")
     for name, text in verdicts.items():
@@ -119,7 +123,7 @@ def _conclude(asked: Asked, copies: Sequence[Figures], pairs: Sequence[Pair]) ->
             "asked": asdict(asked),
             "verdicts": verdicts,
             "medians": lines,
-            "runs": [*copies, *bares, *products],
+            "runs": [*copies, *bares, *products, *compared],
         }
     )
     _say(f"written to {path}")
@@ -139,6 +143,8 @@ def _verdicts(copies: Sequence[Figures], pairs: Sequence[Pair]) -> dict[str, str
         f"{own_s / copy.wall_s:.2f} of the time of psql's COPY (bar: 2)",
         "P4": f"{peak_mb:.0f} MB at the peak (bar: 150; for fat 250)",
     }
+    if compared := [pair.compared for pair in pairs if pair.compared]:
+        found["P7"] = validate.verdict(compared, products)
     ratios = [
         pair.ours.rows_per_s / pair.bare.rows_per_s for pair in pairs if pair.ours and pair.bare
     ]

@@ -30,11 +30,25 @@ class Used:
     maxrss: int
 
 
-def move(
-    work: Work, rows: int, postgres: Postgres, workerd: Workerd, options: list[str]
-) -> tuple[str, Figures]:
-    """`streamer run` into a fresh database of `workerd`; its uuid and what that took."""
-    uuid = workerd.create("product")
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """So many rows of the table `work` in PostgreSQL, and the database `uuid` that they go into."""
+
+    work: Work
+    rows: int
+    postgres: Postgres
+    workerd: Workerd
+    uuid: str
+
+
+def move(ends: Ends, options: list[str]) -> Figures:
+    """What `streamer run` into a fresh database takes."""
+    return measured(ends, ["run", *options])
+
+
+def measured(ends: Ends, arguments: list[str]) -> Figures:
+    """What a command of the product takes, with the table as an option."""
+    workerd, postgres = ends.workerd, ends.postgres
     workerd.stats(reset=True)
     postmaster = int((postgres.data_folder / "postmaster.pid").read_text().split()[0])
     before = cpu_s(workerd.pid), cpu_s(postmaster, children=True)
@@ -43,17 +57,17 @@ def move(
             **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
             **workerd.environment,
             "POSTGRES_DSN": postgres.dsn(),
-            "D1_DATABASE_ID": uuid,
+            "D1_DATABASE_ID": ends.uuid,
             "PYTHONPATH": str(ROOT),
             "XDG_STATE_HOME": folder,  # a window of requests that nobody has used yet
         }
-        command = [sys.executable, "-m", "streamer", "run", "--table", work.name, *options]
+        command = [sys.executable, "-m", "streamer", *arguments, "--table", ends.work.name]
         used = _launch(command, Path(folder), environment)
     after = cpu_s(workerd.pid), cpu_s(postmaster, children=True)
     stats = workerd.stats()
-    return uuid, Figures(
-        name=" ".join(["streamer run", *options]),
-        rows=rows,
+    return Figures(
+        name=" ".join(["streamer", *arguments]),
+        rows=ends.rows,
         wall_s=used.wall_s,
         own_cpu_s=used.cpu_s,
         engine_cpu_s=_difference(before[0], after[0]),

@@ -4,6 +4,7 @@ import pytest
 
 from bench.figures import Figures, medians
 from bench.report import table
+from bench.validate import verdict
 from bench.work import BENCH, WORKS
 
 
@@ -43,3 +44,13 @@ def test_the_floors_statement_is_the_guarded_upsert() -> None:
     assert "AS MATERIALIZED" in BENCH.upsert_sql
     assert 'DO UPDATE SET "quantity"=excluded."quantity"' in BENCH.upsert_sql
     assert '"id"=excluded' not in BENCH.upsert_sql
+
+
+def test_a_comparison_is_judged_beside_the_moves_of_the_same_minutes() -> None:
+    runs = [Figures("validate", 100, wall_s=2.0, requests=9)] * 2
+    moves = [Figures("run", 100, wall_s=wall_s) for wall_s in (1.0, 3.0)]
+
+    assert verdict(runs, moves).startswith("50 rows/s")
+    assert "9 requests" in verdict(runs, moves)
+    assert verdict(runs, moves).endswith("1.00 of the speed of moving them")
+    assert "moving" not in verdict(runs, [])
