@@ -6,16 +6,31 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
-from streamer.errors import FencedError, StreamerError
+from streamer.d1 import D1Database
+from streamer.errors import BadRowsError, FencedError, StreamerError
 from streamer.model import Loading, Pack, StepId, StepKind, TablePlan
 from streamer.pack import OWNER_TABLE, Layout, owners_of, read_owners
 from streamer.pipeline.transform import Transforming
 from streamer.progress import Events
 from streamer.run.compared import Compared
-from streamer.sinks import Ahead, Carried, D1Sink, Ownership, ParentsFirst
+from streamer.sinks import (
+    Ahead,
+    Carried,
+    D1Sink,
+    Diagnosing,
+    FoundBadRowsError,
+    Leaving,
+    MovedValues,
+    Ownership,
+    ParentsFirst,
+    Untying,
+)
 from streamer.validate import Differences, Sides
-from streamer.validate.repair import Mending, Repair, wanted
+from streamer.validate.repair import Mending, Repair, Sink, wanted
 from streamer.validate.report import Repaired
+from streamer.validate.room import LeavingLater, LettingGo, MakingRoom
+
+_MEND = "Mend the row in PostgreSQL, or what D1 asks of it; then repair again."
 
 
 async def _expect_nothing(_rows: Mapping[str, int], _snapshots: frozenset[int]) -> None:
@@ -47,40 +62,91 @@ async def mend(
     ownership = Ownership(ends.database, run=run, epoch=epoch, holder=uuid.uuid4().hex)
     await ownership.take(names)
     mending = [_mending(table, StepId(n), sides) for n, table in enumerate(tables, 1)]
-    ahead = Ahead(
-        ends.database,
-        ownership,
-        tables=[one.plan for one in mending],
-        source=source,
-        expect=_expect_nothing,
-        exact_floats=sides.exact_floats,
-    )
-    layouts = {one.step: one.layout for one in mending}
-    sink = D1Sink(ends.database, ownership, layouts=layouts, steps=wanted(mending))
-    parents = ParentsFirst(
-        sink, ahead, source, {one.step: Carried(one.plan, one.layout) for one in mending}
-    )
+    kept = _kept(ends, tables, events)
+    writing = _Writing(ends.database, ownership, source, mending, exact_floats=sides.exact_floats)
     repair = Repair(
         sides,
         ownership,
-        parents,
+        writing.sink(LettingGo(ends.database, ownership, differences, kept)),
         differences,
         tables=mending,
-        kept=_kept(ends, tables, events),
+        kept=kept,
         heed_stop=heed_stop,
     )
     try:
         await repair.carry_out()
+    except FoundBadRowsError as error:
+        raise BadRowsError(error.what, hint=_MEND) from None
     finally:
         try:
             await ownership.leave(names)
         except StreamerError as error:
             events.warning(f"marks of the repair stay in D1 until the next one: {error.what}")
-    return Repaired(repair.sent, repair.deleted, 1)
+    return Repaired(repair.sent, repair.deleted + writing.deleted, 1)
+
+
+class _Writing:
+    """What a repair writes `tables` with; `deleted` rows had values that others have now."""
+
+    def __init__(
+        self,
+        database: D1Database,
+        ownership: Ownership,
+        source: Transforming,
+        tables: Sequence[Mending],
+        *,
+        exact_floats: bool,
+    ) -> None:
+        self._database = database
+        self._ownership = ownership
+        self._source = source
+        self._tables = tables
+        self._exact_floats = exact_floats
+        self.deleted = 0
+
+    def sink(self, letting_go: LettingGo) -> Sink:
+        """Where the rows go."""
+        plans = [one.plan for one in self._tables]
+        carried = {one.step: Carried(one.plan, one.layout) for one in self._tables}
+        ledger = wanted(self._tables)
+        leaving = Leaving(
+            self._database,
+            self._source,
+            {plan.target: plan for plan in plans},
+            exact_floats=self._exact_floats,
+        )
+        untying = Untying(
+            self._database,
+            self._ownership,
+            self._source,
+            leaving=LeavingLater(leaving, letting_go.kept),
+            deleted=self._count,
+        )
+        ahead = Ahead(
+            self._database,
+            self._ownership,
+            tables=plans,
+            source=self._source,
+            expect=_expect_nothing,
+            exact_floats=self._exact_floats,
+            untie=untying.untie,
+        )
+        layouts = {one.step: one.layout for one in self._tables}
+        stored = D1Sink(self._database, self._ownership, layouts=layouts, steps=ledger)
+        parents = ParentsFirst(stored, ahead, self._source, carried)
+        moved = MovedValues(parents, untying, carried, parents.settle)
+        room = MakingRoom(parents, moved, letting_go, {one.step: one.plan for one in self._tables})
+        steps = {step: (one, ledger[step]) for step, one in carried.items()}
+        return Diagnosing(room, self._database, self._ownership, steps, settle=parents.settle)
+
+    async def _count(self, rows: Mapping[str, int]) -> None:
+        self.deleted += sum(rows.values())
 
 
 def _mending(table: TablePlan, step: StepId, sides: Sides) -> Mending:
-    whole = replace(table, loading=Loading.DIRECT, deferred=())
+    """The table as it is mended: whole, and with all of its unique indexes there already."""
+    indexes = tuple(replace(i, early=True) if i.unique else i for i in table.indexes)
+    whole = replace(table, loading=Loading.DIRECT, deferred=(), indexes=indexes)
     layout = Layout.of(
         whole, StepKind.ROWS, Pack.JSON, into_stage=False, exact_floats=sides.exact_floats
     )

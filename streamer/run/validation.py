@@ -191,7 +191,13 @@ class ValidationJob:
                 self._state.position(name),
                 Suspects(filter(None, map(_interval, known))),
             )
+            self._show_rows(str(table.name))
         self._state.tally = self._tally
+
+    def _show_rows(self, table: str) -> None:
+        """Let the display begin with the rows that were compared already."""
+        rows = self._progress[table].position.rows
+        self._events.tally.settle(table, rows_written=rows, bytes_sent=0)
 
     def _goes_on(self, facts: Mapping[str, JSON]) -> bool:
         if not self._state.unfinished:
@@ -266,8 +272,9 @@ class ValidationJob:
     async def _start_over(self) -> None:
         """Compare everything again: what was sent, and whatever that may have changed."""
         names = [steps.rows_step(table) for table in self._tables]
-        for progress in self._progress.values():
+        for table, progress in self._progress.items():
             progress.position, progress.suspects = Position(), Suspects()
+            self._show_rows(table)
         await self._state.start_over(names)
 
     async def _comparer(self) -> Comparer:

@@ -11,17 +11,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from streamer import limits
 from streamer.d1 import RefusedRowsError, TooLargeError
-from streamer.model import Answer, Batch, Chunk, Key, Statement, StepId, StepKind
+from streamer.model import Answer, Batch, Chunk, Key, Statement, StepId, StepKind, TablePlan
 from streamer.pack import LedgerStep, without_rows
 from streamer.sinks.ahead import Source, TooManyError
 from streamer.sinks.bad_rows import FoundBadRowsError, stored_key, whole_rows
 from streamer.sinks.diagnosing import Sink
 from streamer.sinks.ownership import Database, Ownership
 from streamer.sinks.references import Carried, Row
-from streamer.sinks.refresh import Fresh, Leaving, can_refresh, fits, read_again
+from streamer.sinks.refresh import Fresh, can_refresh, fits, read_again
 from streamer.sinks.uniqueness import Unique, holders, holders_of, park, uniques_of
 
 ROUNDS = 3  # of writing one batch, while the source goes on changing
@@ -44,6 +45,16 @@ class _Knot:
     parked: set[Key] = field(default_factory=set[Key])
 
 
+class LettingLeave(Protocol):
+    """What deletes rows that the source has no more, as `Leaving` does."""
+
+    async def statements(
+        self, plan: TablePlan, gone: set[Key]
+    ) -> tuple[list[Statement], dict[str, int]]:
+        """What goes before the rows that are written, and how many rows of tables it deletes."""
+        ...
+
+
 class Untying:
     """Has rows of the target let go of UNIQUE values that others have now."""
 
@@ -53,7 +64,7 @@ class Untying:
         ownership: Ownership,
         source: Source,
         *,
-        leaving: Leaving,
+        leaving: LettingLeave,
         deleted: Deleted,
     ) -> None:
         self._database = database
@@ -90,7 +101,9 @@ class Untying:
         return knot.fresh
 
     async def clashing(self, carried: Carried, rows: Sequence[Row], message: str) -> list[Row]:
-        """Those of `rows` that others in the target are in the way of."""
+        """Those of `rows` that others in the target are in the way of, where that can be helped."""
+        if not can_refresh(carried.plan):
+            return []
         uniques = uniques_of(carried.plan, carried.layout, message)
         asked = [holders(carried.plan, carried.layout, unique, rows) for unique in uniques]
         results = (await self._database.execute(asked)).results if asked else ()

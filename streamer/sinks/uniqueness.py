@@ -8,7 +8,16 @@ from dataclasses import dataclass, replace
 
 import orjson
 
-from streamer.model import ColumnPlan, Key, Result, Statement, Storage, TablePlan, Wire
+from streamer.model import (
+    ColumnPlan,
+    Key,
+    KeyKind,
+    Result,
+    Statement,
+    Storage,
+    TablePlan,
+    Wire,
+)
 from streamer.model.sql import quote_identifier
 from streamer.pack import Layout, unique_columns
 from streamer.pack.probe import ROWS_OF, rows_json
@@ -16,6 +25,7 @@ from streamer.sinks.references import Row, text_of
 
 _INDEX = re.compile(r"UNIQUE constraint failed: index '(.*)'", re.DOTALL)
 _PARKED = "_streamer_parked "
+_NEARLY_FULL = 9_000_000_000_000_000_000  # of 64 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +149,8 @@ def delete(plan: TablePlan, table: str, keys: Sequence[Key]) -> list[Statement]:
 
 
 def _is_key(plan: TablePlan) -> str:
+    if plan.key.kind is KeyKind.PHYSICAL:
+        return f"o.{quote_identifier(plan.key.rowid)} = CAST((w.value->>0) AS INTEGER)"
     return " AND ".join(
         f"o.{quote_identifier(column.target)} = {_sent(column, n)}"
         for n, column in enumerate(_key_columns(plan))
@@ -146,15 +158,20 @@ def _is_key(plan: TablePlan) -> str:
 
 
 def _made(plan: TablePlan, column: ColumnPlan) -> str:
-    """A value that no row has: made of the key, or below all others."""
-    name = quote_identifier(column.target)
+    """A value that no row has: made of the key; of numbers one beyond all others, and that above
+    them where none is negative, as a CHECK may want it.
+    """
+    name, table = quote_identifier(column.target), quote_identifier(plan.target)
     match column.storage:
         case Storage.TEXT:
             return f"'{_PARKED}' || w.value"
         case Storage.BLOB:
             return f"CAST('{_PARKED}' || w.value AS BLOB)"
         case Storage.INTEGER | Storage.REAL:
-            return f"(SELECT min({name}) - 1 FROM {quote_identifier(plan.target)}) - w.key"
+            above = f"min({name}) >= 0 AND max({name}) < {_NEARLY_FULL}"
+            first = f"CASE WHEN {above} THEN max({name}) + 1 ELSE min({name}) - 1 END"
+            way = f"CASE WHEN {above} THEN 1 ELSE -1 END"
+            return f"(SELECT {first} FROM {table}) + w.key * (SELECT {way} FROM {table})"
 
 
 def _key_columns(plan: TablePlan, alias: str = "") -> list[ColumnPlan]:

@@ -10,6 +10,7 @@ checks       counts, references, JSON, uniqueness, in stretches that D1 can answ
 target_rows  the target's rows walked through, and found by key (pure)
 structure    what the target's tables guarantee by themselves
 repair       what is missing or different sent, what is extra deleted
+room         unique values that moved along longer ways than one request holds
 report       the result as a file
 sides        both ends as a comparison sees them
 differences  what was found, on disk
