@@ -5,20 +5,36 @@ Each step is written down when it is done; what couldn't be done is written down
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import TypeVar
 
-from streamer.model import StepKind, TablePlan
+from streamer.errors import StreamerError
+from streamer.model import IndexPlan, Statement, StepKind, TablePlan
 from streamer.model.plan import ViewPlan
 from streamer.pack import LedgerStep
 from streamer.progress import Events
 from streamer.run import steps
 from streamer.run.admission import Found
 from streamer.run.duplicates import Duplicates
-from streamer.run.finish import build_index, check, check_groups, do_after, make_view
-from streamer.run.journal import Journal, State, Work
+from streamer.run.finish import (
+    after_problem,
+    after_task,
+    build_index,
+    check,
+    check_groups,
+    index_problem,
+    index_statement,
+    view_problem,
+    view_task,
+)
+from streamer.run.journal import Journal, State
+from streamer.run.sharing import Task, index_load, together
 from streamer.run.survey import Database
 from streamer.sinks import Ownership
 from streamer.sinks.uniqueness import Unique
+
+T = TypeVar("T")
 
 
 class Ending:
@@ -62,54 +78,79 @@ class Ending:
         return not self._journal.is_done(step)
 
     async def _do_after(self) -> None:
-        """Do what a table's rows had to be there for; who makes the tables does it too."""
-        for table in self._tables if self._create_schema else ():
-            name = steps.after_step(table)
-            if not table.after_sql or self._journal.is_done(name):
-                continue
-            self._heed_stop()
-            guard = self._ownership.guard(LedgerStep(table.target, StepKind.ROWS))
-            problem = await do_after(self._database, table, guard)
-            await self._journal.mark(name, State.DONE, problem=problem)
+        """Do what tables' rows had to be there for; who makes the tables does it too."""
+        tables = [t for t in self._tables if t.after_sql and self._is_open(steps.after_step(t))]
+        tasks = [after_task(t, self._guard(t)) for t in tables if self._create_schema]
+        await self._carry_out(tasks, steps.after_step, after_problem)
+
+    def _guard(self, table: TablePlan) -> Statement:
+        return self._ownership.guard(LedgerStep(table.target, StepKind.ROWS))
 
     async def _make_views(self) -> None:
         """Make the views that weren't there; one that was stays as it is."""
+        tasks: list[Task[ViewPlan]] = []
         for view in self._views if self._create_schema else ():
             name = steps.view_step(view)
             if self._journal.is_done(name):
                 continue
-            self._heed_stop()
-            self._events.phase("making views")
             facts = self._journal.steps[name].document
             problem = ""
             if (there := str(facts.get("found"))) == Found.ABSENT:
-                anew = bool(facts.get("remade"))
-                problem = await make_view(self._database, view, anew=anew)
-            elif there == "view":
+                tasks.append(view_task(view, anew=bool(facts.get("remade"))))
+                continue
+            if there == "view":
                 self._events.warning(
                     f"{view.source}: D1 had a view {view.target}; it stays as it was"
                 )
             else:
                 problem = f"{view.source}: the view wasn't made, D1 has a table {view.target}"
             await self._journal.mark(name, State.DONE, problem=problem)
+        if tasks:
+            self._events.phase("making views")
+        await self._carry_out(tasks, steps.view_step, view_problem)
 
     async def _build_indexes(self) -> None:
         if not self._create_schema:
             return  # who makes the tables makes their indexes
+        tasks: list[Task[tuple[TablePlan, IndexPlan]]] = []
         for table in self._tables:
+            position = self._journal.position(steps.rows_step(table))
             for index in table.indexes:
-                name = steps.StepName(str(table.name), Work.INDEX, index.name)
-                if index.early or self._journal.is_done(name):
-                    continue
+                if not index.early and self._is_open(steps.index_step(table, index)):
+                    load = index_load(index, table, position)
+                    tasks.append(Task((table, index), (index_statement(index),), load))
+        if tasks:
+            self._events.phase("building indexes")
+        await self._carry_out(tasks, lambda of: steps.index_step(*of), self._index_problem)
+
+    async def _index_problem(self, of: tuple[TablePlan, IndexPlan], error: StreamerError) -> str:
+        """Why an index can't be built; '' where it could be in the end."""
+        table, index = of
+        if self._duplicates and index.unique and "UNIQUE constraint failed" in error.what:
+            # Values may have moved between rows since the first of them was written.
+            once = Unique(index.keys, index.where)
+            if await self._duplicates.mend(table, once):
+                return await build_index(self._database, index)
+        return index_problem(index, error)
+
+    async def _carry_out(
+        self,
+        tasks: Sequence[Task[T]],
+        step_of: Callable[[T], steps.StepName],
+        problem_of: Callable[[T, StreamerError], Awaitable[str]],
+    ) -> None:
+        """Carry out tasks in few requests, and write each down when its request is answered."""
+        if tasks:
+            self._heed_stop()
+        async with aclosing(together(self._database, tasks)) as outcomes:
+            async for outcome in outcomes:
+                names = [step_of(task.of) for task in outcome.tasks]
+                if outcome.error is None:
+                    await self._journal.mark_all(names, State.DONE)
+                else:
+                    problem = await problem_of(outcome.tasks[0].of, outcome.error)
+                    await self._journal.mark(names[0], State.DONE, problem=problem)
                 self._heed_stop()
-                self._events.phase("building indexes")
-                problem = await build_index(self._database, index)
-                if self._duplicates and index.unique and "UNIQUE constraint failed" in problem:
-                    # Values may have moved between rows since the first of them was written.
-                    once = Unique(index.keys, index.where)
-                    if await self._duplicates.mend(table, once):
-                        problem = await build_index(self._database, index)
-                await self._journal.mark(name, State.DONE, problem=problem)
 
     async def _check(self) -> None:
         """Count every table and look for missing parents; what doesn't fit is named."""

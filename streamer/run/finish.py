@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from streamer.d1 import TooLargeError
-from streamer.errors import BadRowsError, FencedError, TargetUnavailableError
+from streamer.errors import BadRowsError, StreamerError, TargetUnavailableError
 from streamer.model import IndexPlan, Statement, TablePlan
 from streamer.model.plan import ViewPlan
 from streamer.model.sql import quote_identifier
 from streamer.pipeline import Position
 from streamer.run.schema import repeatable
+from streamer.run.sharing import Task
 from streamer.run.survey import Database
 
 CHECK_ROWS = 3_000_000  # rows that are counted or checked in one request of at most 30 s
@@ -29,44 +30,49 @@ class Checked:
     problem: str = ""
 
 
+def index_statement(index: IndexPlan) -> Statement:
+    """What builds an index, however often it is sent."""
+    return Statement.of(repeatable(index.sql))
+
+
 async def build_index(database: Database, index: IndexPlan) -> str:
     """Build one index; '' or, if D1 can't build it, a sentence that says why."""
     try:
-        await database.execute([Statement.of(repeatable(index.sql))])
-    except FencedError:
-        raise
+        await database.execute([index_statement(index)])
     except (BadRowsError, TooLargeError) as error:
-        return f"{index.table}: the index {index.name} couldn't be built: {error.what}"
+        return index_problem(index, error)
     return ""
 
 
-async def do_after(database: Database, table: TablePlan, guard: Statement) -> str:
-    """Do what is to be done once a table's rows are there; '' or, if D1 can't, why.
+def index_problem(index: IndexPlan, error: StreamerError) -> str:
+    """A sentence that says why D1 can't build an index."""
+    return f"{index.table}: the index {index.name} couldn't be built: {error.what}"
+
+
+def after_task(table: TablePlan, guard: Statement) -> Task[TablePlan]:
+    """What is to be done once a table's rows are there.
 
     `guard` fails the request once the table is another's.
     """
-    try:
-        await database.execute([*map(Statement.of, table.after_sql), guard])
-    except (BadRowsError, TooLargeError) as error:
-        return f"{table.target}: what follows its rows couldn't be done: {error.what}"
-    return ""
+    return Task(table, (*map(Statement.of, table.after_sql), guard))
 
 
-async def make_view(database: Database, view: ViewPlan, *, anew: bool) -> str:
-    """Make one view, and look whether it can be read; '' or, if it can't be made, why.
+async def after_problem(table: TablePlan, error: StreamerError) -> str:
+    """A sentence that says why D1 can't do it."""
+    return f"{table.target}: what follows its rows couldn't be done: {error.what}"
 
-    With `anew`, one of that name goes first.
-    """
+
+def view_task(view: ViewPlan, *, anew: bool) -> Task[ViewPlan]:
+    """What makes a view, and looks whether it can be read. With `anew`, one of that name goes first."""
     name = quote_identifier(view.target)
     dropped = [Statement.of(f"DROP VIEW IF EXISTS {name}")] if anew else []
     made = Statement.of(repeatable(view.create_sql))
-    try:
-        await database.execute([*dropped, made, Statement.of(f"SELECT * FROM {name} LIMIT 0")])
-    except FencedError:
-        raise
-    except (BadRowsError, TooLargeError) as error:
-        return f"{view.source}: the view couldn't be made: {error.what}"
-    return ""
+    return Task(view, (*dropped, made, Statement.of(f"SELECT * FROM {name} LIMIT 0")))
+
+
+async def view_problem(view: ViewPlan, error: StreamerError) -> str:
+    """A sentence that says why D1 can't make the view."""
+    return f"{view.source}: the view couldn't be made: {error.what}"
 
 
 def check_groups(

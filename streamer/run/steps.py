@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from streamer.model import Loading, StepKind, TablePlan
+from streamer.model import IndexPlan, Loading, StepKind, TablePlan
 from streamer.model.plan import ViewPlan
 from streamer.run.journal import Journal, StepName, Work
 
@@ -36,8 +36,12 @@ def publish_step(cycle: Sequence[TablePlan]) -> StepName:
 
 def index_steps(table: TablePlan) -> list[StepName]:
     """The steps that build a table's indexes after its rows."""
-    name = str(table.name)
-    return [StepName(name, Work.INDEX, index.name) for index in table.indexes if not index.early]
+    return [index_step(table, index) for index in table.indexes if not index.early]
+
+
+def index_step(table: TablePlan, index: IndexPlan) -> StepName:
+    """The step that builds one of a table's indexes after its rows."""
+    return StepName(str(table.name), Work.INDEX, index.name)
 
 
 def after_step(table: TablePlan) -> StepName:
