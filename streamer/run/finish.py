@@ -16,6 +16,7 @@ from streamer.run.sharing import Task
 from streamer.run.survey import Database
 
 CHECK_ROWS = 3_000_000  # rows that are counted or checked in one request of at most 30 s
+CHECK_TABLES = 90  # in one request, a statement each
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def check_groups(
     rows = 0
     for table, position in tables:
         weight = position.rows * (1 + len(table.foreign_keys))
-        if not groups or rows + weight > CHECK_ROWS or len(groups[-1]) >= 45:
+        if not groups or rows + weight > CHECK_ROWS or len(groups[-1]) >= CHECK_TABLES:
             groups.append([])
             rows = 0
         groups[-1].append((table, position))
@@ -92,7 +93,7 @@ def check_groups(
 
 
 async def check(database: Database, tables: Sequence[TablePlan]) -> dict[str, Checked]:
-    """Count the rows of at most 45 tables, and those whose parent isn't there; by target name.
+    """Count the rows of at most CHECK_TABLES tables, and those whose parent isn't there; by target name.
 
     Where that is too much for one request, fewer tables share one.
     """
@@ -108,22 +109,20 @@ async def check(database: Database, tables: Sequence[TablePlan]) -> dict[str, Ch
 
 
 async def _check_at_once(database: Database, tables: Sequence[TablePlan]) -> dict[str, Checked]:
-    statements: list[Statement] = []
-    for table in tables:
-        name = quote_identifier(table.target)
-        statements.append(Statement.of(f"SELECT count(*) FROM {name}"))
-        literal = "'" + table.target.replace("'", "''") + "'"
-        statements.append(
-            Statement.of(f"SELECT count(*) FROM pragma_foreign_key_check({literal})")
-            if table.foreign_keys
-            else Statement.of("SELECT 0")
-        )
-    answer = await database.execute(statements)
-    numbers = [int(float(str(result.rows[0][0]))) for result in answer.results]
-    return {
-        table.target: Checked(rows=numbers[2 * at], orphans=numbers[2 * at + 1])
-        for at, table in enumerate(tables)
-    }
+    answer = await database.execute([_count(table) for table in tables])
+    found: dict[str, Checked] = {}
+    for table, result in zip(tables, answer.results, strict=True):
+        rows, orphans = (int(float(str(number))) for number in result.rows[0])
+        found[table.target] = Checked(rows, orphans)
+    return found
+
+
+def _count(table: TablePlan) -> Statement:
+    """A table's rows, and those of them whose parent isn't there."""
+    literal = "'" + table.target.replace("'", "''") + "'"
+    orphans = f"(SELECT count(*) FROM pragma_foreign_key_check({literal}))"
+    rows = f"SELECT count(*), {orphans if table.foreign_keys else 0}"
+    return Statement.of(f"{rows} FROM {quote_identifier(table.target)}")
 
 
 async def optimize(database: Database) -> None:

@@ -19,6 +19,7 @@ from streamer.model import Answer, Statement
 from streamer.pipeline import Position
 from streamer.run.finish import (
     CHECK_ROWS,
+    CHECK_TABLES,
     Checked,
     build_index,
     check,
@@ -56,7 +57,7 @@ def test_every_table_is_checked_once_and_no_request_counts_too_much(rows: list[i
 
     assert [found for group in groups for found in group] == tables
     for group in groups:
-        assert len(group) <= 45
+        assert len(group) <= CHECK_TABLES
         assert len(group) == 1 or sum(at.rows for _, at in group) <= CHECK_ROWS
 
 
