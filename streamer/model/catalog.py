@@ -104,7 +104,7 @@ class Column:
 
     `default` is the SQL of pg_get_expr or None; `identity` is '', 'a' (always) or 'd' (by default);
     `generated` is '' or the kind ('s' stored, 'v' virtual). `collation` is the qualified name when it isn't the
-    type's default, else ''; `deterministic` is false where equal texts may differ in their bytes;
+    default of the type under all domains, else ''; `deterministic` is false where equal texts may differ in their bytes;
     `sequence` is the one that a default or an identity draws from; `collation_version` is the version the provider reports now, or ''.
     """
 
@@ -127,9 +127,11 @@ class Index:
     """An index; `columns` holds key columns only, None where the key is an expression.
 
     `expressions` runs beside `columns`: the SQL of a key that is an expression, None of the others.
+    `without_overlaps`: of rows that are equal in all but the last column no two overlap in that.
 
     `descending` and `nulls_first` run beside `columns`. `bytes` is pg_relation_size. `operator_classes_default` is false when any
-    key column uses a class other than its type's default, or a collation other than its column's.
+    key column uses a class other than its type's default, or a collation other than its column's, or
+    where an expression's collation takes texts for equal whose bytes differ.
     """
 
     name: str
@@ -150,6 +152,7 @@ class Index:
     constraint: str = ""
     expressions: tuple[str | None, ...] = ()
     included: tuple[str, ...] = ()
+    without_overlaps: bool = False
 
 
 class ForeignKeyAction(StrEnum):
@@ -164,7 +167,10 @@ class ForeignKeyAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """`columns` of this table refer to `parent_columns` of `parent`, pairwise."""
+    """`columns` of this table refer to `parent_columns` of `parent`, pairwise.
+
+    `period`: the last of them is a range, which several rows of the parent may cover together.
+    """
 
     name: str
     columns: tuple[str, ...]
@@ -177,6 +183,7 @@ class ForeignKey:
     match_full: bool = False
     validated: bool = True
     set_columns: tuple[str, ...] = ()
+    period: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from streamer.plan.orphans import orphan_questions
 from streamer.plan.promises import promise_questions, value_sql
 from streamer.plan.sizes import size_questions
 from streamer.plan.source_sql import column_sql, key_order, name_sql, rows_sql
-from streamer.translate.keys import is_rowid_alias, key_names
+from streamer.translate.keys import key_names
 
 
 def table_questions(
@@ -143,9 +143,7 @@ def _duplicates(
 
 def _of_sequence(draft: Draft, plan: TablePlan) -> list[Question]:
     """Where a table's numbers go on, which SQLite takes from the highest there is."""
-    if not is_rowid_alias(draft.table, plan.key, lambda name: draft.mappings[name].storage):
-        return []
-    name = plan.key.columns[0] if plan.key.columns else ""
+    name = draft.carried.alias
     sequence = draft.table.column(name).sequence if name else None
     handed_over = any("sqlite_sequence" in sql for sql in plan.after_sql)
     if sequence is None or sequence.hidden or handed_over:

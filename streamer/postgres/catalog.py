@@ -216,6 +216,7 @@ def _index(row: asyncpg.Record) -> Index:
         constraint=row["constraint"],
         expressions=tuple(row["expressions"]),
         included=tuple(row["included"]),
+        without_overlaps=row["without_overlaps"],
     )
 
 
@@ -232,6 +233,7 @@ def _foreign_key(row: asyncpg.Record) -> ForeignKey:
         match_full=row["match"] == "f",
         validated=row["validated"],
         set_columns=tuple(row["set_columns"]),
+        period=row["period"],
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 NULLS_NOT_DISTINCT = 150_000  # pg_index.indnullsnotdistinct; pg_constraint.confdelsetcols
 MULTIRANGES = 140_000
 NOT_NULL_CONSTRAINTS = 180_000  # pg_constraint.contype 'n', which may be NOT VALID
+PERIODS = 180_000  # pg_constraint.conperiod
 DATABASE_COLLATION = 150_000  # pg_database_collation_actual_version()
 
 SORTS = "SET LOCAL enable_sort = on"  # readers do without; joins of a thousand tables can't
@@ -101,8 +102,10 @@ WITH RECURSIVE {_OURS}, index_parts AS (
                AS expressions,
            array_agg((x.indoption[k.n - 1] & 1) = 1 ORDER BY k.n) AS descending,
            array_agg((x.indoption[k.n - 1] & 2) = 2 ORDER BY k.n) AS nulls_first,
-           bool_and(oc.opcdefault AND (a.attnum IS NULL
-                    OR x.indcollation[k.n - 1] IN (0, a.attcollation))) AS plain
+           bool_and(oc.opcdefault AND CASE WHEN a.attnum IS NULL
+                        THEN NOT EXISTS (SELECT FROM pg_collation AS l WHERE NOT l.collisdeterministic
+                                         AND l.oid = x.indcollation[k.n - 1])
+                        ELSE x.indcollation[k.n - 1] IN (0, a.attcollation) END) AS plain
     FROM pg_index AS x
     JOIN ours AS o ON o.oid = x.indrelid
     CROSS JOIN LATERAL generate_series(1, x.indnkeyatts) AS k (n)
@@ -115,7 +118,7 @@ SELECT x.indrelid AS table, x.indexrelid AS oid, c.relname::text AS name, k.colu
        ARRAY(SELECT a.attname::text FROM generate_series(x.indnkeyatts, x.indnatts - 1) AS i (n)
              JOIN pg_attribute AS a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[i.n]
              ORDER BY i.n) AS included, k.descending, k.nulls_first, k.plain, x.indisunique AS unique, x.indisprimary AS primary,
-       x.indisvalid AND x.indisready AND x.indislive AS valid, x.indimmediate AS immediate,
+       x.indisvalid AND x.indisready AND x.indislive AS valid, x.indimmediate AS immediate, x.indisexclusion AND x.indisunique AS without_overlaps,
        am.amname::text AS method, pg_get_indexdef(x.indexrelid) AS definition,
        pg_get_expr(x.indpred, x.indrelid) AS predicate, s.bytes,
        {{nulls_not_distinct}} AS nulls_not_distinct, coalesce(con.conname::text, '') AS constraint
@@ -133,7 +136,7 @@ ORDER BY x.indrelid, c.relname
 COLUMNS = f"""
 WITH {_OURS}, collations AS MATERIALIZED (
     SELECT l.oid, quote_ident(n.nspname) || '.' || quote_ident(l.collname) AS name,
-           l.collisdeterministic AS deterministic,
+           l.collisdeterministic AS deterministic, l.collprovider = 'd' AS usual,
            coalesce(CASE WHEN l.collprovider = 'd' THEN {{default_collation}}
                     ELSE pg_collation_actual_version(l.oid) END, '') AS version
     FROM pg_collation AS l JOIN pg_namespace AS n ON n.oid = l.collnamespace
@@ -143,7 +146,8 @@ SELECT a.attrelid AS table, a.attname::text AS name, a.attnum::int AS number, a.
        a.atttypmod AS modifier, format_type(a.atttypid, a.atttypmod) AS formatted,
        {{not_null}} AS not_null, pg_get_expr(d.adbin, d.adrelid) AS expression,
        a.attidentity::text AS identity, a.attgenerated::text AS generated,
-       CASE WHEN a.attcollation = t.typcollation THEN '' ELSE coalesce(l.name, '') END AS collation,
+       CASE WHEN a.attcollation = t.typcollation AND (t.typtype <> 'd' OR l.usual) THEN ''
+            ELSE coalesce(l.name, '') END AS collation,
        coalesce(l.version, '') AS collation_version,
        coalesce(l.deterministic, true) AS deterministic, coalesce(cd.description, '') AS comment
 FROM pg_attribute AS a
@@ -178,7 +182,7 @@ SELECT t.oid, n.nspname::text AS schema, t.typname::text AS name, t.typtype::tex
             WHEN t.typcategory = 'A' THEN t.typelem
             ELSE coalesce((SELECT r.rngsubtype FROM pg_range AS r WHERE r.rngtypid = t.oid),
                           {range_of}, 0::oid) END AS inner,
-       t.typtypmod AS base_modifier, t.typnotnull AS not_null, t.typdefault AS default,
+       t.typtypmod AS base_modifier, t.typnotnull AS not_null, pg_get_expr(t.typdefaultbin, 0) AS default,
        quote_ident(pn.nspname) || '.' || quote_ident(p.proname) AS output,
        ARRAY(SELECT e.enumlabel::text FROM pg_enum AS e WHERE e.enumtypid = t.oid
              ORDER BY e.enumsortorder) AS labels,
@@ -225,7 +229,7 @@ SELECT c.conrelid AS table, c.contype::text AS kind, c.conname::text AS name,
        ARRAY(SELECT a.attname::text FROM unnest(c.confkey) WITH ORDINALITY AS k (number, n)
              JOIN pg_attribute AS a ON a.attrelid = c.confrelid AND a.attnum = k.number
              ORDER BY k.n) AS parent_columns,
-       {{set_columns}} AS set_columns
+       {{set_columns}} AS set_columns, {{period}} AS period
 FROM pg_constraint AS c
 JOIN ours AS o ON o.oid = c.conrelid
 LEFT JOIN pg_class AS p ON p.oid = c.confrelid
@@ -297,5 +301,6 @@ def constraints(version: int) -> str:
     has = """ARRAY(SELECT a.attname::text FROM unnest(c.confdelsetcols) AS k (number)
              JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = k.number)"""
     return CONSTRAINTS.format(
-        set_columns=has if version >= NULLS_NOT_DISTINCT else "ARRAY[]::text[]"
+        set_columns=has if version >= NULLS_NOT_DISTINCT else "ARRAY[]::text[]",
+        period="c.conperiod" if version >= PERIODS else "false",
     )

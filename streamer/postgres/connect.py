@@ -38,6 +38,9 @@ SETTINGS = {
     "xmlbinary": "base64",
     "xmloption": "content",
     "search_path": "pg_catalog",
+    # How SQL is printed, and how ours is read.
+    "quote_all_identifiers": "off",
+    "standard_conforming_strings": "on",
     # An error is better than rows that silently aren't there, or than a write.
     "row_security": "off",
     "default_transaction_read_only": "on",

@@ -158,6 +158,8 @@ def _objection(key: ForeignKey, parents: Parents) -> tuple[str, str]:
             "it is NOT VALID in PostgreSQL, so rows without a parent may exist",
             f"ALTER TABLE … VALIDATE CONSTRAINT {key.name} in the source, then it is kept",
         )
+    if key.period:
+        return "D1 doesn't know PERIOD, references to a time that several rows cover", ""
     if key.parent not in parents.moved:
         there = fold(parents.targets.get(key.parent, "")) in parents.existing
         return (

@@ -82,7 +82,7 @@ def _index_key(
         return Untranslated("expressions aren't translated")
     if terms.transformed and index.unique:
         return Untranslated("the transform may change what its expression makes")
-    key = expressions.index_key(sql, terms.scope)
+    key = expressions.index_key(sql, terms.scope, unique=index.unique)
     if isinstance(key, Untranslated):
         why = terms.why(sql, key.reason)
         return Untranslated(f"its expression {shortened(sql)} isn't translated: {why}")
@@ -105,7 +105,10 @@ def index_changes(table: Table, index: Index) -> list[str]:
     if index.method == "hash":
         changes.append("the hash index becomes an ordinary one")
     if not index.operator_classes_default:
-        changes.append("the index's operator class or collation becomes D1's own order of bytes")
+        weaker_so = ", and its uniqueness may be weaker so" if index.unique else ""
+        changes.append(
+            f"the index's operator class or collation becomes D1's own order of bytes{weaker_so}"
+        )
     if index.nulls_not_distinct:
         changes.append("NULLS NOT DISTINCT isn't known to D1, which allows several NULLs")
     if index.unique and not index.immediate:

@@ -95,4 +95,8 @@ def _of_table(table: Table) -> list[str]:
         said.append(f"inheritance is not kept: queries on {names} miss its rows")
     if any(i.primary and not i.immediate for i in table.indexes):
         said.append("its primary key is DEFERRABLE, D1 checks it at once")
+    if any(i.primary and i.without_overlaps for i in table.indexes):
+        said.append(
+            "its primary key is WITHOUT OVERLAPS: D1 lets in periods that overlap, save equal ones"
+        )
     return said

@@ -29,7 +29,11 @@ __all__ = [
 
 OURS = "_streamer_"
 RESERVED = ("_cf_", "sqlite_", OURS)  # D1's, SQLite's and ours
-HIDING = frozenset({"json_each"})  # SQLite looks for a table before it looks for a function
+# SQLite looks for a table before it looks for a function: these are the functions that we read.
+HIDING = frozenset(
+    {"json_each", "pragma_foreign_key_check", "pragma_foreign_key_list", "pragma_index_info"}
+    | {"pragma_index_list", "pragma_table_list", "pragma_table_xinfo"}
+)
 ROWID_NAMES = ("rowid", "_rowid_", "oid")  # sqlite.org/lang_createtable.html#rowid, 2026-11-22
 ROW_COLUMN = "_streamer_row"  # added where a table's columns hide all three of them
 
@@ -54,7 +58,7 @@ def name_problem(name: str) -> str:
     if prefix:
         return f"would be called {name}, and names that start with {prefix} are reserved"
     if fold(name) in HIDING:
-        return f"would be called {name}, which hides the SQL function that rows travel by"
+        return f"would be called {name}, which hides an SQL function that is needed"
     return ""
 
 

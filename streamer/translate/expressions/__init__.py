@@ -81,10 +81,13 @@ def predicate(sql: str, scope: Scope) -> Translated | Untranslated:
         return Untranslated(str(error))
 
 
-def index_key(sql: str, scope: Scope) -> Translated | Untranslated:
-    """A key of an index that is an expression; in parentheses where CREATE INDEX needs them."""
+def index_key(sql: str, scope: Scope, *, unique: bool = False) -> Translated | Untranslated:
+    """A key of an index that is an expression; in parentheses where CREATE INDEX needs them.
+
+    `unique`: what PostgreSQL takes for equal must be the same in D1.
+    """
     try:
-        return places.index_key(sql, scope)
+        return places.index_key(sql, scope, unique=unique)
     except UntranslatableError as error:
         return Untranslated(str(error))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from streamer.model import TypeKind
-from streamer.translate.expressions import forms
+from streamer.translate.expressions import decimals, forms
 from streamer.translate.expressions.syntax import Node, parse
 from streamer.translate.expressions.translator import Rules, Translator
 from streamer.translate.expressions.values import (
@@ -51,13 +51,15 @@ def generated(sql: str, scope: Scope, operand: Operand) -> Translated:
     return _translated(value, translator)
 
 
-def index_key(sql: str, scope: Scope) -> Translated:
+def index_key(sql: str, scope: Scope, *, unique: bool) -> Translated:
     """See the package."""
     translator = Translator.of(scope, Rules(guarded=False, weaker=True))
     value = translator.value(parse(sql, scope.columns))
     if value.constant is not None or value.form in (Form.OPAQUE, Form.NULL):
         raise UntranslatableError(f"values of type {value.type} aren't indexed by an expression")
-    return Translated(f"({value.sql})", _notes(translator))
+    # An expression's numerics keep their trailing zeros, whatever those of a key column do.
+    key = decimals.equality(value) if unique and value.form is Form.DECIMAL else value.sql
+    return Translated(f"({key})", _notes(translator))
 
 
 def _condition(

@@ -72,13 +72,14 @@ def test_reserved_names_are_refused(name: str):
     assert "reserved" in name_problem(name)
 
 
-def test_a_table_that_hides_the_function_rows_travel_by_is_refused():
+def test_a_table_that_hides_a_function_that_is_needed_is_refused():
     database = apsw.Connection(":memory:")
     database.execute("CREATE TABLE json_each (id)")
     with pytest.raises(apsw.SQLError):
         database.execute("SELECT value FROM json_each('[1]')")
 
     assert "hides" in name_problem("JSON_each")
+    assert "hides" in name_problem("pragma_table_xinfo")
     assert not name_problem("refuse___cf_kv")
 
 

@@ -1,0 +1,168 @@
+"""What schemas may hold that no tutorial mentions: carried over exactly, or named. Never merely lost."""
+
+import pytest
+
+from streamer.model import Plan
+from streamer.postgres.connect import SETTINGS
+from tests.engines.postgres import Database, Postgres
+from tests.integration.postgres.test_questions import planned
+from tests.unit.plan.ddl import create
+
+pytestmark = pytest.mark.postgres
+
+
+def said(plan: Plan, place: str) -> str:
+    """All that is said of an object, `table` or `table.column`."""
+    return "\n".join(f.what for f in plan.findings if f.object == f"public.{place}")
+
+
+def made(plan: Plan, table: str) -> str:
+    """The table's CREATE TABLE."""
+    return next(t.create_sql for t in plan.tables if t.target == table)
+
+
+# What a domain's creator had set when it was created; PostgreSQL keeps such a default as it was printed.
+CREATORS = {
+    "TimeZone": "'Asia/Kathmandu'",
+    "DateStyle": "'SQL, DMY'",
+    "IntervalStyle": "'sql_standard'",
+    "bytea_output": "'escape'",
+    "extra_float_digits": "0",
+    "search_path": "public, pg_catalog",
+}
+DEFAULTS = {
+    "timestamptz": ("'2020-01-01 00:00+00'", "'2020-01-01 00:00:00'"),
+    "date": ("'2020-02-01'", "'2020-02-01'"),
+    "interval": ("'1 year 2 months'", "'P1Y2M'"),
+    "bytea": (r"'\x616263'", "x'616263'"),
+    "mood": ("'sad'", "'sad'"),
+}
+
+
+async def test_a_domain_s_default_is_what_it_does_not_what_was_printed_when_it_was_made(
+    any_database: Database,
+):
+    settings = "".join(f"SET {name} = {value};" for name, value in CREATORS.items())
+    domains = "".join(
+        f"CREATE DOMAIN d_{t} AS {t} DEFAULT {sql};" for t, (sql, _) in DEFAULTS.items()
+    )
+    columns = ", ".join(f"c_{t} d_{t}" for t in DEFAULTS)
+    await any_database.execute(
+        f"CREATE TYPE mood AS ENUM ('sad', 'ok'); {settings} {domains}"
+        "CREATE DOMAIN d_float AS float8 DEFAULT '0.30000000000000004';"
+        "CREATE FUNCTION now() RETURNS timestamptz STABLE LANGUAGE sql"
+        " AS $$ SELECT '1999-01-01 00:00+00'::timestamptz $$;"
+        "CREATE DOMAIN d_now AS timestamptz DEFAULT now();"
+        f"CREATE TABLE t (id int PRIMARY KEY, {columns}, c_float d_float, c_now d_now)"
+    )
+
+    plan = await planned(any_database)
+
+    sql = made(plan, "t")
+    for kind, (_, stored) in DEFAULTS.items():
+        assert f'"c_{kind}" ' in sql
+        assert f"DEFAULT {stored}" in sql.partition(f'"c_{kind}" ')[2].partition("\n")[0], kind
+    assert "0.3 " not in sql + " "
+    assert "too many digits" in said(plan, "t.c_float")
+    assert "CURRENT_TIMESTAMP" not in sql
+    assert "public.now() is not translated" in said(plan, "t.c_now")
+
+
+async def test_equal_numerics_stay_equal_in_a_unique_index_over_an_expression(database: Database):
+    await database.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, a numeric, b numeric);"
+        "CREATE UNIQUE INDEX same ON t (coalesce(a, b))"
+    )
+    target = create(await planned(database))
+    target.execute("INSERT INTO t VALUES (1, '1.0', NULL), (2, '100', NULL), (3, 'NaN', NULL)")
+
+    for equal in ("1.00", "100.0", "NaN"):
+        target.execute("INSERT OR IGNORE INTO t VALUES (4, NULL, ?)", (equal,))
+        assert target.changes() == 0
+    target.execute("INSERT INTO t VALUES (4, NULL, '10')")
+
+
+async def test_a_counter_is_followed_also_where_rows_are_read_by_another_key(database: Database):
+    await database.execute(
+        "CREATE TABLE t (id serial PRIMARY KEY DEFERRABLE, code int NOT NULL UNIQUE);"
+        "INSERT INTO t (code) VALUES (1), (2), (3); DELETE FROM t WHERE id > 1"
+    )
+
+    plan = await planned(database)
+
+    assert "the next value in PostgreSQL is 4, D1 will use 2" in said(plan, "t.id")
+
+
+async def test_keys_without_overlaps_and_references_to_periods_are_named(database: Database):
+    if database.server.engine.major < 18:
+        pytest.skip("such keys are new in PostgreSQL 18")
+    await database.execute(
+        "CREATE EXTENSION btree_gist;"
+        "CREATE TABLE t (id int, during daterange, PRIMARY KEY (id, during WITHOUT OVERLAPS));"
+        "CREATE TABLE child (id int PRIMARY KEY, t int, during daterange,"
+        " FOREIGN KEY (t, PERIOD during) REFERENCES t (id, PERIOD during))"
+    )
+
+    plan = await planned(database)
+
+    assert "WITHOUT OVERLAPS" in said(plan, "t")
+    assert "left out: D1 doesn't know PERIOD" in said(plan, "child.child_t_during_fkey")
+
+
+async def test_a_collation_that_takes_texts_for_equal_is_named_wherever_it_stands(
+    older_postgres: Postgres,
+):
+    database = await older_postgres.create_database()
+    await database.execute(
+        "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
+        "CREATE DOMAIN caseless AS text COLLATE ci; CREATE DOMAIN plain AS text;"
+        "CREATE TABLE t (k caseless PRIMARY KEY, name text, p plain);"
+        "CREATE UNIQUE INDEX expression ON t ((name || 'x') COLLATE ci);"
+        "CREATE UNIQUE INDEX direct ON t (name COLLATE ci); CREATE UNIQUE INDEX usual ON t (p)"
+    )
+
+    plan = await planned(database)
+
+    assert "takes texts as different that PostgreSQL takes as equal" in said(plan, "t.k")
+    assert "uniqueness may be weaker" in said(plan, "t.expression")
+    assert "uniqueness may be weaker" in said(plan, "t.direct")
+    assert said(plan, "t.usual") == said(plan, "t.p") == ""
+    await older_postgres.drop_database(database.name)
+
+
+# What an ALTER DATABASE or ALTER ROLE may bring into every session.
+ODD_SETTINGS = {
+    "DateStyle": "'SQL, DMY'",
+    "IntervalStyle": "'sql_standard'",
+    "TimeZone": "'Asia/Kathmandu'",
+    "bytea_output": "'escape'",
+    "extra_float_digits": "-15",
+    "search_path": "'nowhere'",
+    "xmlbinary": "'hex'",
+    "standard_conforming_strings": "off",
+    "quote_all_identifiers": "on",
+    "array_nulls": "off",
+    "transform_null_equals": "on",
+    "default_transaction_read_only": "on",
+    "enable_indexscan": "off",
+}
+
+
+async def test_what_a_database_sets_for_all_sessions_changes_no_plan(database: Database):
+    await database.execute(
+        r"""CREATE TYPE mood AS ENUM ('sad', 'o\k');
+        CREATE TABLE t (id serial PRIMARY KEY, m mood DEFAULT 'sad', v varchar(9) DEFAULT 'a\b',
+            i interval DEFAULT '1 day', ts timestamptz DEFAULT '2020-01-01 00:00+00',
+            by bytea DEFAULT '\x00', CHECK (length(v) > 1 AND m <> 'o\k'), CHECK (ts > '2000-01-01'));
+        CREATE UNIQUE INDEX u ON t (lower(v)) WHERE i IS NOT NULL"""
+    )
+    before = await planned(database)
+    for name, value in ODD_SETTINGS.items():
+        await database.server.execute(
+            "postgres", f"ALTER DATABASE {database.name} SET {name} = {value}"
+        )
+
+    after = await planned(database)
+
+    assert {"standard_conforming_strings", "quote_all_identifiers"} <= SETTINGS.keys()
+    assert after == before
