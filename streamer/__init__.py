@@ -22,6 +22,7 @@ The way of the data, and where each part lives:
     targets/      the target that the user names, opened: D1, or a plain file here
     metrics/      a run's figures for Prometheus, and a page to look at
     page/         a report as one HTML page
+    library.py    plan, run and validate for Python programs
     progress/     events → figures, display, log lines, the report
     d1/           requests paced, sent, classified, sent again (the only HTTP client)
     pace/         how fast: window, concurrency, backoff, gate (pure)
@@ -33,11 +34,12 @@ The way of the data, and where each part lives:
     errors.py     what can go wrong, by what to do about it
     local_d1/     serve-d1: D1's REST API over SQLite files; shares nothing with the rest
 
-Beside it lies `checkpoints`, a library of its own. As a library:
+Beside it lies `checkpoints`, a library of its own. For Python programs (docs/library.md):
 
-    from streamer import Config, Events
-    from streamer.run import run
-    code = asyncio.run(run(config, Events(time.monotonic), asyncio.Event()))
+    transfer = streamer.Transfer("postgresql://me@db.example.com/shop", "sqlite:shop.db")
+    plan = transfer.plan()
+    moved = transfer.run(resume=True, on_progress=lambda view: print(view.rows))
+    compared = transfer.validate(full=True)
 """
 
 from __future__ import annotations
@@ -46,22 +48,83 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from streamer.config import Config
-    from streamer.errors import ExitCode, StreamerError
-    from streamer.progress import Events
+    from streamer.errors import (
+        BadFileError,
+        BadRowsError,
+        CheckpointFullError,
+        CheckpointProblemError,
+        ExitCode,
+        FencedError,
+        InterruptedRunError,
+        RefusedError,
+        SettingsChangedError,
+        SettingsError,
+        SourceChangedError,
+        SourceError,
+        SourceLostError,
+        StreamerError,
+        TargetError,
+        TargetUnavailableError,
+        UsageError,
+    )
+    from streamer.library import D1, Options, Transfer
+    from streamer.model import Estimate, Finding, Plan, TablePlan
+    from streamer.progress import Figures, RunReport, Status, TableReport, TableView, View
+    from streamer.validate import Verdict
+    from streamer.validate.report import ValidationReport
 
-__all__ = ["Config", "Events", "ExitCode", "StreamerError"]
+__all__ = [
+    "D1",
+    "BadFileError",
+    "BadRowsError",
+    "CheckpointFullError",
+    "CheckpointProblemError",
+    "Estimate",
+    "ExitCode",
+    "FencedError",
+    "Figures",
+    "Finding",
+    "InterruptedRunError",
+    "Options",
+    "Plan",
+    "RefusedError",
+    "RunReport",
+    "SettingsChangedError",
+    "SettingsError",
+    "SourceChangedError",
+    "SourceError",
+    "SourceLostError",
+    "Status",
+    "StreamerError",
+    "TablePlan",
+    "TableReport",
+    "TableView",
+    "TargetError",
+    "TargetUnavailableError",
+    "Transfer",
+    "UsageError",
+    "ValidationReport",
+    "Verdict",
+    "View",
+]
 
 _HOMES = {
-    "Config": "streamer.config",
-    "Events": "streamer.progress",
-    "ExitCode": "streamer.errors",
-    "StreamerError": "streamer.errors",
+    **dict.fromkeys(("D1", "Options", "Transfer"), "streamer.library"),
+    **dict.fromkeys(("Estimate", "Finding", "Plan", "TablePlan"), "streamer.model"),
+    **dict.fromkeys(
+        ("Figures", "RunReport", "Status", "TableReport", "TableView", "View"), "streamer.progress"
+    ),
+    "Verdict": "streamer.validate",
+    "ValidationReport": "streamer.validate.report",
 }
 
 
 def __getattr__(name: str) -> object:
     """Load a public name when it is first asked for: most commands need few of them."""
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module 'streamer' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_HOMES.get(name, "streamer.errors")), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

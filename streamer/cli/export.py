@@ -8,12 +8,13 @@ import time
 from pathlib import Path
 
 from streamer.cli.parser import Commands
-from streamer.cli.showing import say, stopped_by_signals
+from streamer.cli.showing import stopped_by_signals
 from streamer.config import Config
 from streamer.errors import ExitCode
 from streamer.files.names import Compression, Format
 from streamer.files.writing import make_folder
 from streamer.progress import Events
+from streamer.progress.story import log_line
 from streamer.run.exporting import ExportOptions, export
 
 EXAMPLES = """\
@@ -86,7 +87,7 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
         args.logs.also_in(folder / "export.log")
     stop = asyncio.Event()
     with stopped_by_signals(stop, "finishing the page that is being read"):
-        code = await export(config, options, Events(time.monotonic, say=say), stop)
+        code = await export(config, options, Events(time.monotonic, say=log_line), stop)
     if not config.run.dry_run:
         print(f"Exported into {folder}; see export_report.json there.")
     return code

@@ -12,10 +12,11 @@ from streamer.cli.memory import settle_memory
 from streamer.cli.parser import Commands
 from streamer.cli.plan import render_plan
 from streamer.cli.run import metrics, summary
-from streamer.cli.showing import say, showing, stopped_by_signals
+from streamer.cli.showing import showing, stopped_by_signals
 from streamer.config import Config
 from streamer.errors import BadFileError, ExitCode
 from streamer.progress import Events
+from streamer.progress.story import log_line
 from streamer.run.importing import ImportOptions, check, import_files
 
 REPORT = "import_report.json"
@@ -96,7 +97,7 @@ def _existing(folder: Path) -> Path:
 
 
 def _dry_run(config: Config, options: ImportOptions) -> ExitCode:
-    events = Events(time.monotonic, say=say)
+    events = Events(time.monotonic, say=log_line)
     files = check(config, options, events)
     print(render_plan(files.plan), end="")
     rows = sum(table.file.rows for table in files.manifest.tables)

@@ -17,9 +17,6 @@ from streamer.cli.redact import Redactor
 from streamer.config import LogFormat, OutputSettings
 from streamer.errors import SettingsError
 
-IN_DETAIL = {"in_detail": True}
-"""Given to a record as `extra`: summed up by others, so stderr shows it with -v only, a log file always."""
-
 
 class _Lines(logging.Formatter):
     """One line a record: `2026-11-22T20:49:11Z warning message`, or a JSON object."""

@@ -10,12 +10,12 @@ import orjson
 
 from streamer import limits
 from streamer.cli.parser import Commands
-from streamer.cli.source import exit_code, read_plan
 from streamer.config import Config
 from streamer.errors import ExitCode
 from streamer.model import Finding, KeyKind, Loading, Plan, TablePlan
 from streamer.plan import by_table, estimated_rows
 from streamer.plan.digest import in_short
+from streamer.run.outlook import exit_code, read_plan
 
 FORMAT_VERSION = 1
 EXAMPLES = """\

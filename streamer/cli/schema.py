@@ -8,11 +8,11 @@ import sys
 import orjson
 
 from streamer.cli.parser import Commands
-from streamer.cli.source import exit_code, read_plan
 from streamer.config import Config
 from streamer.errors import ExitCode
 from streamer.model import Plan
 from streamer.plan.script import schema_script
+from streamer.run.outlook import exit_code, read_plan
 
 FORMAT_VERSION = 1
 EXAMPLES = """\

@@ -11,10 +11,10 @@ import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 
-from streamer.cli.logs import IN_DETAIL, Logs
+from streamer.cli.logs import Logs
 from streamer.config import Config, ProgressMode
 from streamer.progress import Events, Reporter, Style, style_for
-from streamer.progress.events import DETAIL, WARNING
+from streamer.progress.story import log_line
 
 DRAIN_S = 28.0  # from the first signal to the end, whatever is under way
 
@@ -24,7 +24,7 @@ log = logging.getLogger("streamer.run")
 @asynccontextmanager
 async def showing(config: Config, logs: Logs) -> AsyncGenerator[Events]:
     """Events, shown as they come."""
-    events = Events(time.monotonic, rate=config.pacing.rate, say=say)
+    events = Events(time.monotonic, rate=config.pacing.rate, say=log_line)
     style = _style(config)
     reporter = Reporter(sys.stderr, style, tell=log.info)
     shown = logs.shown_by(reporter.say) if style is Style.DRAWN else nullcontext()
@@ -35,16 +35,6 @@ async def showing(config: Config, logs: Logs) -> AsyncGenerator[Events]:
         finally:
             task.cancel()
             reporter.close()
-
-
-def say(line: str) -> None:
-    """Log a line of the story."""
-    if line.startswith(DETAIL):
-        log.warning("%s", line.removeprefix(DETAIL), extra=IN_DETAIL)
-    elif line.startswith(WARNING):
-        log.warning("%s", line.removeprefix(WARNING))
-    else:
-        log.info("%s", line)
 
 
 def _style(config: Config) -> Style:

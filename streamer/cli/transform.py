@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 from streamer.cli.parser import Commands
-from streamer.cli.showing import say
 from streamer.config import Config
 from streamer.errors import ExitCode
 from streamer.files.writing import make_folder
 from streamer.progress import Events
+from streamer.progress.story import log_line
 from streamer.run.transforming import TransformOptions, transform
 
 EXAMPLES = """\
@@ -71,6 +71,6 @@ def run(args: argparse.Namespace, config: Config) -> ExitCode:
         keep_temp_db=args.keep_temp_db,
         edited=args.edited,
     )
-    code = transform(config, options, Events(time.monotonic, say=say))
+    code = transform(config, options, Events(time.monotonic, say=log_line))
     print(f"Transformed into {folder}; see transformation_report.json there.")
     return code

@@ -15,6 +15,9 @@ from streamer.config.tables import ABOVE, read_tables, spelled
 from streamer.errors import nearest
 from streamer.model import TableOptions
 
+ARGUMENT = "argument"
+"""Where a program's own settings stand."""
+
 _LONG = 128
 _NO_TABLES = {
     "table": "says which tables are moved; write [tables.NAME] for what is asked of one",
@@ -79,6 +82,34 @@ def from_options(options: Mapping[str, object]) -> Layer:
     return Layer(Place.OPTION, keys=found)
 
 
+def from_arguments(
+    arguments: Mapping[str, object], tables: Mapping[str, object], problems: list[str]
+) -> Layer:
+    """What a program says: settings by their keys, secrets too, and what is asked of single tables.
+
+    None means that nothing was said; an unknown name is a problem.
+    """
+    found: dict[str, Given] = {}
+    settings = {setting.key: setting for setting in known.ALL}
+    for key, value in arguments.items():
+        where = f"{key} ({ARGUMENT})"
+        if value is None:
+            continue
+        if (setting := settings.get(key)) is None:
+            guess = nearest(key, [name for name in settings if "." not in name])
+            problems.append(f"{where}: unknown setting{guess}; correct its name or remove it")
+        elif isinstance(value, str | Path) or not isinstance(value, Iterable):
+            found[key] = Given((_text(value),), where, Place.OPTION)
+        elif setting.many:
+            texts = tuple(map(_text, cast("Iterable[object]", value)))
+            if texts:
+                found[key] = Given(texts, where, Place.OPTION)
+        else:
+            problems.append(f"{where}: takes one value, not several; give one")
+    asked = read_tables(dict(tables), ARGUMENT, problems)
+    return Layer(Place.OPTION, keys=found, tables=asked)
+
+
 def from_environment(environ: Mapping[str, str]) -> Layer:
     """What the environment says; an empty variable counts as unset, as it does for libpq."""
     return Layer(
@@ -128,7 +159,7 @@ def from_toml(path: Path, problems: list[str]) -> Layer:
         why = error if isinstance(error, tomllib.TOMLDecodeError) else "too long or too deep"
         problems.append(f"{path}: not TOML: {why}; correct that line")
         return Layer(Place.TOML)
-    tables = read_tables(document.pop("tables", {}), path, problems)
+    tables = read_tables(document.pop("tables", {}), str(path), problems)
     found: dict[str, Given] = {}
     for key, value in _flat(document, {"source", "target"}):
         where = f"{'.'.join(map(spelled, key.split('.')))} ({path})"

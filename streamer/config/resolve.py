@@ -68,8 +68,9 @@ class Lookup:
 
     @property
     def tables(self) -> Mapping[str, TableOptions]:
-        """What the TOML file asks of single tables."""
-        return {name: asked for layer in self._layers for name, asked in layer.tables.items()}
+        """What is asked of single tables; the highest place counts for all of a table."""
+        lowest_first = reversed(self._layers)
+        return {name: asked for layer in lowest_first for name, asked in layer.tables.items()}
 
     def variable(self, name: str) -> Given | None:
         """An environment variable that is no setting of ours."""
@@ -142,17 +143,24 @@ def resolve(
     source: bool = False,
     target: bool = False,
     job: bool = False,
+    arguments: Mapping[str, object] | None = None,
+    tables: Mapping[str, object] | None = None,
 ) -> Config:
     """The settings a command works with; `source`, `target` and `job` say which it needs.
 
     `options` are the command line's by their long names with underscores (`config` and `env_file`
     among them), absent or None where not given. What a command doesn't need isn't looked at, save
-    for unknown keys in the files; a dry run needs no target.
+    for unknown keys in the files; a dry run needs no target. A program without a command line gives
+    `arguments`, by the settings' keys, and `tables`, as they stand in TOML.
 
     Raises: SettingsError with every problem there is.
     """
     problems: list[str] = []
-    found = [layers.from_options(options), layers.from_environment(environ)]
+    found = [
+        layers.from_arguments(arguments or {}, tables or {}, problems),
+        layers.from_options(options),
+        layers.from_environment(environ),
+    ]
     if (env_file := options.get("env_file")) is not None:
         found.append(layers.from_env_file(Path(str(env_file)), problems))
     if (toml := options.get("config")) is not None:

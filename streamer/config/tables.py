@@ -6,7 +6,6 @@ import json
 import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TypeVar, cast
 
 from streamer.config import known, names, values
@@ -32,9 +31,12 @@ def spelled(key: str) -> str:
     return json.dumps(cut, ensure_ascii=not cut.isprintable())
 
 
-def read_tables(found: object, file: Path, problems: list[str]) -> dict[str, TableOptions]:
-    """The tables' options by name without quotes; what is wrong in them is added to `problems`."""
-    top = _Section("tables", file, {}, problems)
+def read_tables(found: object, where: str, problems: list[str]) -> dict[str, TableOptions]:
+    """The tables' options by name without quotes; what is wrong in them is added to `problems`.
+
+    `where` they stand is the name of a file, or what else the user calls it.
+    """
+    top = _Section("tables", where, {}, problems)
     if not isinstance(found, dict):
         top.problem(
             'holds what is asked of single tables; write [tables."schema.table"] for each,'
@@ -103,14 +105,14 @@ class _Section:
     def __init__(
         self,
         where: str,
-        file: Path,
+        place: str,
         found: Mapping[str, object],
         problems: list[str],
         name: str = "",
     ) -> None:
         self.where = where
         self.name = name
-        self._file = file
+        self._place = place
         self._found = found
         self._problems = problems
         self._asked: list[str] = []
@@ -118,12 +120,12 @@ class _Section:
     def problem(self, what: str, key: str = "") -> None:
         """Note what is wrong with the table, or with its `key`."""
         where = f"{self.where}.{spelled(key)}" if key else self.where
-        self._problems.append(f"{where} ({self._file}): {what}")
+        self._problems.append(f"{where} ({self._place}): {what}")
 
     def inner(self, key: str, value: object) -> _Section:
         """The table that stands under `key`; an empty one where something else does."""
         found = cast("dict[str, object]", value) if isinstance(value, dict) else {}
-        section = _Section(f"{self.where}.{spelled(key)}", self._file, found, self._problems, key)
+        section = _Section(f"{self.where}.{spelled(key)}", self._place, found, self._problems, key)
         if not isinstance(value, dict):
             section.problem(
                 f"takes a table, not {_kind(value)}; write [{section.where}], and settings below it"

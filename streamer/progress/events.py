@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from streamer.model import Answer, Rate
 from streamer.progress.history import History, Latencies, Sample
+from streamer.progress.report import RunReport
 from streamer.progress.tally import Figures, Tally, Traffic
 from streamer.progress.view import TableState, TableView, View, Volume, printable, rate_of
 
@@ -34,7 +35,7 @@ class Events:
 
     `tally` holds the figures recorded so far (of a resumed run: those of its checkpoint). `rate`
     is the limit in force (None: none). Table names are those of the source. Also an observer of the target's client: it counts every
-    request that is sent, whoever it serves. `report_lost` says that the report couldn't be written.
+    request that is sent, whoever it serves. `report` is the job's newest report, `report_lost` says that it couldn't be written.
     `history`, `latencies` and `latest` (second since the start, line) are for whoever looks in later.
     """
 
@@ -48,6 +49,7 @@ class Events:
     ) -> None:
         self.tally = tally or Tally()
         self.warnings: list[str] = []
+        self.report: RunReport | None = None
         self.report_lost = False
         self._clock = clock
         self._rate = rate

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 from streamer.config import Config
 from streamer.errors import ExitCode, StreamerError
-from streamer.model import Plan, TablePlan
+from streamer.model import Plan
 from streamer.progress import (
     Events,
     RunReport,
@@ -18,11 +19,11 @@ from streamer.progress import (
     Status,
     TableReport,
     Tally,
+    utc,
     write_report,
 )
-from streamer.run import steps
-from streamer.run.journal import Journal
-from streamer.run.recorded import members
+from streamer.run.journal import Journal, StepName, Work
+from streamer.run.recorded import items, members
 
 
 def save_report(
@@ -35,28 +36,63 @@ def save_report(
     errors: Sequence[str],
 ) -> None:
     """Write the run's report; a report that can't be written is a warning, not a failed run."""
-    document = report(config, events, journal, plan, code=code, errors=errors).to_json()
+    tables = {str(table.name): table.target for table in plan.tables}
+    events.report = report(config, events, journal, tables, code=code, errors=errors)
     try:
-        write_report(config.run.report, document)
+        write_report(config.run.report, events.report.to_json())
     except StreamerError as error:
         events.warning(str(error))
         events.report_lost = True
 
 
-def take_over_figures(journal: Journal, tables: Sequence[TablePlan], events: Events) -> None:
-    """Go on counting where the checkpoint's figures end."""
+def recall_report(config: Config, events: Events, journal: Journal) -> None:
+    """Report once more, to the caller alone, the run that is finished in the checkpoint."""
+    facts = journal.running.document
+    tables = {
+        name.table: str(step.document.get("target", ""))
+        for name, step in journal.steps.items()
+        if name.work is Work.ROWS
+    }
+    past = Events(lambda: 0.0)  # those of this process stay as they are: it did nothing
+    take_over_figures(journal, [*tables], past)
+    code = ExitCode(int(str(facts.get("exit_code", 0))))
+    errors = [str(error) for error in items(facts.get("errors"))]
+    recalled = report(config, past, journal, tables, code=code, errors=errors)
+    ended_at = datetime.fromisoformat(str(facts.get("ended_at", utc(recalled.ended_at))))
+    events.report = replace(recalled, ended_at=ended_at)
+
+
+def report_nothing(events: Events, ends_with: ExitCode, errors: Sequence[str]) -> None:
+    """Report, to the caller alone, that there was no table to move."""
+    now = datetime.now(UTC)
+    events.report = RunReport(
+        tool_version=version("d1-streamer"),
+        run_id="",
+        status=Status.of(ends_with),
+        started_at=now,
+        ended_at=now,
+        source={},
+        target={},
+        tables=(),
+        traffic=events.tally.traffic,
+        warnings=events.warnings,
+        errors=errors,
+    )
+
+
+def take_over_figures(journal: Journal, tables: Sequence[str], events: Events) -> None:
+    """Go on counting where the checkpoint's figures of `tables` (source names) end."""
     recorded = {
-        str(table.name): journal.steps[steps.rows_step(table)].document.get("tally")
-        for table in tables
+        table: journal.steps[StepName(table, Work.ROWS)].document.get("tally") for table in tables
     }
     events.tally = Tally.from_json(journal.running.document.get("tally"), recorded)
     for table in tables:
-        at = journal.position(steps.rows_step(table))
+        at = journal.position(StepName(table, Work.ROWS))
         # Rows of which D1 refused a reference alone: they are there, without it.
-        second = steps.edges_step(table)
+        second = StepName(table, Work.EDGES)
         edges = journal.position(second).rejected if second in journal.steps else 0
         events.tally.settle(
-            str(table.name),
+            table,
             rows_written=at.rows - edges,
             rows_rejected=at.rejected + edges,
             rows_skipped=at.skipped,
@@ -88,12 +124,12 @@ def report(
     config: Config,
     events: Events,
     journal: Journal,
-    plan: Plan,
+    tables: Mapping[str, str],
     *,
     code: ExitCode,
     errors: Sequence[str],
 ) -> RunReport:
-    """What there is to report now."""
+    """What there is to report now of `tables`, target names by source names."""
     events.recorded()
     run = journal.running
     return RunReport(
@@ -107,12 +143,12 @@ def report(
         target=members(run.document.get("target")),
         tables=[
             TableReport(
-                name=str(table.name),
-                target_name=table.target,
-                figures=events.tally.of(str(table.name)),
-                snapshots=tuple(sorted(journal.snapshots_of(steps.rows_step(table)))),
+                name=name,
+                target_name=target,
+                figures=events.tally.of(name),
+                snapshots=tuple(sorted(journal.snapshots_of(StepName(name, Work.ROWS)))),
             )
-            for table in plan.tables
+            for name, target in tables.items()
         ],
         traffic=events.tally.traffic,
         consistency=config.run.consistency,

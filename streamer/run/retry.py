@@ -204,15 +204,16 @@ def check_retry(config: Config, journal: Journal) -> None:
 
 async def retry_rejects(config: Config, events: Events, journal: Journal, ends: Ends) -> ExitCode:
     """Send the rejected rows again, and leave a report whatever comes of it."""
+    tables = [str(table.name) for table in ends.plan.tables]
     try:
         code = await Retry(config, events, journal, ends).carry_out()
     except StreamerError as error:
-        take_over_figures(journal, ends.plan.tables, events)
+        take_over_figures(journal, tables, events)
         save_report(config, events, journal, ends.plan, code=error.exit_code, errors=[error.what])
         raise
-    take_over_figures(journal, ends.plan.tables, events)
+    take_over_figures(journal, tables, events)
     left = len(journal.rejected)
     errors = [f"{left:,} rows are rejected"] if left else []
     save_report(config, events, journal, ends.plan, code=code, errors=errors)
-    await journal.note(exit_code=int(code), tally=dict(journal.tally("")))
+    await journal.note(exit_code=int(code), errors=[*errors], tally=dict(journal.tally("")))
     return code

@@ -38,7 +38,7 @@ from streamer.run.job import Ends, Job
 from streamer.run.journal import Journal, RunState, Start, Work
 from streamer.run.planning import plan_job, refusal_facts, refused_then
 from streamer.run.rejects import Rejects, beside
-from streamer.run.reporting import save_report, take_over_figures
+from streamer.run.reporting import recall_report, report_nothing, save_report, take_over_figures
 from streamer.run.retry import check_retry, retry_rejects
 from streamer.run.sources import FROM_POSTGRES, JobSource, RowsFrom
 from streamer.run.stopping import Stopping
@@ -70,7 +70,9 @@ async def run(
         stack.push_async_callback(journal.close)
         going_on = _going_on(config, journal, events)
         if going_on and _is_over(config, journal):
-            return _repeat(rows_from.database(config), target, journal, events)
+            code = _repeat(rows_from.database(config), target, journal, events)
+            recall_report(config, events, journal)
+            return code
         async with stopping.heeded():
             source = await stack.enter_async_context(rows_from.open(config, events))
             database = await open_target(target, config.pacing, events)
@@ -80,7 +82,9 @@ async def run(
             ends = replace(ends, command=rows_from.command)
             if not (ends.plan.tables or going_on):
                 events.phase("nothing to do: there is no table to move")
-                return ExitCode.INCOMPLETE if ends.plan.refusals else ExitCode.DONE
+                code = ExitCode.INCOMPLETE if ends.plan.refusals else ExitCode.DONE
+                report_nothing(events, code, [*map(sentence, ends.plan.refusals)])
+                return code
             if going_on:
                 ends = await _continue(config, journal, ends, events)
             else:
@@ -340,7 +344,7 @@ async def _continue(config: Config, journal: Journal, ends: Ends, events: Events
         if warning:
             events.warning(warning)
     await journal.note(epoch=journal.running.epoch + 1, transforms=code)
-    take_over_figures(journal, tables, events)
+    take_over_figures(journal, [str(table.name) for table in tables], events)
     if isinstance(learned := facts.get("batch_bytes"), int):
         ends.database.start_batches_at(learned)
     return replace(ends, plan=replace(ends.plan, tables=tuple(tables)))
@@ -366,6 +370,7 @@ async def _carry_out(
             RunState.DONE,
             exit_code=int(code),
             lacking=job.lacking,
+            errors=list(job.shortcomings),
             ended_at=utc(datetime.now(UTC)),
             tally=_figures(events, ""),
         )

@@ -61,6 +61,7 @@ class Validated:
     code: ExitCode
     depth: Depth
     verdicts: Sequence[Verdict] = ()
+    report: ValidationReport | None = None
 
 
 async def validate(config: Config, events: Events, stop: asyncio.Event) -> Validated:
@@ -94,7 +95,7 @@ async def validate(config: Config, events: Events, stop: asyncio.Event) -> Valid
             config, events, state=state, ends=ends, differences=differences, stop=stop
         )
         code = await job.carry_out()
-        return Validated(code, job.depth, job.verdicts)
+        return Validated(code, job.depth, job.verdicts, job.report)
 
 
 def _state_file(checkpoint: Path) -> Path:
@@ -137,6 +138,7 @@ class ValidationJob:
         )
         self._progress: dict[str, Progress] = {}
         self.verdicts: list[Verdict] = []
+        self.report: ValidationReport | None = None
         self._repaired: Repaired | None = None
         self._earlier: set[str] = set()
 
@@ -309,7 +311,7 @@ class ValidationJob:
         """Write the report, and all differences where they are wanted."""
         self._events.recorded()
         run, settings = self._state.running, self._config.validation
-        report = ValidationReport(
+        self.report = ValidationReport(
             tool_version=version("d1-streamer"),
             run_id=run.run_id,
             status=Status.of(code),
@@ -325,7 +327,7 @@ class ValidationJob:
             errors=[*(f"not moved: {what}" for what in self._ends.not_moved), *errors],
         )
         try:
-            write_report(settings.report, report.to_json())
+            write_report(settings.report, self.report.to_json())
             if settings.differences is not None:
                 names = [str(table.name) for table in self._tables]
                 write_differences(settings.differences, names, self._differences)

@@ -2,7 +2,6 @@
 
 import pytest
 
-from streamer.cli.source import read_plan
 from streamer.config import Config, Selection, SourceSettings
 from streamer.errors import SourceError
 from streamer.model import (
@@ -20,6 +19,7 @@ from streamer.model import (
 )
 from streamer.plan import PlanOptions, make_plan
 from streamer.postgres import PostgresSource
+from streamer.run.outlook import read_plan
 from streamer.run.planning import plan_job
 from tests.engines.catalogs import said
 from tests.engines.postgres import Database, Postgres

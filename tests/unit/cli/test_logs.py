@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from streamer.cli.logs import IN_DETAIL, logging_to
+from streamer.cli.logs import logging_to
 from streamer.cli.redact import Redactor
 from streamer.config import LogFormat, OutputSettings
 from streamer.errors import SettingsError
+from streamer.progress.story import IN_DETAIL
 
 log = logging.getLogger("streamer.test")
 

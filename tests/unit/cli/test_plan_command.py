@@ -6,12 +6,12 @@ import pytest
 
 from streamer.cli.plan import plan_json, render_plan
 from streamer.cli.schema import schema_json
-from streamer.cli.source import exit_code
 from streamer.config import Config, RunSettings
 from streamer.errors import ExitCode
 from streamer.model import Finding, Plan, QualifiedName, Severity, ViewPlan
 from streamer.plan import by_table
 from streamer.plan.script import schema_script
+from streamer.run.outlook import exit_code
 from tests.engines.catalogs import (
     INT4,
     INT8,

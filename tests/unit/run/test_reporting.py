@@ -23,6 +23,7 @@ FACTS = {
     "target": {"account": "acc", "database": "id-1"},
 }
 PLAN = plan_of(identified("one"), identified("two"))
+TABLES = {str(table.name): table.target for table in PLAN.tables}
 
 
 async def journal_read_in(snapshots: list[int]) -> Journal:
@@ -59,7 +60,7 @@ async def test_a_report_tells_figures_snapshots_warnings_and_errors(tmp_path: Pa
     journal = await journal_read_in([0, 2])
 
     made = report(
-        config(tmp_path), moved(), journal, PLAN, code=ExitCode.INCOMPLETE, errors=["an index"]
+        config(tmp_path), moved(), journal, TABLES, code=ExitCode.INCOMPLETE, errors=["an index"]
     ).to_json()
 
     assert (made["run_id"], made["status"]) == ("run-1", "incomplete")

@@ -1,4 +1,4 @@
-"""What `plan`, `schema` and `run --dry-run` share: the plan of the configured source."""
+"""What would come of a run: the plan of the configured source, without a target."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streamer.pipeline.transform import load_transforms
 from streamer.postgres import PostgresSource
 from streamer.run.planning import plan_job
 
-log = logging.getLogger("streamer.cli")
+log = logging.getLogger("streamer.plan")
 
 
 async def read_plan(config: Config) -> Plan:
