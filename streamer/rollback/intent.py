@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from streamer.run.admission import Found
-from streamer.run.journal import Journal, RunState, State, StepName, Work
+from streamer.run.journal import Journal
 from streamer.run.recorded import items, members
+from streamer.run.states import RunState, State, StepName, Work
 
 if TYPE_CHECKING:
     from checkpoints import JSON

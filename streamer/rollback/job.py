@@ -28,8 +28,9 @@ from streamer.rollback.report import RollbackReport
 from streamer.rollback.undo import Undo
 from streamer.run.admission import shortened
 from streamer.run.identity import check_target
-from streamer.run.journal import Journal, RunState
+from streamer.run.journal import Journal
 from streamer.run.recorded import members
+from streamer.run.states import RunState
 from streamer.sinks import Ownership
 from streamer.targets import open_target
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from streamer.errors import UsageError
 from streamer.model import ColumnPlan, Secret, TablePlan
+from streamer.pipeline.transform import Function, code_digest
 from streamer.run.recorded import members
 
 if TYPE_CHECKING:
@@ -59,6 +60,11 @@ def _way(column: ColumnPlan) -> str:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16] if text else ""
+
+
+def code_of(transforms: Mapping[str, Function]) -> dict[str, JSON]:
+    """What tells the code of the users' functions from other code."""
+    return {name: code_digest(function) for name, function in transforms.items()}
 
 
 def other_code(now: Mapping[str, JSON], then: JSON) -> list[str]:

@@ -20,9 +20,10 @@ from streamer.run import steps
 from streamer.run.admission import refuse_what_cannot_move, unlike
 from streamer.run.chosen import check_hash_key, chosen_facts, differing
 from streamer.run.identity import check_source, check_table, check_target
-from streamer.run.journal import Journal, Work
+from streamer.run.journal import Journal
 from streamer.run.planning import plan_job, refused_then
 from streamer.run.recorded import members
+from streamer.run.states import Work
 from streamer.run.survey import Survey, survey
 
 

@@ -28,8 +28,9 @@ from streamer.run.finish import (
     view_problem,
     view_task,
 )
-from streamer.run.journal import Journal, State
+from streamer.run.journal import Journal
 from streamer.run.sharing import Task, index_load, together
+from streamer.run.states import State
 from streamer.run.survey import Database
 from streamer.sinks import Ownership
 from streamer.sinks.uniqueness import Unique

@@ -33,13 +33,14 @@ from streamer.progress import Events
 from streamer.run import steps
 from streamer.run.ending import Ending
 from streamer.run.finish import optimize
-from streamer.run.journal import Journal, RunState, State, Work
+from streamer.run.journal import Journal
 from streamer.run.proof import Begun, check_untouched, prove
 from streamer.run.publish import drop_stages, publish
 from streamer.run.reading import RunSource
 from streamer.run.rejects import beside
 from streamer.run.schema import create, create_stages, empty, empty_behind, remove
 from streamer.run.sources import JobSource
+from streamer.run.states import RunState, State, Work
 from streamer.run.stopping import Stopping
 from streamer.run.survey import Survey
 from streamer.run.waves import Wave, waves

@@ -22,8 +22,9 @@ from streamer.progress import (
     utc,
     write_report,
 )
-from streamer.run.journal import Journal, StepName, Work
+from streamer.run.journal import Journal
 from streamer.run.recorded import items, members
+from streamer.run.states import StepName, Work
 
 
 def save_report(

@@ -18,7 +18,8 @@ from streamer.run.identity import (
     check_target,
     table_facts,
 )
-from streamer.run.journal import Journal, Start, State, StepName, Work
+from streamer.run.journal import Journal
+from streamer.run.states import Start, State, StepName, Work
 from streamer.run.steps import (
     after_step,
     check_step,

@@ -6,43 +6,37 @@ Nothing is written, neither here nor in D1, before every reason to refuse has be
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from checkpoints import RunRecord
 from streamer.config import Config, Target, TargetSettings
 from streamer.d1 import D1Database
 from streamer.errors import ExitCode, SettingsError, StreamerError, UsageError, leaves
-from streamer.model import Finding, IfExists, TablePlan
-from streamer.pipeline.transform import code_digest, load_transforms
+from streamer.model import Finding
+from streamer.pipeline.transform import load_transforms
 from streamer.plan.digest import in_short, sentence
 from streamer.progress import Events, utc
-from streamer.run import resume, steps
-from streamer.run.admission import Found, admit, found, refuse_what_cannot_move
+from streamer.run import resume
+from streamer.run.admission import refuse_what_cannot_move
 from streamer.run.before import had_before
-from streamer.run.chosen import check_hash_key, hash_key_facts, other_code
+from streamer.run.beginning import begin
+from streamer.run.chosen import check_hash_key, code_of, other_code
 from streamer.run.identity import (
     check_settings,
-    same_target,
-    source_facts,
-    table_facts,
-    target_facts,
 )
 from streamer.run.job import Ends, Job
-from streamer.run.journal import Journal, RunState, Start, Work
-from streamer.run.planning import plan_job, refusal_facts, refused_then
-from streamer.run.rejects import Rejects, beside
+from streamer.run.journal import Journal
+from streamer.run.planning import plan_job, refused_then
 from streamer.run.reporting import recall_report, report_nothing, save_report, take_over_figures
 from streamer.run.retry import check_retry, retry_rejects
 from streamer.run.sources import FROM_POSTGRES, JobSource, RowsFrom
+from streamer.run.states import RunState
 from streamer.run.stopping import Stopping
-from streamer.run.survey import Survey, survey
+from streamer.run.survey import survey
 from streamer.targets import identity_of, open_target
 
 if TYPE_CHECKING:
@@ -88,7 +82,7 @@ async def run(
             if going_on:
                 ends = await _continue(config, journal, ends, events)
             else:
-                await _begin(config, journal, ends, events)
+                await begin(config, journal, ends, events)
         journal.pace = lambda: {"batch_bytes": database.batch_bytes}
         journal.tally = lambda table: _figures(events, table)
         if config.run.retry_rejects:
@@ -189,130 +183,6 @@ def warn_of(events: Events, findings: Sequence[Finding]) -> None:
     events.warnings_in_short(map(sentence, findings), short)
 
 
-async def _begin(config: Config, journal: Journal, ends: Ends, events: Events) -> None:
-    """Write down a new run, with what the target holds now, before its first write."""
-    tables = ends.plan.tables
-    abandoned = _abandoned(config, journal, ends, events)
-    remade = _made_by_abandoned(config, journal, ends.survey, abandoned)
-    admit(
-        tables,
-        ends.survey,
-        if_exists=config.run.if_exists,
-        create_schema=config.run.create_schema,
-        ours=abandoned,
-        remade=remade,
-    )
-    run_id = uuid.uuid4().hex
-    facts: dict[str, JSON] = {
-        "tool_version": version("d1-streamer"),
-        "command": ends.command,
-        "started_at": utc(datetime.now(UTC)),
-        "source": source_facts(ends.source.identity),
-        "target": target_facts(ends.database.identity),
-        "refused": refusal_facts(ends.plan.refused),
-        "settings": {"if_exists": config.run.if_exists.value},
-        "takes_over": config.run.restart,
-        **hash_key_facts(config.shaping.hash_key, run_id),
-        "transforms": _code(ends),
-        "bookmark": await ends.database.bookmark(),
-        "snapshots": [],
-    }
-    emptied = _to_empty(config, tables, ends.survey, abandoned) | remade
-    before = await had_before(ends.database, ends.survey, tables)
-    start = Start(
-        facts={
-            steps.rows_step(table): {
-                **table_facts(table),
-                **before.get(table.target, {}),
-                "found": _found_before(table, ends.survey, abandoned, remade).value,
-                "emptied": table.target in emptied,
-                "remade": table.target in remade,
-            }
-            for table in tables
-        }
-        | resume.view_facts(ends.plan.views, ends.survey, _views_of(journal, ends)),
-        done=frozenset(steps.empty_step(t) for t in tables if t.target not in emptied),
-    )
-    run = RunRecord(run_id, RunState.RUNNING, 1, facts)
-    before = journal.run
-    await journal.begin(run, steps.named(tables, ends.plan.views), start)
-    if before is not None:  # its rejected rows mean nothing any more
-        folder = beside(config.run.checkpoint)
-        await Rejects(folder, before.run_id, (), (), most=0).forget_unknown(())
-
-
-def _code(ends: Ends) -> dict[str, JSON]:
-    """What tells the code of the users' functions from other code."""
-    return {name: code_digest(function) for name, function in ends.transforms.items()}
-
-
-def _views_of(journal: Journal, ends: Ends) -> frozenset[str]:
-    """The views (target names) that the checkpoint's abandoned run had made, or was about to."""
-    if not journal.unfinished:
-        return frozenset()
-    if not same_target(ends.database.identity, journal.running.document.get("target")):
-        return frozenset()
-    return frozenset(
-        str(step.document.get("target"))
-        for name, step in journal.steps.items()
-        if name.work is Work.VIEW and step.document.get("found") == Found.ABSENT
-    )
-
-
-def _abandoned(config: Config, journal: Journal, ends: Ends, events: Events) -> frozenset[str]:
-    """Target tables that hold only what the checkpoint's earlier, unfinished run wrote."""
-    if not (config.run.restart and journal.unfinished):
-        return frozenset()
-    then = journal.running.document.get("target")
-    if not same_target(ends.database.identity, then):
-        return frozenset()
-    ours = {
-        str(step.document.get("target"))
-        for step in journal.steps.values()
-        if step.document.get("found") in {Found.ABSENT, Found.EMPTY}
-    } & journal.claimed  # into others it never wrote: what they hold now is somebody else's
-    if ours:
-        events.warning(f"--restart: empties, or makes anew, {len(ours)} tables of the earlier run")
-    return frozenset(ours)
-
-
-def _made_by_abandoned(
-    config: Config, journal: Journal, seen: Survey, abandoned: frozenset[str]
-) -> frozenset[str]:
-    """Those of the abandoned tables that the earlier run made: what they are like may have changed.
-
-    One that others refer to by now stays as it is, and is emptied.
-    """
-    made = {
-        str(step.document.get("target"))
-        for step in journal.steps.values()
-        if config.run.create_schema and step.document.get("found") == Found.ABSENT
-    }
-    made = {name for name in made & abandoned if seen.find(name) is not None}
-    while kept := {name for name in made if not seen.children_of(name) <= made}:
-        made -= kept
-    return frozenset(made)
-
-
-def _found_before(
-    table: TablePlan, seen: Survey, abandoned: frozenset[str], remade: frozenset[str]
-) -> Found:
-    if table.target in remade:
-        return Found.ABSENT
-    return Found.EMPTY if table.target in abandoned else found(seen, table)
-
-
-def _to_empty(
-    config: Config, tables: Sequence[TablePlan], seen: Survey, abandoned: frozenset[str]
-) -> frozenset[str]:
-    replaces = config.run.if_exists is IfExists.REPLACE
-    return frozenset(
-        table.target
-        for table in tables
-        if found(seen, table) is Found.ROWS and (replaces or table.target in abandoned)
-    )
-
-
 async def _continue(config: Config, journal: Journal, ends: Ends, events: Events) -> Ends:
     """Check that the run may go on, raise its epoch, and take its figures over."""
     facts = journal.running.document
@@ -324,7 +194,7 @@ async def _continue(config: Config, journal: Journal, ends: Ends, events: Events
     if warning := resume.check_source(ends.source.identity, then_source):
         events.warning(warning)
     check_hash_key(config.shaping.hash_key, journal.running.run_id, facts)
-    code = _code(ends)
+    code = code_of(ends.transforms)
     for changed in other_code(code, facts.get("transforms")):
         events.warning(changed)
     resume.check_tables_are_there(journal, tables)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from streamer.model import IndexPlan, Loading, StepKind, TablePlan
 from streamer.model.plan import ViewPlan
-from streamer.run.journal import Journal, StepName, Work
+from streamer.run.journal import Journal
+from streamer.run.states import StepName, Work
 
 
 def rows_step(table: TablePlan) -> StepName:

@@ -28,10 +28,11 @@ from streamer.run.identity import (
     table_facts,
     target_facts,
 )
-from streamer.run.journal import Journal, RunState, Start
+from streamer.run.journal import Journal
 from streamer.run.mending import mend
 from streamer.run.recorded import items, members
 from streamer.run.start import first_cause, target_of
+from streamer.run.states import RunState, Start
 from streamer.targets import open_target
 from streamer.validate import (
     Check,

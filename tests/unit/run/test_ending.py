@@ -14,8 +14,9 @@ from streamer.model.plan import ViewPlan
 from streamer.progress import Events
 from streamer.run import resume, steps
 from streamer.run.ending import Ending
-from streamer.run.journal import Journal, RunState, Start, State
+from streamer.run.journal import Journal
 from streamer.run.schema import create
+from streamer.run.states import RunState, Start, State
 from streamer.run.survey import survey
 from streamer.sinks import Ownership
 from tests.engines.catalogs import TEXT, column, identified, plan_of, qualified

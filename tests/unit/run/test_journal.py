@@ -24,7 +24,8 @@ from streamer.model import Chunk, Pack, StepId, StepKind
 from streamer.pack import Layout
 from streamer.pipeline import Load, Position
 from streamer.run import steps
-from streamer.run.journal import Journal, RunState, Start, State, StepName, Work
+from streamer.run.journal import Journal
+from streamer.run.states import RunState, Start, State, StepName, Work
 from streamer.run.unwritable import translated
 from tests.engines.graphs import planned
 from tests.fakes.memory_checkpoint import MemoryCheckpoint, Place

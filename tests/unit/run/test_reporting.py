@@ -12,8 +12,9 @@ from streamer.errors import ExitCode
 from streamer.model import Answer, Consistency
 from streamer.progress import Events
 from streamer.run import steps
-from streamer.run.journal import Journal, RunState, Start
+from streamer.run.journal import Journal
 from streamer.run.reporting import report, save_report
+from streamer.run.states import RunState, Start
 from tests.engines.catalogs import identified, plan_of
 from tests.fakes.memory_checkpoint import MemoryCheckpoint, Place
 

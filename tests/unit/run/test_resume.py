@@ -13,8 +13,9 @@ from streamer.errors import SourceChangedError, UsageError
 from streamer.model import IfExists, Plan, TablePlan
 from streamer.run import resume, steps
 from streamer.run.identity import table_facts
-from streamer.run.journal import Journal, RunState, Start, State
+from streamer.run.journal import Journal
 from streamer.run.schema import create
+from streamer.run.states import RunState, Start, State
 from streamer.run.survey import Survey, survey
 from tests.engines.catalogs import INT4, TEXT, column, identified, plan_of, refers, table
 from tests.engines.sqlite_database import SqliteDatabase

@@ -8,7 +8,7 @@ from hypothesis import given
 
 from streamer.model import Loading
 from streamer.run import steps
-from streamer.run.journal import StepName, Work
+from streamer.run.states import StepName, Work
 from tests.engines.catalogs import TEXT, column, identified, index, plan_of
 from tests.engines.graphs import Reference, planned, references
 
