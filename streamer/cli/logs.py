@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 import traceback
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
 
+from streamer.cli.log_file import LogFile
 from streamer.cli.redact import Redactor
 from streamer.config import LogFormat, OutputSettings
-from streamer.errors import SettingsError
 
 
 class _Lines(logging.Formatter):
@@ -58,10 +56,12 @@ class _Screen(logging.Handler):
 class Logs:
     """The log of one command."""
 
-    def __init__(self, screen: _Screen, handlers: list[logging.Handler], kind: LogFormat) -> None:
+    def __init__(
+        self, screen: _Screen, handlers: list[logging.Handler], settings: OutputSettings
+    ) -> None:
         self._screen = screen
         self._handlers = handlers  # the screen's among them
-        self._kind = kind
+        self._settings = settings
 
     def fail(self, lines: tuple[str, ...]) -> None:
         """Say why the command ends, as `lines` on stderr (one record in JSON) and in the file."""
@@ -71,7 +71,7 @@ class Logs:
         for handler in self._handlers:
             if handler is not self._screen:
                 handler.handle(record)
-        if self._kind is LogFormat.JSON:
+        if self._settings.log_format is LogFormat.JSON:
             self._screen.handle(record)
         else:
             with suppress(OSError, ValueError):
@@ -91,7 +91,7 @@ class Logs:
 
         Raises: SettingsError where it can't be opened.
         """
-        handler = _file(path, "the step's log")
+        handler = _file(path, "the step's log", self._settings)
         handler.setLevel(logging.INFO)
         handler.setFormatter(self._screen.formatter)
         logging.getLogger().addHandler(handler)
@@ -115,7 +115,7 @@ def logging_to(
         screen.addFilter(lambda record: not getattr(record, "in_detail", False))
     handlers: list[logging.Handler] = [screen]
     if settings.log_file is not None:
-        handlers.append(_file(settings.log_file, "--log-file"))
+        handlers.append(_file(settings.log_file, "--log-file", settings))
         handlers[-1].setLevel(logging.DEBUG if settings.verbosity > 0 else logging.INFO)
     root, ours = logging.getLogger(), logging.getLogger("streamer")
     before = (root.level, ours.level, logging.raiseExceptions)
@@ -126,7 +126,7 @@ def logging_to(
         handler.setFormatter(lines)
         root.addHandler(handler)
     try:
-        yield Logs(screen, handlers, settings.log_format)
+        yield Logs(screen, handlers, settings)
     finally:
         for handler in handlers:
             root.removeHandler(handler)
@@ -147,19 +147,6 @@ def _print_line(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _file(path: Path, called: str) -> logging.Handler:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        descriptor = os.open(path, flags, 0o600)
-    except OSError as error:
-        raise SettingsError(
-            [f"{called}: {path} can't be opened ({error.strerror}); write another path"]
-        ) from None
-    return _LogFile(os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace"))
-
-
-class _LogFile(logging.StreamHandler[TextIO]):
-    def close(self) -> None:
-        """Close the file with the handler."""
-        super().close()
-        self.stream.close()
+def _file(path: Path, called: str, settings: OutputSettings) -> LogFile:
+    most = settings.log_max_bytes
+    return LogFile(path, called, most_bytes=most, keep=settings.log_keep)

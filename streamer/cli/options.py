@@ -157,5 +157,8 @@ def _output(parser: Parser, *, progress: bool) -> None:
         )
     _add(parser, "log lines as text (default) or json", "--log-format", metavar="FORMAT")
     _add(parser, "write the log to a file too", "--log-file", metavar="FILE")
+    text = "rotate that file before it grows beyond so many bytes, as 10MB (default: never)"
+    _add(parser, text, "--log-max-bytes", metavar="N")
+    _add(parser, "rotated files to keep: FILE.1, FILE.2 ... (default 5)", "--log-keep", metavar="N")
     _add(parser, "say more (-vv: even more)", "-v", "--verbose", action="count")
     _add(parser, "say only what went wrong", "-q", "--quiet", action="store_true")

@@ -177,6 +177,8 @@ HASH_KEY: Setting[Secret] = Setting("hash_key", values.hash_key, secret=True)
 PROGRESS: Setting[ProgressMode] = Setting("progress", values.choice(ProgressMode))
 LOG_FORMAT: Setting[LogFormat] = Setting("log_format", values.choice(LogFormat))
 LOG_FILE: Setting[Path] = Setting("log_file", values.path)
+LOG_MAX_BYTES: Setting[int] = Setting("log_max_bytes", values.log_bytes)
+LOG_KEEP: Setting[int] = Setting("log_keep", values.integer(1, 999, "a number of files"))
 METRICS_PORT: Setting[int] = Setting("metrics_port", values.integer(0, 65535, "a port"))
 VERBOSE: Setting[int] = Setting("verbose", values.integer(0, 2, "how talkative to be"))
 QUIET: Setting[bool] = Setting("quiet", values.flag, switch=True)
@@ -198,7 +200,7 @@ SHAPING: tuple[Setting[object], ...] = (
     MATVIEWS, FOREIGN_TABLES, RENAME, EXCLUDE_COLUMNS, HASH_KEY,
 )  # fmt: skip
 OUTPUT: tuple[Setting[object], ...] = (
-    PROGRESS, LOG_FORMAT, LOG_FILE, METRICS_PORT, VERBOSE, QUIET,
+    PROGRESS, LOG_FORMAT, LOG_FILE, LOG_MAX_BYTES, LOG_KEEP, METRICS_PORT, VERBOSE, QUIET,
 )  # fmt: skip
 VALIDATION: tuple[Setting[object], ...] = (
     DETAILED, FULL, SAMPLE, REPAIR, DIFFERENCES, OUTPUT_REPORT,

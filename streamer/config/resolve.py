@@ -302,6 +302,8 @@ def _output(look: Lookup) -> OutputSettings:
         progress=look.one(known.PROGRESS, base.progress),
         log_format=look.one(known.LOG_FORMAT, base.log_format),
         log_file=look.optional(known.LOG_FILE),
+        log_max_bytes=look.optional(known.LOG_MAX_BYTES),
+        log_keep=look.one(known.LOG_KEEP, base.log_keep),
         metrics_port=look.optional(known.METRICS_PORT),
         verbosity=-1 if quiet else int(verbose),
     )

@@ -172,12 +172,16 @@ class ValidateSettings:
 class OutputSettings:
     """What is said while working: `verbosity` is -1 for `-q`, 0, or the number of `-v`.
 
+    A log file that would grow beyond `log_max_bytes` (None: any size is right) is rotated, and
+    `log_keep` older ones are kept beside it.
     `metrics_port` is where metrics are served on loopback: 0 for any free port, None for not.
     """
 
     progress: ProgressMode = ProgressMode.AUTO
     log_format: LogFormat = LogFormat.TEXT
     log_file: Path | None = None
+    log_max_bytes: int | None = None
+    log_keep: int = 5
     metrics_port: int | None = None
     verbosity: int = 0
 

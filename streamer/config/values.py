@@ -26,6 +26,7 @@ MOST_CONCURRENCY = 256
 LEAST_HASH_KEY = 16
 LEAST_BATCH_BYTES = 1_000
 MOST_BATCH_BYTES = 100_000_000
+LEAST_LOG_BYTES = 4_096
 
 HASH_KEY_ADVICE = "write what `openssl rand -hex 32` prints"
 
@@ -86,6 +87,16 @@ def batch_bytes(text: str) -> int | None:
         raise ValueError(
             f"{size} bytes is out of range; write {LEAST_BATCH_BYTES} to {MOST_BATCH_BYTES}, or auto"
         )
+    return size
+
+
+def log_bytes(text: str) -> int:
+    """The size that a log file may have, as `10MB`, `512KiB` or a plain number of bytes."""
+    if (match := _BYTES.fullmatch(text.upper())) is None:
+        raise ValueError(f"{shown(text)} is not a size; write bytes as 10000000 or 10MB")
+    size = int(match[1]) * _UNITS[match[2] or "B"]
+    if size < LEAST_LOG_BYTES:
+        raise ValueError(f"{size} bytes is too small; write {LEAST_LOG_BYTES} or more")
     return size
 
 

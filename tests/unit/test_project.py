@@ -31,7 +31,7 @@ RUN_OPTIONS = re.findall(
     --target --env --table --exclude --schema --checkpoint --batch-size --batch-bytes --pack --concurrency
     --rate-limit --if-exists --on-error --max-rejects --retry-rejects --no-schema --resume --restart --validate --dry-run --report --consistency
     --indexes --pushdown --skip-refused --give-up-after --max-duration --max-snapshot-age --config --env-file --progress
-    --log-format --log-file --metrics-port --verbose --quiet -v -q
+    --log-format --log-file --log-max-bytes --log-keep --metrics-port --verbose --quiet -v -q
     --timestamps --dates --intervals --bigint --numeric --money --nan --booleans --varchar --char
     --bytea --uuid --json-text --arrays --composites --enums --bits --hstore --geometry --regs
     --without-rowid --autoincrement --strict --comments --checks --defaults --views --matviews
