@@ -96,8 +96,9 @@ def _pieces(text: str, names: frozenset[str]) -> Iterator[str]:
             yield own
             common, own = "", ""
     yield common
-    if own:
+    if own:  # its parenthesis isn't closed
         yield own
+        yield ""
 
 
 def _common(members: Sequence[Sequence[str]]) -> str:

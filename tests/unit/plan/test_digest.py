@@ -26,6 +26,7 @@ def checks(*names: str) -> list[Finding]:
 
 @given(st.lists(_FINDINGS, max_size=12))
 @example([warning("t", "(a"), warning("t", "(b")])
+@example([warning("t", ""), warning("t", "(")])
 @example([warning("t", "'a"), warning("t", "b'")])
 @example([warning("t", "a…"), warning("t", "a")])
 def test_every_finding_is_of_one_kind_and_none_comes_twice(findings: list[Finding]) -> None:
