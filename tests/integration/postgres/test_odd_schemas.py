@@ -2,9 +2,10 @@
 
 import pytest
 
-from streamer.model import Plan
+from streamer.model import KeyKind, Plan, Shaping, TypeOptions
 from streamer.postgres.connect import SETTINGS
 from tests.engines.postgres import Database, Postgres
+from tests.integration.postgres.reading import opened, read_all
 from tests.integration.postgres.test_questions import planned
 from tests.unit.plan.ddl import create
 
@@ -166,3 +167,53 @@ async def test_what_a_database_sets_for_all_sessions_changes_no_plan(database: D
 
     assert {"standard_conforming_strings", "quote_all_identifiers"} <= SETTINGS.keys()
     assert after == before
+
+
+async def test_casts_of_the_database_s_own_print_no_value(database: Database):
+    await database.execute("""
+        CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TYPE pair AS (n int, m mood);
+        CREATE TYPE span AS RANGE (subtype = float8);
+        CREATE FUNCTION lie(mood) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT 'lie' $$;
+        CREATE FUNCTION lie(pair) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT 'lie' $$;
+        CREATE FUNCTION lie(span) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT 'lie' $$;
+        CREATE FUNCTION json_lie(mood) RETURNS json IMMUTABLE LANGUAGE sql AS $$ SELECT '0'::json $$;
+        CREATE CAST (mood AS text) WITH FUNCTION lie(mood) AS ASSIGNMENT;
+        CREATE CAST (pair AS text) WITH FUNCTION lie(pair); CREATE CAST (span AS text) WITH FUNCTION lie(span);
+        CREATE CAST (mood AS json) WITH FUNCTION json_lie(mood);
+        CREATE DOMAIN feeling AS mood;
+        CREATE TABLE t (m mood PRIMARY KEY, f feeling, p pair, s span, ms mood[],
+                        CHECK (m::text = 'lie'));
+        INSERT INTO t VALUES ('ok', 'sad', '(1,sad)', '[1,2)', '{sad}'), ('sad', NULL, NULL, NULL, NULL)
+    """)
+    shaping = Shaping(types=TypeOptions(composites="postgres"))
+    plan = await planned(database, shaping)
+    [table] = plan.tables
+
+    async with opened(database) as source:
+        rows = await read_all(source, table, rows=1)
+        again = await read_all(source, table, after=("sad",))
+
+    assert again == rows[1:]
+    assert [row.key for row in rows] == [("sad",), ("ok",)]
+    assert [row.cells[:4] for row in rows] == [
+        ("sad", None, None, None),
+        ("ok", "sad", "(1,sad)", "[1,2)"),
+    ]
+    assert "cast of its own from public.mood" in said(plan, "t.t_m_check")
+    assert "the database's own cast to json" in said(plan, "t.ms")
+
+
+async def test_rows_are_not_read_by_operators_that_a_cast_made_ambiguous(database: Database):
+    await database.execute("""
+        CREATE TYPE mood AS ENUM ('sad', 'ok');
+        CREATE FUNCTION label(mood) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT 'x' $$;
+        CREATE CAST (mood AS text) WITH FUNCTION label(mood) AS IMPLICIT;
+        CREATE TABLE t (m mood PRIMARY KEY); INSERT INTO t VALUES ('ok'), ('sad')
+    """)
+    [table] = (await planned(database)).tables
+
+    async with opened(database) as source:
+        rows = await read_all(source, table, rows=1)
+
+    assert table.key.kind is KeyKind.PHYSICAL
+    assert [row.cells[-1] for row in rows] == ["ok", "sad"]
