@@ -13,7 +13,7 @@ from streamer.config import Config
 from streamer.errors import ExitCode, StreamerError
 from streamer.page import page_of
 from streamer.page.build import JSON
-from streamer.progress.report import write_whole
+from streamer.progress import write_whole
 
 MOST_BYTES = 256 * 1024 * 1024
 EXAMPLES = """\
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace, _config: Config) -> ExitCode:
         print(page)
         return ExitCode.DONE
     target = Path(args.output) if args.output else source.with_suffix(".html")
-    write_whole(target, page.encode(), option="--output")
+    write_whole(target, page.encode(), hint="Make room or name another file with --output.")
     print(target)
     return ExitCode.DONE
 

@@ -21,6 +21,8 @@ examples:
   streamer transform --validate --keep-temp-db  and keep the SQLite database that was tried
   streamer transform --timestamps seconds       as for `run`: how each type is stored
   streamer transform --edited                   take files that were changed since the export
+  streamer transform --format sql               SQL files, in the order of their names:
+    for file in d1_migration_data/*.sql; do wrangler d1 execute DB --remote --file "$file"; done
 
 what comes of it: <table>_transformed.json for each table, schema.sql, transformation_report.json,
 transform_manifest.json, transform.log. All of them, or none. `streamer import` comes next.
@@ -50,6 +52,13 @@ def add_parser(commands: Commands) -> None:
         default="d1_migration_data",
         help="where to (default d1_migration_data)",
     )
+    parser.add_argument(
+        "--format",
+        choices=["json", "sql"],
+        default="json",
+        help="json (default): for `streamer import`, lines or arrays as the export has them;"
+        " sql: for `wrangler d1 execute --file`",
+    )
     for name, text in (
         ("--validate", "try foreign keys, unique and NOT NULL in a temporary SQLite database"),
         ("--keep-temp-db", "keep that database, as validation.db (implies --validate)"),
@@ -70,6 +79,7 @@ def run(args: argparse.Namespace, config: Config) -> ExitCode:
         validate=args.validate or args.keep_temp_db,
         keep_temp_db=args.keep_temp_db,
         edited=args.edited,
+        sql=args.format == "sql",
     )
     code = transform(config, options, Events(time.monotonic, say=log_line))
     print(f"Transformed into {folder}; see transformation_report.json there.")

@@ -18,8 +18,8 @@ from streamer.errors import BadFileError
 from streamer.files.codec import ShapeError, decode, encode
 from streamer.files.names import Compression, Format
 from streamer.files.values import FORMS, Form
-from streamer.files.writing import write_whole
 from streamer.model import Catalog, PgType, QualifiedName, Shaping, Storage, Wire
+from streamer.progress import write_whole
 
 FORMAT_VERSION = 1
 EXPORT = "export_manifest.json"
@@ -208,7 +208,8 @@ def _document(path: Path, made_by: str) -> dict[str, object]:
     except FileNotFoundError:
         raise BadFileError(
             f"{path} isn't there.",
-            hint=f"Name the folder with --input-dir, or let `{made_by}` come to its end first.",
+            hint=f"Name the folder with --input-dir, or let `{made_by}` come to its end first."
+            f"{_FOR_WRANGLER if path.name == TRANSFORM else ''}",
         ) from None
     except OSError as error:
         raise BadFileError(f"{path} can't be read: {error.strerror}.") from None
@@ -219,6 +220,7 @@ def _document(path: Path, made_by: str) -> dict[str, object]:
     return cast("dict[str, object]", document)
 
 
+_FOR_WRANGLER = " What --format sql made is loaded by wrangler."
 _AGAIN = "Restore it as it was written, or make the files again."
 
 

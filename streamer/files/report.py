@@ -13,9 +13,8 @@ import orjson
 
 from streamer.errors import ExitCode
 from streamer.files.manifest import Snapshot
-from streamer.files.writing import write_whole
 from streamer.model import SourceIdentity
-from streamer.progress import Figures, Status, utc
+from streamer.progress import Figures, Status, utc, write_whole
 
 FORMAT_VERSION = 1
 
@@ -53,7 +52,10 @@ class TableDone:
 
 @dataclass(slots=True)
 class StepReport:
-    """The report of an export or a transformation, filled while it goes on."""
+    """The report of an export or a transformation, filled while it goes on.
+
+    `files` are SQL files in the order in which they are to be loaded.
+    """
 
     command: str
     run_id: str
@@ -65,6 +67,7 @@ class StepReport:
     warnings: list[str] = field(default_factory=list[str])
     errors: list[str] = field(default_factory=list[str])
     validated: bool | None = None
+    files: Sequence[str] = ()
 
     def to_json(self, code: ExitCode) -> dict[str, object]:
         """As the schema describes it."""
@@ -103,6 +106,7 @@ class StepReport:
                 ],
             },
             "validated": self.validated,
+            **({"files": list(self.files)} if self.files else {}),
             "warnings": self.warnings,
             "errors": self.errors,
         }

@@ -1,10 +1,9 @@
-"""Makes transformed files of exported ones: the rows that D1 is to hold, a JSON object a line."""
+"""Makes D1's rows of exported files, and names every row that can't be one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from streamer.errors import BadFileError, BadRowsError
@@ -12,9 +11,7 @@ from streamer.files.cells import (
     RowMaker,
     WrongRowError,
     key_of,
-    line_template,
     stored_cells,
-    tokens,
     told,
     transformed_columns,
 )
@@ -22,10 +19,8 @@ from streamer.files.checks import changed
 from streamer.files.manifest import ExportedTable
 from streamer.files.reading import Content, Row, read_rows
 from streamer.files.trial import Missing, TrialDatabase
-from streamer.files.writing import TableWriter
 from streamer.model import TablePlan
 
-LINES_AT_ONCE = 1_000
 MOST_PROBLEMS = 20  # of a file, that are told one by one
 
 
@@ -53,35 +48,27 @@ class TableTransformer:
         self._trial = trial
         self._more = 0
 
-    def write(self, writer: TableWriter) -> None:
-        """Write all rows."""
-        lines = self._lines()
-        while batch := list(islice(lines, LINES_AT_ONCE)):
-            writer.write(batch)
-        if self._more:
-            self.problems.append(f"{self._job.source}: {self._more:,} more rows can't be stored")
-
-    def _lines(self) -> Iterator[str]:
+    def rows(self) -> Iterator[list[str | None]]:
+        """The cells of every row that can be stored; to be read to its end."""
         job = self._job
-        template, makers = line_template(job.plan), tokens(job.plan)
-        content, written = Content(), 0
+        content, made = Content(), 0
         insert = self._trial.insert_sql(job.plan) if self._trial else ""
         try:
             for row in read_rows(job.source, content):
                 cells = self._made(row)
                 if cells is None:
                     continue
-                written += 1
-                if self._trial and (why := self._trial.insert(job.plan, insert, written, cells)):
+                made += 1
+                if self._trial and (why := self._trial.insert(job.plan, insert, made, cells)):
                     self._problem(row, why)
-                yield template % tuple(
-                    [make(cell) for make, cell in zip(makers, cells, strict=True)]
-                )
+                yield cells
         except BadFileError as error:
             self.problems.append(error.what)
-            return
-        if not job.edited and (what := changed(job.source, job.table.file, content)):
-            self.problems.append(f"{what}; --edited takes the files as they are")
+        else:
+            if not job.edited and (what := changed(job.source, job.table.file, content)):
+                self.problems.append(f"{what}; --edited takes the files as they are")
+        if self._more:
+            self.problems.append(f"{job.source}: {self._more:,} more rows can't be stored")
 
     def _made(self, row: Row) -> list[str | None] | None:
         try:
@@ -101,17 +88,34 @@ class TableTransformer:
         self.problems.append(f"{self._job.source}, line {row.line}{key}: {what}")
 
 
-def name_missing(missing: Missing, path: Path) -> list[str]:
-    """The rows of a transformed file whose parents are missing, a sentence each."""
-    columns, found = transformed_columns(missing.table), list[str]()
+Found = tuple[int, str, Sequence[str | None]]
+"""A row's line, what messages call it, and its cells."""
+
+
+def transformed_rows(table: TablePlan, path: Path) -> Iterator[Found]:
+    """The rows of a transformed file."""
+    columns = transformed_columns(table)
     for row in read_rows(path):
-        cells = stored_cells(columns, row)
+        yield row.line, key_of(table, row, by_target=True), stored_cells(columns, row)
+
+
+def exported_rows(job: Job) -> Iterator[Found]:
+    """The rows of an exported file, as D1 is to hold them."""
+    for row in read_rows(job.source):
+        cells = job.maker.cells(row)
+        if cells is not None:
+            yield row.line, key_of(job.plan, row), cells
+
+
+def name_missing(missing: Missing, path: Path, rows: Iterator[Found]) -> list[str]:
+    """Those of the rows of the file `path` whose parents are missing, a sentence each."""
+    found: list[str] = []
+    for line, key, cells in rows:
         values = tuple(str(cells[place]) for place in missing.places)
         if values in missing.values:
             named = ", ".join(missing.key.columns)
-            key = key_of(missing.table, row, by_target=True)
             found.append(
-                f"{path}, line {row.line}{key}: {named}: no row of {missing.key.parent} has this"
+                f"{path}, line {line}{key}: {named}: no row of {missing.key.parent} has this"
                 f" {', '.join(missing.key.parent_columns)}"
             )
         if len(found) >= MOST_PROBLEMS:

@@ -16,6 +16,7 @@ import zstandard
 from streamer.errors import StreamerError
 from streamer.files.names import Compression, Format
 from streamer.files.reading import BLOCK_BYTES, opened
+from streamer.progress import sync_folder
 
 _GZIP_WINDOW = 31  # zlib's number for the largest window, in a gzip frame
 _GZIP_LEVEL = 6
@@ -77,7 +78,7 @@ class TableWriter:
 
     def begin(self) -> None:
         """Start with an empty file."""
-        with _problems(self.part):
+        with problems(self.part):
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
             self._file = os.open(self.part, flags, 0o600)
         if self._form is Format.JSON:
@@ -98,7 +99,7 @@ class TableWriter:
                     self._note(block)
         except StreamerError:
             return False
-        with _problems(self.part):
+        with problems(self.part):
             flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
             self._file = os.open(self.part, flags)
         self.rows = rows
@@ -117,9 +118,9 @@ class TableWriter:
 
     def settle(self) -> int:
         """Make all that was written durable; the file's size so far."""
-        with _problems(self.part):
+        with problems(self.part):
             if self._frame_bytes:
-                _write_all(self._file, self._frame.flush())
+                write_all(self._file, self._frame.flush())
                 self._frame, self._frame_bytes = _frame(self._compression), 0
             os.fsync(self._file)
             return os.fstat(self._file).st_size
@@ -140,7 +141,7 @@ class TableWriter:
 
     def give_name(self) -> None:
         """Let a complete file take its place."""
-        with _problems(self.path):
+        with problems(self.path):
             self.part.replace(self.path)
             sync_folder(self.path.parent)
 
@@ -159,8 +160,8 @@ class TableWriter:
     def _write(self, data: bytes) -> None:
         self._note(data)
         self._frame_bytes += len(data)
-        with _problems(self.part):
-            _write_all(self._file, self._frame.compress(data))
+        with problems(self.part):
+            write_all(self._file, self._frame.compress(data))
 
     def _note(self, data: bytes) -> None:
         self._bytes += len(data)
@@ -168,7 +169,8 @@ class TableWriter:
 
 
 @contextmanager
-def _problems(path: Path) -> Generator[None]:
+def problems(path: Path) -> Generator[None]:
+    """What goes wrong in the block is told as a file that can't be written."""
     try:
         yield
     except OSError as error:
@@ -178,7 +180,8 @@ def _problems(path: Path) -> Generator[None]:
         ) from None
 
 
-def _write_all(file: int, data: bytes) -> None:
+def write_all(file: int, data: bytes) -> None:
+    """Write all of `data` to an open file."""
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(file, rest) :]
@@ -191,34 +194,5 @@ def make_folder(folder: Path) -> None:
         StreamerError: it can't be made.
 
     """
-    with _problems(folder):
+    with problems(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a small file in one step, readable by its owner only.
-
-    Raises:
-        StreamerError: it can't be written; what was there before is untouched.
-
-    """
-    part = path.with_name(f"{path.name}.part")
-    with _problems(path):
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        file = os.open(part, flags, 0o600)
-        try:
-            _write_all(file, data)
-            os.fsync(file)
-        finally:
-            os.close(file)
-        part.replace(path)
-        sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renamings in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -163,24 +163,31 @@ class Layout:
     def values_statement(self, rows: int) -> str:
         """SQL whose rows are bound one parameter a sent cell, row by row."""
         width = len(self.sent)
-        if self.kind is StepKind.EDGES:
-            names = ",".join(f"c{n}" for n in range(width))
-            values = ",".join(
-                _tuple([f"?{row * width + n + 1}" for n in range(width)]) for row in range(rows)
-            )
-            cells = [self.stored(n, f"s.c{n}") for n in range(width)]
-            return f"WITH {_ROWS}({names}) AS (VALUES {values}) {self._update(cells)}"
         parameter = {cell: place + 1 for place, cell in enumerate(self.sent)}
+        edges = self.kind is StepKind.EDGES
         tuples = ",".join(
             _tuple(
                 [
-                    self.stored(n, f"?{row * width + parameter.get(n, 0)}")
+                    text if edges else self.stored(n, text)
                     for n in range(len(self.columns))
+                    for text in (f"?{row * width + parameter.get(n, 0)}",)
                 ]
             )
             for row in range(rows)
         )
-        return f"{self._insert()} VALUES {tuples} {self._on_conflict()}"
+        before, behind = self.values_frame()
+        return f"{before}{tuples}{behind}"
+
+    def values_frame(self) -> tuple[str, str]:
+        """The SQL before and behind a VALUES list, whose rows hold a value a column.
+
+        ROWS: the values as they are stored. EDGES: the cells, for `stored`.
+        """
+        if self.kind is StepKind.EDGES:
+            names = ",".join(f"c{n}" for n in range(len(self.columns)))
+            cells = [self.stored(n, f"s.c{n}") for n in range(len(self.columns))]
+            return f"WITH {_ROWS}({names}) AS (VALUES ", f") {self._update(cells)}"
+        return f"{self._insert()} VALUES ", f" {self._on_conflict()}"
 
     def copy_sql(self, source: str) -> str:
         """SQL that upserts all rows of the table `source`, whose columns have the same names."""

@@ -8,8 +8,9 @@ from streamer.model import Finding, Plan
 from streamer.plan.grouping import by_table
 
 
-def schema_script(plan: Plan) -> str:
-    """SQL that D1 takes as it stands: tables in load order, indexes, views, counters.
+def schema_script(plan: Plan, *, counters: bool = True) -> str:
+    """SQL that D1 takes as it stands: tables in load order, indexes, views, and with `counters` what
+    sets these once the rows are there.
 
     What can't be moved stands on top, as comments; what a table loses stands before it.
     """
@@ -23,9 +24,9 @@ def schema_script(plan: Plan) -> str:
     ]
     parts.append("\n".join(f"{index.sql};" for table in plan.tables for index in table.indexes))
     parts += [f"{view.create_sql};" for view in plan.views]
-    counters = [f"{sql};" for table in plan.tables for sql in table.after_sql]
-    if counters:
-        parts.append("\n".join(["-- To be executed once the rows are there:", *counters]))
+    later = [f"{sql};" for table in plan.tables for sql in table.after_sql]
+    if counters and later:
+        parts.append("\n".join(["-- To be executed once the rows are there:", *later]))
     return "\n\n".join(part for part in parts if part) + "\n" if any(parts) else ""
 
 

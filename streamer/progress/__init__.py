@@ -8,12 +8,12 @@ from streamer.progress.report import (
     Status,
     TableReport,
     cost_usd,
-    sync_folder,
     utc,
     write_report,
 )
 from streamer.progress.tally import Figures, Tally, Traffic
 from streamer.progress.view import TableState, TableView, View, Volume
+from streamer.progress.whole import sync_folder, write_whole
 
 __all__ = [
     "Events",
@@ -35,4 +35,5 @@ __all__ = [
     "sync_folder",
     "utc",
     "write_report",
+    "write_whole",
 ]

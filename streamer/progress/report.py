@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -13,11 +11,12 @@ from pathlib import Path
 
 import orjson
 
-from streamer.errors import ExitCode, StreamerError
+from streamer.errors import ExitCode
 from streamer.limits import USD_PER_MILLION_WRITTEN
 from streamer.model import Consistency
 from streamer.progress.history import LATENCY_BOUNDS_S, Latencies, Sample
 from streamer.progress.tally import Figures, Traffic
+from streamer.progress.whole import write_whole
 
 FORMAT_VERSION = 1
 SOURCE_FACTS = (
@@ -177,50 +176,9 @@ def write_report(path: Path, document: Mapping[str, object]) -> None:
     Raises:
         StreamerError: the file can't be written; a report that was there before is untouched.
     """
-    write_whole(
-        path, orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    )
-
-
-def write_whole(path: Path, text: bytes, *, option: str = "--report") -> None:
-    """Write `text` to `path` in one step: whole, or not at all; readable by its owner only.
-
-    `option` is what the user named the file by.
-
-    Raises:
-        StreamerError: the file can't be written; one that was there before is untouched.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        _write_durably(temporary, text)
-        temporary.replace(path)
-        sync_folder(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise StreamerError(
-            f"The report can't be written to {path}: {error.strerror}.",
-            hint=f"Make room or name another file with {option}.",
-        ) from None
-
-
-def _write_durably(path: Path, text: bytes) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with contextlib.suppress(FileNotFoundError):
-        path.unlink()
-    with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    hint = "Make room or name another file with --report."
+    write_whole(path, orjson.dumps(document, option=options), hint=hint)
 
 
 def only(document: Mapping[str, object], names: Sequence[str]) -> dict[str, object]:

@@ -25,23 +25,31 @@ from streamer.files.manifest import (
     table_path,
     write_manifest,
 )
-from streamer.files.names import file_name
+from streamer.files.outputs import JsonOutputs, Outputs
 from streamer.files.report import StepReport, TableDone
-from streamer.files.transform import Job, TableTransformer, name_missing
-from streamer.files.trial import TrialDatabase
-from streamer.files.writing import TableWriter, Written, make_folder, write_whole
+from streamer.files.sql.output import SqlOutputs
+from streamer.files.transform import (
+    Job,
+    TableTransformer,
+    exported_rows,
+    name_missing,
+    transformed_rows,
+)
+from streamer.files.trial import Missing, TrialDatabase
+from streamer.files.writing import Written, make_folder
 from streamer.model import Plan, QualifiedName, Shaping, TablePlan
 from streamer.pipeline.transform import load_transforms
 from streamer.pipeline.transform.rows import RowTransform
 from streamer.plan.digest import sentence
 from streamer.plan.script import schema_script
-from streamer.progress import Events, utc
+from streamer.progress import Events, utc, write_whole
 from streamer.run.admission import refuse_what_cannot_move
 from streamer.run.planning import Known, plan_known
 from streamer.run.start import first_cause, warn_of
+from streamer.run.waves import levels
 
 REPORT = "transformation_report.json"
-SUFFIX = "_transformed"
+SCHEMA = "schema.sql"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,8 @@ class TransformOptions:
     """What a transformation was told besides the settings.
 
     `validate` tries the rows in a temporary database, which is kept with `keep_temp_db`. `edited`:
-    files may have been changed since they were exported.
+    files may have been changed since they were exported. `sql`: SQL for wrangler is written, not
+    files for `streamer import`.
     """
 
     source: Path
@@ -57,6 +66,7 @@ class TransformOptions:
     validate: bool = False
     keep_temp_db: bool = False
     edited: bool = False
+    sql: bool = False
 
 
 def transform(config: Config, options: TransformOptions, events: Events) -> ExitCode:
@@ -78,6 +88,9 @@ def transform(config: Config, options: TransformOptions, events: Events) -> Exit
     refused = [sentence(finding) for finding in plan.refusals]
     refuse_what_cannot_move(refused, skip_refused=config.run.skip_refused)
     jobs = _jobs(options, plan, manifest)
+    level = levels(plan.tables)
+    jobs.sort(key=lambda job: level[job.plan.name])
+    outputs = _outputs(options, plan, manifest)
     make_folder(options.folder)
     warn_of(events, plan.findings)
     report = StepReport(
@@ -89,7 +102,15 @@ def transform(config: Config, options: TransformOptions, events: Events) -> Exit
         warnings=events.warnings,
         errors=[f"not transformed: {line}" for line in refused],
     )
-    return _Transformation(options, manifest, plan, shaping, events, report).carry_out(jobs)
+    return _Transformation(options, manifest, plan, shaping, events, report, outputs).carry_out(
+        jobs
+    )
+
+
+def _outputs(options: TransformOptions, plan: Plan, manifest: ExportManifest) -> Outputs:
+    if options.sql:
+        return SqlOutputs(options.folder, plan, levels(plan.tables))
+    return JsonOutputs(options.folder, manifest.format, manifest.compression)
 
 
 def plan_files(config: Config, manifest: ExportManifest | TransformManifest) -> Plan:
@@ -191,12 +212,14 @@ class _Transformation:
     shaping: Shaping
     events: Events
     report: StepReport
+    outputs: Outputs
 
     def carry_out(self, jobs: Sequence[Job]) -> ExitCode:
         """Write all files and give them their names at the end; a report comes of it in any case."""
         folder = self.options.folder
         # A manifest tells of files that belong together; those that come now don't.
         (folder / TRANSFORM).unlink(missing_ok=True)
+        (folder / SCHEMA).unlink(missing_ok=True)
         try:
             code = self._write(jobs)
         except BaseException as error:
@@ -214,43 +237,34 @@ class _Transformation:
         with ExitStack() as stack:
             if trial is not None:
                 stack.callback(lambda: trial.close(keep=keep))
-            done = self._write_all(jobs, trial, stack)
-        tables = [
-            TransformedTable(
-                name=job.plan.name,
-                target=job.plan.target,
-                file=FileFacts(self._file(job.plan), whole.rows, whole.bytes, whole.sha256),
-                columns=transformed_columns(job.plan),
-                rows_skipped=table.skipped,
-                snapshots=job.table.snapshots,
-            )
-            for job, whole, table in zip(jobs, done, self.report.tables, strict=True)
-        ]
-        for table, reported in zip(tables, self.report.tables, strict=True):
-            reported.file, reported.rows = table.file.name, table.file.rows
-            reported.bytes, reported.sha256 = table.file.bytes, table.file.sha256
+            stack.callback(self.outputs.discard)
+            done = self._write_all(jobs, trial)
+        for job, whole, reported in zip(jobs, done, self.report.tables, strict=True):
+            names = self.outputs.files(job.plan)
+            reported.file = names[0] if names else ""
+            reported.rows, reported.bytes = whole.rows, whole.bytes
+            reported.sha256 = whole.sha256
         folder = self.options.folder
-        write_whole(folder / "schema.sql", schema_script(self.plan).encode())
-        write_manifest(folder, self._manifest(tables))
+        if self.options.sql:
+            self.report.files = (SCHEMA, *self.outputs.in_order)
+        else:
+            write_manifest(folder, self._manifest(jobs, done))
+        script = schema_script(self.plan, counters=not self.options.sql)
+        write_whole(folder / SCHEMA, script.encode())
         return ExitCode.INCOMPLETE if self.report.errors else ExitCode.DONE
 
-    def _write_all(
-        self, jobs: Sequence[Job], trial: TrialDatabase | None, stack: ExitStack
-    ) -> list[Written]:
+    def _write_all(self, jobs: Sequence[Job], trial: TrialDatabase | None) -> list[Written]:
         """Write the files under other names, and rename them once nothing is wrong with any."""
-        writers: list[TableWriter] = []
+        self.outputs.begin()
         done: list[Written] = []
         problems: list[str] = []
         for job in jobs:
-            writer = self._writer(job.plan)
-            stack.callback(writer.discard)
-            problems += self._one(job, writer, trial)
-            done.append(writer.complete())
-            writers.append(writer)
+            written, found = self._one(job, trial)
+            done.append(written)
+            problems += found
         if problems:
             raise _refused(problems)
-        for writer in writers:
-            writer.give_name()
+        self.outputs.give_names()
         if trial is not None:
             self._validate(trial, jobs)
         return done
@@ -262,11 +276,11 @@ class _Transformation:
 
     def _validate(self, trial: TrialDatabase, jobs: Sequence[Job]) -> None:
         """Look for rows whose parents are missing."""
-        paths = {job.plan.name: self.options.folder / self._file(job.plan) for job in jobs}
+        by_name = {job.plan.name: job for job in jobs}
         problems = [
             problem
             for missing in trial.missing()
-            for problem in name_missing(missing, paths[missing.table.name])
+            for problem in self._name_missing(missing, by_name[missing.table.name])
         ]
         for problem in problems:
             self.events.warning(problem)
@@ -275,11 +289,19 @@ class _Transformation:
         kept = f"; the database is {trial.path}" if self.options.keep_temp_db else ""
         self.events.phase(f"validated: {len(problems)} problems{kept}")
 
-    def _one(self, job: Job, writer: TableWriter, trial: TrialDatabase | None) -> list[str]:
+    def _name_missing(self, missing: Missing, job: Job) -> list[str]:
+        if self.options.sql:
+            return name_missing(missing, job.source, exported_rows(job))
+        path = self.options.folder / self.outputs.files(job.plan)[0]
+        return name_missing(missing, path, transformed_rows(job.plan, path))
+
+    def _one(self, job: Job, trial: TrialDatabase | None) -> tuple[Written, list[str]]:
+        """Write a table's rows; what is wrong with them."""
         started = time.monotonic()
-        writer.begin()
+        output = self.outputs.open(job.plan)
         table = TableTransformer(job, trial)
-        table.write(writer)
+        output.write(table.rows())
+        written = output.complete()
         self.report.tables.append(
             TableDone(
                 name=str(job.plan.name),
@@ -289,24 +311,29 @@ class _Transformation:
                 snapshots=job.table.snapshots,
             )
         )
-        self.events.phase(f"{job.plan.name}: {writer.rows:,} rows")
-        return table.problems
+        self.events.phase(f"{job.plan.name}: {output.rows:,} rows")
+        return written, table.problems
 
-    def _file(self, table: TablePlan) -> str:
-        return file_name(table.name, self.manifest.format, self.manifest.compression, suffix=SUFFIX)
-
-    def _writer(self, table: TablePlan) -> TableWriter:
-        path = self.options.folder / self._file(table)
-        return TableWriter(path, self.manifest.format, self.manifest.compression)
-
-    def _manifest(self, tables: Sequence[TransformedTable]) -> TransformManifest:
+    def _manifest(self, jobs: Sequence[Job], written: Sequence[Written]) -> TransformManifest:
         done = {name: replace(asked, transform="") for name, asked in self.shaping.tables.items()}
         return TransformManifest(
             run_id=self.report.run_id,
             created_at=utc(datetime.now(UTC)),
             format=self.manifest.format,
             compression=self.manifest.compression,
-            tables=tuple(tables),
+            tables=tuple(
+                TransformedTable(
+                    name=job.plan.name,
+                    target=job.plan.target,
+                    file=FileFacts(
+                        self.outputs.files(job.plan)[0], whole.rows, whole.bytes, whole.sha256
+                    ),
+                    columns=transformed_columns(job.plan),
+                    rows_skipped=table.skipped,
+                    snapshots=job.table.snapshots,
+                )
+                for job, whole, table in zip(jobs, written, self.report.tables, strict=True)
+            ),
             origin=replace(
                 self.manifest.origin,
                 shaping=replace(self.shaping, tables=done, hash_key=None),

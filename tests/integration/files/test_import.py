@@ -1,4 +1,4 @@
-"""The whole way in steps: what `run` gives, cell by cell, whatever happens on the way."""
+"""Transformed files into D1, without PostgreSQL, whatever happens on the way."""
 
 from __future__ import annotations
 
@@ -16,15 +16,10 @@ from jsonschema import validate
 from streamer.cli import main
 from streamer.progress.report import schema
 from tests.engines.postgres import Database
-from tests.engines.sqlite_file import PlainFile
 from tests.stories.command import Streamer, ended
 from tests.stories.compare import differences, our_leftovers
 
 pytestmark = [pytest.mark.postgres, pytest.mark.workerd, pytest.mark.processes]
-
-TORTURE = (Path(__file__).parents[2] / "torture" / "torture.sql").read_text()
-SELECTED = ("--schema", "*", "--rename", "Sales.orders=Sales2_orders", "--rename", "json_each=json_each_table", "--skip-refused")  # fmt: skip
-WITHOUT_KEY = {"i_child", "k_nopk", "k_rowid"}
 
 
 @pytest.fixture(scope="module")
@@ -51,48 +46,6 @@ def report(streamer: Streamer) -> dict[str, Any]:
     found = orjson.loads((streamer.folder / "d1_migration_data/import_report.json").read_bytes())
     validate(found, schema())
     return found
-
-
-def contents(path: Path) -> dict[str, Any]:
-    """Every table's SQL, and its rows with their types; row numbers of tables without a key aside."""
-    connection = apsw.Connection(str(path))
-    found: dict[str, Any] = {}
-    for kind, name, sql in list(connection.execute("SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'")):  # fmt: skip
-        found[f"{kind} {name}"] = sql
-        if kind != "table":
-            continue
-        quoted = name.replace('"', '""')
-        columns = [
-            c for (c,) in connection.execute("SELECT name FROM pragma_table_info(?)", (name,))
-        ]
-        cells = ", ".join('typeof("{0}"), "{0}"'.format(c.replace('"', '""')) for c in columns if c != "_streamer_row")  # fmt: skip
-        found[f"rows of {name}"] = sorted(connection.execute(f'SELECT {cells} FROM "{quoted}"'), key=repr)  # fmt: skip
-    return found
-
-
-async def test_the_steps_give_what_run_gives_cell_by_cell(
-    database: Database, tmp_path: Path
-) -> None:
-    connection = await database.connect()
-    connection.add_log_listener(lambda *_: None)  # what a server has no extension for is skipped
-    await connection.execute(TORTURE)
-    await connection.close()
-    whole, steps = PlainFile(tmp_path / "run.db"), PlainFile(tmp_path / "steps.db")
-    run = Streamer(tmp_path, database, whole, "")("run", *SELECTED, "--progress", "none")
-    assert run.code == 3, run.said
-    streamer = Streamer(tmp_path, database, steps, "")
-
-    exported = streamer("export", *SELECTED, "--compress", "zstd", "--validate", "-q")
-    transformed = streamer("transform", "-q", "--validate")
-    imported = streamer("import", "-q", "--checkpoint", "import.db")
-
-    assert exported.code == 3, exported.said
-    assert transformed.code == 0, transformed.said
-    assert imported.code == 0, imported.said
-    there, here = contents(whole.path), contents(steps.path)
-    assert there.keys() == here.keys()
-    assert [name for name in there if there[name] != here[name]] == []
-    assert sum(name.startswith("rows of") for name in there) > 75
 
 
 async def test_every_row_arrives_and_the_report_is_as_its_schema_says(importer: Streamer) -> None:
