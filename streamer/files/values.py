@@ -101,6 +101,8 @@ def _for(value: str, printed: Printed) -> dict[str, Derivation]:
 def printed_as(kind: PgType, server_version: int) -> Printed | None:
     """A type's form in files; None where it is printed as it will be stored."""
     base = kind.base
+    if base.casts:  # of the database's own: they print what they like
+        return None
     if base.kind is TypeKind.ENUM:
         return _enum(base)
     if base.kind is not TypeKind.BASE or base.schema != "pg_catalog":

@@ -42,6 +42,8 @@ class PgType:
     (-1: none). `inner` is the element of an array, the base of a domain (one level), what a range is
     of, the range of a multirange, else None; `fields` are a composite's.
     `labels` are an enum's, in its order. `output` names the type's output function, qualified.
+    `casts` names the types that a function of the database's own casts it to; `changes_form`: some
+    cast of the database's own is implicit, so operators may be ambiguous.
     A domain's own NOT NULL, default (SQL, or None) and CHECKs (over VALUE) are in `not_null`,
     `default` and `checks`; those of the domain below it are in `inner`.
     """
@@ -56,6 +58,8 @@ class PgType:
     labels: tuple[str, ...] = ()
     output: str = ""
     extension: str = ""
+    casts: frozenset[str] = frozenset()
+    changes_form: bool = False
     not_null: bool = False
     default: str | None = None
     checks: tuple[Check, ...] = ()

@@ -47,10 +47,7 @@ _RECORD = (
 )
 _READ_OWNERS = 'SELECT "table", run, CAST(epoch AS TEXT), holder FROM _streamer_owner'
 _READ_LEDGER = (
-    'SELECT "table", step, first, behind, last, next, rows, '
-    '(SELECT r.rows FROM _streamer_ledger AS r WHERE (r."table", r.run, r.step, r.first, r.behind, '
-    "r.last) = (o.\"table\", o.run, o.step || '-rejected', o.first, o.behind, o.last) "
-    "AND r.epoch = o.epoch) FROM _streamer_ledger AS o WHERE run = ?1 "
+    'SELECT "table", step, first, behind, last, next, rows FROM _streamer_ledger WHERE run = ?1 '
     'AND "table" = ?2 AND step = ?3 ORDER BY first, behind, last'
 )
 _REFUSE_IF_USED = (
@@ -73,7 +70,6 @@ _FORGET_NUMBERS = (
     "AND _streamer_ledger.first >= CAST(s.value->>2 AS INTEGER))"
 )
 _BEGINNING = ""
-_REJECTED = "-rejected"
 _NAME_BYTES = 640  # a table's name of 63 bytes, escaped three times over, and the numbers
 
 LEDGER_FRAME_BYTES = len(Statement.of(_RECORD, "[]", "0" * 40, "0" * 20).encoded()) + 1
@@ -109,7 +105,6 @@ class Entry:
 
     They lie behind the key `after` (None: from the beginning) up to and with `last` (None: the entry
     claims no keys). One that claims nothing at all, where keys are hidden, has a negative number.
-    `rejected` counts the rows between these keys that D1 will never take.
     """
 
     table: str
@@ -119,7 +114,6 @@ class Entry:
     after: Key | None
     last: Key | None
     rows: int
-    rejected: int = 0
 
 
 def create_ledger() -> tuple[Statement, ...]:
@@ -166,22 +160,19 @@ def record_batch(
     It fails the whole request, naming `_streamer_ledger`, where one of the tables has another owner
     or a newer epoch.
     """
-    entries = entries_for(batch, steps)
-    rows = [_row(entry, entry.kind.value, entry.rows) for entry in entries]
-    rows += [_row(e, f"{e.kind.value}{_REJECTED}", e.rejected) for e in entries if e.rejected]
-    return Statement.of(_RECORD, orjson.dumps(rows).decode(), run, str(epoch))
-
-
-def _row(entry: Entry, step: str, count: int) -> list[str]:
-    return [
-        entry.table,
-        step,
-        str(entry.first),
-        _key_text(entry.after),
-        _key_text(entry.last),
-        str(entry.next),
-        str(count),
+    rows = [
+        [
+            entry.table,
+            entry.kind.value,
+            str(entry.first),
+            _key_text(entry.after),
+            _key_text(entry.last),
+            str(entry.next),
+            str(entry.rows),
+        ]
+        for entry in entries_for(batch, steps)
     ]
+    return Statement.of(_RECORD, orjson.dumps(rows).decode(), run, str(epoch))
 
 
 def before_rows(tables: Sequence[str], *, run: str, epoch: int) -> Statement:
@@ -203,13 +194,7 @@ def entries_for(batch: Batch, steps: Mapping[StepId, LedgerStep]) -> list[Entry]
         entry = _entry(chunk, steps[chunk.step])
         before = open_entries.get(chunk.step)
         if before and _joins(before, entry):
-            entry = replace(
-                before,
-                next=entry.next,
-                last=entry.last,
-                rows=before.rows + entry.rows,
-                rejected=before.rejected + entry.rejected,
-            )
+            entry = replace(before, next=entry.next, last=entry.last, rows=before.rows + entry.rows)
         elif before:
             closed.append(before)
         open_entries[chunk.step] = entry
@@ -219,8 +204,7 @@ def entries_for(batch: Batch, steps: Mapping[StepId, LedgerStep]) -> list[Entry]
 def entry_bytes(chunk: Chunk) -> int:
     """At most what a chunk adds to the ledger statement in a request's body."""
     keys = orjson.dumps([_key_text(chunk.after), _key_text(chunk.last)])
-    size = _NAME_BYTES + len(orjson.dumps(keys.decode()))
-    return 2 * size if chunk.rejected else size
+    return _NAME_BYTES + len(orjson.dumps(keys.decode()))
 
 
 def read_ledger(run: str, table: str, kind: StepKind) -> Statement:
@@ -230,8 +214,7 @@ def read_ledger(run: str, table: str, kind: StepKind) -> Statement:
 
 def forget(steps: Iterable[LedgerStep], *, run: str, epoch: int) -> Statement:
     """Take back what older epochs of a run claim to have written of `steps`, which start over."""
-    kinds = [(step.table, step.kind.value) for step in steps]
-    names = [[table, kind + of] for table, kind in kinds for of in ("", _REJECTED)]
+    names = [[step.table, step.kind.value] for step in steps]
     return Statement.of(_FORGET, orjson.dumps(names).decode(), run, str(epoch))
 
 
@@ -255,9 +238,8 @@ def entries_of(result: Result) -> tuple[Entry, ...]:
             after=_key(str(after)),
             last=_key(str(last)),
             rows=_whole(rows),
-            rejected=_whole(rejected or 0),
         )
-        for table, kind, first, after, last, following, rows, rejected in result.rows
+        for table, kind, first, after, last, following, rows in result.rows
     )
 
 
@@ -305,8 +287,7 @@ def _entry(chunk: Chunk, step: LedgerStep) -> Entry:
         next=first if nothing else first + 1,
         after=chunk.after if shown else None,
         last=chunk.last if shown else None,
-        rows=chunk.rows + (chunk.before if chunk.claims else 0),
-        rejected=len(chunk.rejected) if shown else 0,
+        rows=chunk.rows,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from streamer.model import KeyKind, Table, TableKind, TablePlan
-from streamer.model.sql import quote_identifier
+from streamer.model.sql import printed, quote_identifier
 
 
 def column_sql(name: str) -> str:
@@ -47,10 +47,14 @@ def name_sql(plan: TablePlan) -> str:
         of_leaf = " || ' of ' || t.tableoid::regclass::text"
         return place + (of_leaf if len(plan.table.leaves) > 1 else "")
     pairs = [
-        f"{text_sql(f'{name}=')} || coalesce({key}::text, 'NULL')"
+        f"{text_sql(f'{name}=')} || coalesce({_key_text(plan, name, key)}, 'NULL')"
         for name, key in zip(plan.key.columns, order, strict=True)
     ]
     return pairs[0] if len(pairs) == 1 else f"'(' || {' || $$, $$ || '.join(pairs)} || ')'"
+
+
+def _key_text(plan: TablePlan, name: str, value: str) -> str:
+    return printed(f"{value}::text", value, plan.table.column(name).type)
 
 
 def text_sql(text: str) -> str:

@@ -191,7 +191,9 @@ SELECT t.oid, n.nspname::text AS schema, t.typname::text AS name, t.typtype::tex
        ARRAY(SELECT a.atttypmod {fields}) AS field_modifiers,
        coalesce((SELECT x.extname::text FROM pg_depend AS d JOIN pg_extension AS x ON x.oid = d.refobjid
                  WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e'
-                   AND d.refclassid = 'pg_extension'::regclass), '') AS extension
+                   AND d.refclassid = 'pg_extension'::regclass), '') AS extension,
+       ARRAY(SELECT ct.typname::text FROM {own_casts} AND k.castmethod = 'f' ORDER BY 1) AS casts,
+       EXISTS (SELECT FROM {own_casts} AND k.castcontext = 'i') AS changes_form
 FROM used AS u
 JOIN pg_type AS t ON t.oid = u.oid
 JOIN pg_namespace AS n ON n.oid = t.typnamespace
@@ -201,6 +203,11 @@ JOIN pg_namespace AS pn ON pn.oid = p.pronamespace
 
 _FIELDS = """FROM pg_attribute AS a WHERE t.typtype = 'c' AND a.attrelid = t.typrelid
              AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"""
+
+_OWN_CASTS = """pg_cast AS k JOIN pg_type AS ct ON ct.oid = k.casttarget
+             WHERE k.castsource = t.oid AND k.oid >= 16384 AND NOT EXISTS (
+                 SELECT FROM pg_depend AS d
+                 WHERE d.classid = 'pg_cast'::regclass AND d.objid = k.oid AND d.deptype = 'e')"""
 
 DOMAIN_CHECKS = """
 SELECT c.contypid AS type, c.conname::text AS name, pg_get_constraintdef(c.oid) AS definition,
@@ -285,6 +292,7 @@ def types(version: int) -> str:
     has = version >= MULTIRANGES
     return TYPES.format(
         fields=_FIELDS,
+        own_casts=_OWN_CASTS,
         range_of="(SELECT r.rngtypid FROM pg_range AS r WHERE r.rngmultitypid = t.oid)"
         if has
         else "NULL",

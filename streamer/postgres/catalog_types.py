@@ -112,6 +112,8 @@ def _build(
         labels=tuple(row["labels"]),
         output=row["output"],
         extension=row["extension"],
+        casts=frozenset(row["casts"]),
+        changes_form=row["changes_form"],
         not_null=row["not_null"],
         default=row["default"],
         checks=tuple(checks.get(modified[0], ())),

@@ -20,7 +20,7 @@ from streamer.model import (
     TablePlan,
     TypeKind,
 )
-from streamer.model.sql import operator, quote_identifier
+from streamer.model.sql import operator, printed, quote_identifier
 from streamer.postgres.physical import NumberedLeaf, Position, rowid_sql
 
 _INFLATION = 8  # how much bigger a printed value may be than it is stored, compressed
@@ -174,7 +174,7 @@ def sample_query(plan: TablePlan, rows: int) -> str:
     """SQL for the keys, as texts, of about so many rows: from both ends, and by chance."""
     ends = max(1, rows // 4)
     order = _key_columns(plan)
-    outputs = ", ".join(f"{key}::text AS k{n}" for n, key in enumerate(order))
+    outputs = ", ".join(f"{key} AS k{n}" for n, key in enumerate(_key_texts(plan)))
     some = f"SELECT {outputs} FROM {from_sql(plan.table)}{where_sql([chosen(plan.where)])}"
     parts = (
         f"{some} ORDER BY {', '.join(order)} LIMIT {ends}",
@@ -215,6 +215,14 @@ def _key_columns(plan: TablePlan) -> list[str]:
     return [f"t.{quote_identifier(name)}" for name in plan.key.columns]
 
 
+def _key_texts(plan: TablePlan) -> list[str]:
+    """Each key column's own text, which casts back to it."""
+    return [
+        printed(f"{key}::text", key, plan.table.column(name).type)
+        for name, key in zip(plan.key.columns, _key_columns(plan), strict=True)
+    ]
+
+
 def _operators(plan: TablePlan) -> list[str]:
     """The schema of the operators that compare each key; '' where printed text is compared."""
     schemas = {column.source: column.operators for column in plan.columns}
@@ -230,13 +238,13 @@ def _key_cells(
     """Where each key column's text is: its own cell where that is exact, else one in `extra`."""
     stored = stored_columns(plan, kind)
     places: list[int] = []
-    for name, qualified in zip(plan.key.columns, _key_columns(plan), strict=True):
+    for name, printed_key in zip(plan.key.columns, _key_texts(plan), strict=True):
         own = [at for at, column in enumerate(stored) if column.source == name and column.exact_sql]
         if own and not json_rows:
             places.append(own[0])
             continue
         places.append((1 if json_rows else width) + len(extra))
-        extra.append(f"{qualified}::text")
+        extra.append(printed_key)
     return tuple(places)
 
 

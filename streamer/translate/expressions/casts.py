@@ -23,6 +23,7 @@ class Casts:
         self._enums = frozenset(n for n, kind in named.items() if kind.kind is TypeKind.ENUM)
         self._domains = {n: kind for n, kind in named.items() if kind.kind is TypeKind.DOMAIN}
         self._guarded = guarded
+        self._own = {forms.type_key(kind): kind.casts for kind in kinds if kind.casts}
 
     def cast(self, node: Node, kind: TypeName | None, value: Callable[[Node], Value]) -> Value:
         """`node` as `kind`; None: as it is. `value` translates what isn't a constant."""
@@ -48,6 +49,8 @@ class Casts:
     def _changed(self, value: Value, name: str) -> Value | None:
         if name == value.type and value.form is not Form.OPAQUE:
             return value
+        if name in self._own.get(value.type, ()):
+            raise UntranslatableError(f"the database has a cast of its own from {value.type}")
         if name in _TEXTS:
             return _as_text(value)
         if name in WIDTHS:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from streamer.model import PgType, TypeKind
 from streamer.model.shaping import TypeOptions
+from streamer.model.sql import printed
 from streamer.translate.types import containers, extensions, numbers, texts, times
 from streamer.translate.types.asked import Asked, Maker
 from streamer.translate.types.equality import alike
@@ -35,7 +36,12 @@ def map_type(
     mapped = _map(kind.base, Asked(options, numeric_text, server_version))
     if isinstance(mapped, Unsupported):
         return mapped
-    return replace(mapped, alike=mapped.alike or alike(kind))
+    return replace(
+        mapped,
+        template=printed(mapped.template, "{c}", kind),
+        alike=mapped.alike or alike(kind),
+        keyable=mapped.keyable and not kind.base.changes_form,
+    )
 
 
 def _map(kind: PgType, asked: Asked) -> Mapping | Unsupported:

@@ -67,6 +67,12 @@ def _geometry(kind: PgType) -> str:
     return "{v} IS NOT NULL" if is_geometry(kind) else ""
 
 
+def _own_json(kind: PgType) -> str:
+    # Of arrays and composites no cast is asked: json_categorize_type() in utils/adt/jsonfuncs.c.
+    asked = kind.kind not in {TypeKind.ARRAY, TypeKind.COMPOSITE}
+    return "{v} IS NOT NULL" if asked and "json" in kind.casts else ""
+
+
 MONEY = Loss(
     _money,
     "money in {rows} of the rows is written within it as PostgreSQL prints it, by the server's"
@@ -86,6 +92,11 @@ _JSON = (
         _further_dimension,
         "arrays of arrays, by a domain, in {rows} of the rows: in JSON the elements look like one"
         " more dimension",
+    ),
+    Loss(
+        _own_json,
+        "values within {rows} of the rows are written by the database's own cast to json, and may"
+        " not be what they are",
     ),
     MONEY,
     GEOMETRY,
