@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import orjson
 
 from streamer import limits
-from streamer.cli.parser import Commands
+from streamer.cli import settings_file
+from streamer.cli.options import Options, add_options
+from streamer.cli.parser import Commands, Parser
 from streamer.config import Config
 from streamer.errors import ExitCode
 from streamer.model import Finding, KeyKind, Loading, Plan, TablePlan
@@ -17,11 +21,14 @@ from streamer.plan import by_table, estimated_rows
 from streamer.plan.digest import in_short
 from streamer.run.outlook import exit_code, read_plan
 
+log = logging.getLogger("streamer.plan")
+
 FORMAT_VERSION = 1
 EXAMPLES = """\
 examples:
   streamer plan                            everything in the schema public
   streamer plan --schema '*' --exclude '*_log'
+  streamer plan --write-config streamer.toml --exclude '*_log'
   streamer plan --json | jq .estimate      requests, seconds, rows_written, cost_usd, size_bytes
 
 exit codes, as a run's: 0 everything can be moved; 1 failed; 2 wrong settings, or something can't
@@ -37,16 +44,36 @@ def add_parser(commands: Commands) -> None:
         epilog=EXAMPLES,
     )
     parser.add_argument("--json", action="store_true", help="print the whole plan as JSON")
+    parser.add_argument(
+        "--write-config",
+        metavar="FILE",
+        help="write these settings as TOML, for --config, with comments; no secret, no overwriting",
+    )
 
 
 async def run(args: argparse.Namespace, config: Config) -> ExitCode:
     """Print the plan to stdout."""
+    path = getattr(args, "write_config", None)  # `run --dry-run` has neither this nor --json
+    if path is not None:
+        settings_file.refuse_existing(Path(path))
     plan = await read_plan(config)
-    if getattr(args, "json", False):  # `run --dry-run` has no --json
+    if path is not None:
+        text = settings_file.settings_text(config, plan, run_parser())
+        settings_file.write_settings(Path(path), text)
+        log.info("settings written to %s: streamer run --config %s", path, path)
+    if getattr(args, "json", False):
         sys.stdout.write(orjson.dumps(plan_json(plan), option=orjson.OPT_INDENT_2).decode() + "\n")
     else:
         sys.stdout.write(render_plan(plan))
     return exit_code(plan, config)
+
+
+def run_parser() -> Parser:
+    """What knows all options of a run and of a comparison, and what they are for."""
+    parser = Parser(prog="streamer")
+    groups = Options.SELECTION | Options.SHAPE | Options.MOVE | Options.COMPARE | Options.STORED
+    add_options(parser, groups)
+    return parser
 
 
 def render_plan(plan: Plan) -> str:

@@ -1,5 +1,6 @@
 """Settings: option > environment > env file > TOML → one frozen `Config`, or every problem at once."""
 
+from streamer.config.known import Setting
 from streamer.config.resolve import resolve
 from streamer.config.settings import (
     API_BASE_URL,
@@ -28,6 +29,7 @@ __all__ = [
     "ProgressMode",
     "RunSettings",
     "Selection",
+    "Setting",
     "SourceSettings",
     "Target",
     "TargetSettings",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -92,10 +93,26 @@ class Lookup:
         """The values of a setting that takes a list, else `default`."""
         if (given := self.given(setting)) is None:
             return default
-        texts = given.texts
-        if given.place in {Place.ENVIRONMENT, Place.ENV_FILE}:
-            texts = names.split(texts[0])
-        return self._parsed(setting, given, texts) or default
+        return self._parsed(setting, given, self._each(given)) or default
+
+    def _each(self, given: Given) -> tuple[str, ...]:
+        """The items of a list; in the environment it is one text, with commas."""
+        from_text = given.place in {Place.ENVIRONMENT, Place.ENV_FILE}
+        return names.split(given.texts[0]) if from_text else given.texts
+
+    def noted(self) -> dict[str, tuple[str, ...]]:
+        """The texts of all settings that are no secret and can be read, asked for or not."""
+        noted: dict[str, tuple[str, ...]] = {}
+        for setting in known.ALL:
+            given = None if setting.secret else self.given(setting)
+            if given is None:
+                continue
+            texts = self._each(given) if setting.many else given.texts[-1:]
+            with suppress(ValueError):
+                for text in texts:
+                    setting.parse(text)
+                noted[setting.key] = texts
+        return noted
 
     def required(self, setting: Setting[T], what: str) -> T | None:
         """The setting's value; missing is a problem, `what` says what it is for."""
@@ -192,6 +209,7 @@ def resolve(
         shaping=shaping,
         output=output,
         origins=look.origins,
+        given=look.noted(),
         warnings=tuple(look.warnings),
         secrets=tuple(secrets),
     )

@@ -191,7 +191,8 @@ class Config:
     """Everything a command was told. `target` is None for commands that need none.
 
     `origins` says for each setting that was given where it came from (`--batch-size`,
-    `POSTGRES_HOST (environment)`, `pack (streamer.toml)`), `warnings` what to mention to the
+    `POSTGRES_HOST (environment)`, `pack (streamer.toml)`), `given` what was written there of those
+    that are no secret, also of a target that isn't needed, by their keys; `warnings` what to mention to the
     user, `secrets` every secret text that must not appear in any output.
     """
 
@@ -204,5 +205,6 @@ class Config:
     shaping: Shaping = field(default_factory=Shaping)
     output: OutputSettings = field(default_factory=OutputSettings)
     origins: Mapping[str, str] = field(default_factory=dict[str, str])
+    given: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     warnings: tuple[str, ...] = ()
     secrets: tuple[Secret, ...] = ()
