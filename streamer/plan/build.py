@@ -87,7 +87,8 @@ def make_plan(catalog: Catalog, selection: Selection, options: PlanOptions | Non
     drafts, refusals = make_drafts(moved, catalog.source.server_version, options.shaping.hash_key)
     refusals += [options.refused[d.table.name] for d in drafts if d.table.name in options.refused]
     drafts = [draft for draft in drafts if draft.table.name not in options.refused]
-    drafts = carry_over(drafts, options.shaping, options.untranslatable)
+    encoding = catalog.source.encoding
+    drafts = carry_over(drafts, options.shaping, options.untranslatable, encoding)
     placed, said, too_slow = _place(drafts, shapes, options)
     taken = {fold(draft.target) for draft, _ in placed}
     views, about_views = _views(shapes, [draft for draft, _ in placed], catalog, options, taken)
@@ -132,7 +133,7 @@ def _views(
         drafts,
         shapes.targets,
         types=options.shaping.types,
-        server_version=catalog.source.server_version,
+        source=catalog.source,
         taken=taken,
         untranslatable=options.untranslatable,
     )

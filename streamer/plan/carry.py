@@ -13,18 +13,30 @@ from streamer.translate.expressions import Operand
 from streamer.translate.keys import is_rowid_alias, key_names, primary_index
 from streamer.translate.terms import Terms, byte_order
 
+# Encodings whose bytes sort as those of UTF-8 do.
+_ORDERED_AS_UTF8 = frozenset({"UTF8", "SQL_ASCII", "LATIN1"})
+
 
 def carry_over(
-    drafts: Sequence[Draft], shaping: Shaping, untranslatable: Collection[str]
+    drafts: Sequence[Draft],
+    shaping: Shaping,
+    untranslatable: Collection[str],
+    encoding: str = "UTF8",
 ) -> list[Draft]:
-    """The drafts with what they carry over; columns that D1 computes aren't written any more."""
+    """The drafts with what they carry over; columns that D1 computes aren't written any more.
+
+    `encoding` is the source database's.
+    """
     referred = {
         (key.parent, name)
         for draft in drafts
         for key in draft.table.foreign_keys
         for name in key.parent_columns
     }
-    return [_carried(draft, terms_of(draft, shaping, referred, untranslatable)) for draft in drafts]
+    return [
+        _carried(draft, terms_of(draft, shaping, referred, untranslatable, encoding))
+        for draft in drafts
+    ]
 
 
 def _carried(draft: Draft, terms: Terms) -> Draft:
@@ -46,6 +58,7 @@ def terms_of(
     shaping: Shaping,
     referred: Collection[tuple[QualifiedName, str]],
     untranslatable: Collection[str],
+    encoding: str = "UTF8",
 ) -> Terms:
     """The words that the draft's SQL is translated by."""
     table, options = draft.table, draft.shaped.options
@@ -59,7 +72,7 @@ def terms_of(
     return Terms(
         table=table,
         target=draft.target,
-        operands={column.name: _operand(draft, column) for column in table.columns},
+        operands={column.name: _operand(draft, column, encoding) for column in table.columns},
         altered=_altered(draft),
         transformed=bool(draft.shaped.transform),
         fixed_keys=keys,
@@ -82,14 +95,15 @@ def _is_numbered(column: Column) -> bool:
     return bool(column.identity or column.sequence)
 
 
-def _operand(draft: Draft, column: Column) -> Operand:
+def _operand(draft: Draft, column: Column, encoding: str) -> Operand:
     return Operand(
         target=draft.target_of(column.name),
         type=column.type,
         mapping=draft.mappings[column.name],
         not_null=is_not_null(column),
-        byte_order=byte_order(column),
+        byte_order=byte_order(column) and encoding in _ORDERED_AS_UTF8,
         deterministic=column.deterministic,
+        encoding=encoding,
     )
 
 

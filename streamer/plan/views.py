@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from streamer import limits
-from streamer.model import Finding, QualifiedName, Severity, Table, TypeOptions, ViewPlan
+from streamer.model import (
+    Finding,
+    QualifiedName,
+    Severity,
+    SourceIdentity,
+    Table,
+    TypeOptions,
+    ViewPlan,
+)
 from streamer.plan.draft import Draft
 from streamer.translate import expressions
 from streamer.translate.ddl import create_view
@@ -21,7 +29,7 @@ def plan_views(
     targets: Mapping[QualifiedName, str],
     *,
     types: TypeOptions,
-    server_version: int,
+    source: SourceIdentity,
     taken: set[str],
     untranslatable: Collection[str] = (),
 ) -> tuple[list[ViewPlan], list[Finding]]:
@@ -57,7 +65,7 @@ def plan_views(
             left.pop(view.name, None)
             taken.add(fold(target))
             plans.append(ViewPlan(view.name, target, sql))
-            relations[view.name] = _of_view(view, target, types, server_version)
+            relations[view.name] = _of_view(view, target, types, source)
         if len(waiting) == before:
             break
     said = [
@@ -88,11 +96,11 @@ def _of_draft(draft: Draft) -> Relation:
     return Relation(draft.target, draft.carried.scope)
 
 
-def _of_view(view: Table, target: str, types: TypeOptions, server_version: int) -> Relation:
+def _of_view(view: Table, target: str, types: TypeOptions, source: SourceIdentity) -> Relation:
     """A view as others may use it: those of its columns whose stored form is beyond doubt."""
     columns: dict[str, Operand] = {}
     for column in view.columns:
-        mapping = map_type(column.type, types, server_version=server_version)
+        mapping = map_type(column.type, types, server_version=source.server_version)
         # Whether a numeric is text depends on the table that it comes from.
         if isinstance(mapping, Unsupported) or is_numeric(column.type) or types != TypeOptions():
             continue
@@ -103,5 +111,6 @@ def _of_view(view: Table, target: str, types: TypeOptions, server_version: int) 
             not_null=False,
             byte_order=byte_order(column),
             deterministic=column.deterministic,
+            encoding=source.encoding,
         )
     return Relation(target, Scope(columns))

@@ -100,8 +100,8 @@ class _Select:
         self._aliases: dict[str, Relation] = {}
         arguments = arguments_of(tree)
         source = self._source(arguments.pop("from_", None), arguments.pop("joins", None))
-        types = [o.type for r in self._aliases.values() for o in r.scope.columns.values()]
-        self._translator = Translator(self._resolve, types, Rules(guarded=False, aggregates=True))
+        columns = [o for r in self._aliases.values() for o in r.scope.columns.values()]
+        self._translator = Translator(self._resolve, columns, Rules(guarded=False, aggregates=True))
         source = "".join(text if isinstance(text, str) else self._on(*text) for text in source)
         self.values: list[Value] = []
         columns = [self._item(one) for one in cast("list[exp.Expr]", arguments.pop("expressions"))]

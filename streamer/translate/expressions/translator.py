@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 
-from streamer.model import PgType
 from streamer.translate.expressions import comparisons, constants, forms, numbers, texts
 from streamer.translate.expressions.aggregates import aggregate
 from streamer.translate.expressions.arrays import elements
@@ -14,7 +13,9 @@ from streamer.translate.expressions.casts import Casts
 from streamer.translate.expressions.comparisons import condition
 from streamer.translate.expressions.syntax import Node
 from streamer.translate.expressions.values import (
+    UTF8,
     Form,
+    Operand,
     Scope,
     UntranslatableError,
     Value,
@@ -22,6 +23,12 @@ from streamer.translate.expressions.values import (
 
 _DEEPEST = 40  # D1 allows an expression 100 levels; a node here becomes two at most
 _ORDERS = frozenset({"=", "<>", "<", "<=", ">", ">="})
+_OF_BYTES = frozenset({"octet_length", "bit_length"})
+# Of a database with the encoding SQL_ASCII a letter is a byte.
+_OF_LETTERS = frozenset(
+    {"length", "char_length", "character_length", "substr", "left", "right", "strpos"}
+    | {"like", "not like", "trim", "ltrim", "rtrim", "btrim"}
+)
 CLOCKS = frozenset(
     {
         *("now", "statement_timestamp", "transaction_timestamp", "clock_timestamp"),
@@ -49,9 +56,10 @@ Resolve = Callable[[str, str], Value]
 class Translator:
     """Translates the expressions of one place; `resolve` finds a column by qualifier and name."""
 
-    def __init__(self, resolve: Resolve, types: Sequence[PgType], rules: Rules) -> None:
+    def __init__(self, resolve: Resolve, columns: Sequence[Operand], rules: Rules) -> None:
         self._resolve = resolve
-        self._casts = Casts(types, guarded=rules.guarded)
+        self._casts = Casts([column.type for column in columns], guarded=rules.guarded)
+        self._encoding = columns[0].encoding if columns else UTF8
         self._rules = rules
         self._depth = 0
         self.notes: list[str] = []
@@ -65,7 +73,7 @@ class Translator:
                 raise UntranslatableError(f"{name} isn't a column that is carried over")
             return forms.column(scope.columns[name])
 
-        return cls(resolve, [operand.type for operand in scope.columns.values()], rules)
+        return cls(resolve, [*scope.columns.values()], rules)
 
     def condition(self, node: Node, *, positive: bool = False) -> Value:
         """A boolean expression; `positive`: rows are refused where it is false, and only there."""
@@ -138,6 +146,7 @@ class Translator:
                 return constants.boolean(true=node.op == "true")
 
     def _applied(self, op: str, values: list[Value]) -> Value:
+        self._check_counting(op, values)
         if op in _ORDERS:
             return comparisons.compare(op, *_two(values))
         if op in _OF_ALL:
@@ -148,6 +157,13 @@ class Translator:
             sign = "%" if op == "mod" else op
             return numbers.calculate(sign, *_two(values), guarded=self._rules.guarded)
         return self._tested(op, values) or self._special(op, values)
+
+    def _check_counting(self, op: str, values: list[Value]) -> None:
+        """Refuse what counts bytes or letters of text otherwise than D1, whose text is UTF-8."""
+        counted = _OF_BYTES if self._encoding != "SQL_ASCII" else _OF_BYTES | _OF_LETTERS
+        texts_in_it = any(value.form in (Form.TEXT, Form.CHARACTER) for value in values)
+        if op in counted and texts_in_it and self._encoding != UTF8:
+            raise UntranslatableError(f"{op} counts as the encoding {self._encoding} does")
 
     def _tested(self, op: str, values: list[Value]) -> Value | None:
         value = None

@@ -16,8 +16,9 @@ class Operand:
     """A column that an expression may name.
 
     `target` is its name in the target. `byte_order`: PostgreSQL sorts its text by bytes, as D1
-    does (collation C and its like). `deterministic`: equal texts have equal bytes. A column whose
-    values aren't the source column's own (masked, computed by the user) doesn't belong in a scope.
+    does (collation C and its like). `deterministic`: equal texts have equal bytes. `encoding` is the
+    database's, by which PostgreSQL counts bytes and letters. A column whose values aren't
+    the source column's own (masked, computed by the user) doesn't belong in a scope.
     """
 
     target: str
@@ -26,6 +27,7 @@ class Operand:
     not_null: bool = False
     byte_order: bool = False
     deterministic: bool = True
+    encoding: str = "UTF8"  # as pg_encoding_to_char() has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,7 @@ class Value:
         return self.sql if self.atomic else f"({self.sql})"
 
 
+UTF8 = "UTF8"
 WIDTHS = {"int2": 16, "int4": 32, "int8": 64}
 
 

@@ -1,12 +1,16 @@
 """What schemas may hold that no tutorial mentions: carried over exactly, or named. Never merely lost."""
 
+from pathlib import Path
+
 import pytest
 
 from streamer.model import KeyKind, Plan, Shaping, TypeOptions
 from streamer.postgres.connect import SETTINGS
-from tests.engines.postgres import Database, Postgres
+from tests.engines.postgres import Database, Postgres, now
+from tests.engines.sqlite_file import PlainFile
 from tests.integration.postgres.reading import opened, read_all
 from tests.integration.postgres.test_questions import planned
+from tests.stories.command import Streamer
 from tests.unit.plan.ddl import create
 
 pytestmark = pytest.mark.postgres
@@ -217,3 +221,55 @@ async def test_rows_are_not_read_by_operators_that_a_cast_made_ambiguous(databas
 
     assert table.key.kind is KeyKind.PHYSICAL
     assert [row.cells[-1] for row in rows] == ["ok", "sad"]
+
+
+async def in_encoding(server: Postgres, encoding: str) -> Database:
+    name = f"in_{encoding.lower()}"
+    await server.execute(
+        "postgres",
+        f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}'"
+        " LC_COLLATE 'C' LC_CTYPE 'C'",
+    )
+    return Database(server, name)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "kept"),
+    [("LATIN1", {"letters", "order"}), ("SQL_ASCII", {"order"}), ("LATIN2", {"letters"})],
+)
+async def test_what_counts_bytes_or_letters_counts_them_in_the_database_s_encoding(
+    any_postgres: Postgres, encoding: str, kept: set[str]
+):
+    database = await in_encoding(any_postgres, encoding)
+    await database.execute("""
+        CREATE TABLE t (id int PRIMARY KEY, v text COLLATE "C", b bytea,
+            CONSTRAINT bytes CHECK (octet_length(v) <= 2), CONSTRAINT letters CHECK (length(v) <= 2),
+            CONSTRAINT "order" CHECK (v < 'z'), CONSTRAINT bytea CHECK (octet_length(b) = 1));
+        CREATE VIEW narrow AS SELECT octet_length(v) AS n FROM t;
+        CREATE VIEW wide AS SELECT v FROM t; CREATE VIEW wider AS SELECT bit_length(v) AS n FROM wide
+    """)
+
+    plan = await planned(database, Shaping(views="create"))
+
+    sql = made(plan, "t")
+    names = {"bytes", "letters", "order", "bytea"}
+    assert {name for name in names if f'"{name}" CHECK' in sql} == {*kept, "bytea"}
+    assert f"octet_length counts as the encoding {encoding} does" in said(plan, "t.bytes")
+    assert [view.target for view in plan.views] == ["wide"]
+    await any_postgres.drop_database(database.name)
+
+
+@pytest.mark.processes
+def test_letters_of_another_encoding_arrive(postgres: Postgres, tmp_path: Path):
+    database = now(in_encoding(postgres, "LATIN9"))
+    database.execute_now(
+        "CREATE TABLE t (id int PRIMARY KEY, v text CHECK (octet_length(v) <= 3), j json, a text[]);"
+        """INSERT INTO t VALUES (1, 'é€Š', '{"ÿ": "€"}', '{é,"€"}')"""
+    )
+    target = PlainFile(tmp_path / "t.db")
+
+    done = Streamer(tmp_path, database, target, "")("run", "--progress", "none", "--validate")
+
+    assert done.code == 0, done.said
+    assert target.rows("", "SELECT v, j, a FROM t") == [["é€Š", '{"ÿ": "€"}', '["é","€"]']]
+    now(postgres.drop_database(database.name))
