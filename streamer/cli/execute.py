@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from streamer.cli.commands import Command
 from streamer.cli.logs import logging_to
-from streamer.cli.options import add_options
+from streamer.cli.options import Options, add_options
 from streamer.cli.outcome import debugging, explain, flush_stdout
 from streamer.cli.parser import Commands, Parser
 from streamer.cli.redact import Redactor
@@ -54,6 +54,7 @@ def execute(command: Command, arguments: Sequence[str], redact: Redactor) -> int
         source=command.source,
         target=command.target,
         job=command.job,
+        compares=Options.COMPARE in command.options,
     )
     redact.add(secret.reveal() for secret in config.secrets)
     with logging_to(config.output, redact, debug=debugging()) as logs:

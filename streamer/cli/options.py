@@ -126,6 +126,12 @@ def _move(parser: Parser) -> None:
 def _compare(parser: Parser) -> None:
     for name, metavar, text in (
         ("--sample", "N", "rows of each table whose values --detailed compares (default 1000)"),
+        ("--export-dir", "DIR", "compare exported files with PostgreSQL"),
+        (
+            "--transformed-dir",
+            "DIR",
+            "compare transformed files with D1, and with the exported ones that are given too",
+        ),
         ("--differences", "FILE", "write all differences, a line of JSON each"),
         ("--output-report", "FILE", "where to write the report (default validation_report.json)"),
         ("--batch-bytes", "N|auto", "bytes of a request, as 2000000, 2MB or 512KiB (default auto)"),

@@ -14,7 +14,9 @@ from streamer.errors import ExitCode
 from streamer.progress import Events
 from streamer.progress.view import printable
 from streamer.run.reporting import add_validation
-from streamer.run.validation import Validated, validate
+from streamer.run.validated import Validated
+from streamer.run.validation import validate
+from streamer.run.validation_of_files import validate_files
 from streamer.validate import Depth, Status, Verdict
 
 EXAMPLES = """\
@@ -25,10 +27,16 @@ examples:
   streamer validate --full --repair             and make the target equal to the source
   streamer validate --full --differences differences.ndjson
   streamer validate --resume                    go on after a stop of any kind
+  streamer validate --export-dir migration_data --transformed-dir d1_migration_data --full
+                                                the files of each step beside PostgreSQL, each other, D1
 
 It compares the tables of the run in the checkpoint, and wants the settings that the run had
 (masks, transforms, types, renames). Without a checkpoint, options say what a run would have moved.
 Reports name keys and columns, never values.
+
+With folders of files, exported files are compared with PostgreSQL as it is now, transformed ones with
+what their exported ones make and with D1; with one folder only that end is needed. Files that were
+cut off or damaged end it with 1, file and line; rows that were edited are differences, with their line.
 
 exit codes: 0 both sides hold the same; 1 failed, the message says what to do; 2 wrong settings;
 3 there are differences; 75 stopped, go on with --resume
@@ -48,9 +56,13 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
     """Compare, show how it goes, and sum it up on stdout."""
     settle_memory()
     stop = asyncio.Event()
+    compare = validate_files if config.validation.files else validate
+    folder = config.validation.transformed
+    if folder is not None and folder.is_dir():
+        args.logs.also_in(folder / "validate.log")
     async with showing(config, args.logs) as events:
         with stopped_by_signals(stop, "finishing the requests in flight"):
-            found = await validate(config, events, stop)
+            found = await compare(config, events, stop)
     if found.verdicts:
         print("\n".join(_summary(config, events, found)))
     return found.code
@@ -76,9 +88,10 @@ def _summary(config: Config, events: Events, found: Validated) -> list[str]:
     differing = [verdict for verdict in found.verdicts if not verdict.equal]
     traffic = events.tally.traffic
     lines = [line for verdict in differing for line in _of_table(verdict)]
+    compared = "tables" if not config.validation.files else "pairs of tables and files"
     said = f"{len(differing):,} of them differ" if differing else "no difference found"
     lines.append(
-        f"{rows:,} rows of {len(found.verdicts):,} tables compared ({_DEPTHS[found.depth]}) in"
+        f"{rows:,} rows of {len(found.verdicts):,} {compared} compared ({_DEPTHS[found.depth]}) in"
         f" {traffic.seconds:,.1f} s with {traffic.requests:,} requests: {said}."
     )
     if not events.report_lost:
@@ -93,14 +106,22 @@ _DEPTHS = {
 }
 
 
+MOST_LINES = 20  # of a file, that are told one by one; the report has more
+
+
 def _of_table(verdict: Verdict) -> list[str]:
     said: list[str] = []
+    sides = f" ({' and '.join(verdict.between)})" if verdict.between else ""
     for check in verdict.checks:
         if check.status is not Status.DIFFERS:
             continue
         about = f" {check.about}" if check.about else ""
         figures = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in check.figures.items())
         said.append(
-            f"{printable(verdict.name)}: {check.name}{printable(about)}: {figures or check.note}"
+            f"{printable(verdict.name)}{sides}: {check.name}{printable(about)}: {figures or check.note}"
         )
+    lines = [found for found in verdict.differences if found.line]
+    for found in lines[:MOST_LINES]:
+        which = f" in {', '.join(found.columns)}" if found.columns else ""
+        said.append(printable(f"{verdict.file}, line {found.line}: {found.kind}{which}"))
     return said

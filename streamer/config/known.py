@@ -148,6 +148,8 @@ SAMPLE: Setting[int] = Setting("sample", values.integer(1, 1_000_000, "a number 
 REPAIR: Setting[bool] = Setting("repair", values.flag, switch=True)
 DIFFERENCES: Setting[Path] = Setting("differences", values.path)
 OUTPUT_REPORT: Setting[Path] = Setting("output_report", values.path)
+EXPORT_DIR: Setting[Path] = Setting("export_dir", values.path)
+TRANSFORMED_DIR: Setting[Path] = Setting("transformed_dir", values.path)
 
 TYPES: Mapping[str, Setting[str]] = {
     name: Setting(
@@ -203,7 +205,7 @@ OUTPUT: tuple[Setting[object], ...] = (
     PROGRESS, LOG_FORMAT, LOG_FILE, LOG_MAX_BYTES, LOG_KEEP, METRICS_PORT, VERBOSE, QUIET,
 )  # fmt: skip
 VALIDATION: tuple[Setting[object], ...] = (
-    DETAILED, FULL, SAMPLE, REPAIR, DIFFERENCES, OUTPUT_REPORT,
+    DETAILED, FULL, SAMPLE, REPAIR, DIFFERENCES, OUTPUT_REPORT, EXPORT_DIR, TRANSFORMED_DIR,
 )  # fmt: skip
 ALL = SOURCE + TARGET + JOB + SHAPING + OUTPUT + VALIDATION
 

@@ -162,8 +162,11 @@ def resolve(
     job: bool = False,
     arguments: Mapping[str, object] | None = None,
     tables: Mapping[str, object] | None = None,
+    compares: bool = False,
 ) -> Config:
     """The settings a command works with; `source`, `target` and `job` say which it needs.
+
+    One that `compares` needs only the ends of what it was told to compare.
 
     `options` are the command line's by their long names with underscores (`config` and `env_file`
     among them), absent or None where not given. What a command doesn't need isn't looked at, save
@@ -185,7 +188,9 @@ def resolve(
     look = Lookup(found, problems)
     output = _output(look)
     selection, pacing, run = _job(look) if job else (Selection(), PacingSettings(), RunSettings())
-    validation = _validation(look) if job else ValidateSettings()
+    validation = _validation(look, compares=compares) if job else ValidateSettings()
+    source = source and validation.reads_source
+    target = target and validation.reads_target
     shaping = resolve_shaping(look, reads=source) if job else Shaping()
     source_settings = resolve_source(look, environ) if source else None
     target_settings = _target(look) if target and not run.dry_run else None
@@ -301,15 +306,25 @@ def _run(look: Lookup) -> RunSettings:
     )
 
 
-def _validation(look: Lookup) -> ValidateSettings:
+def _validation(look: Lookup, *, compares: bool) -> ValidateSettings:
     base = ValidateSettings()
+    exported = look.optional(known.EXPORT_DIR) if compares else None
+    transformed = look.optional(known.TRANSFORMED_DIR) if compares else None
+    repair = look.one(known.REPAIR, default=False)
+    if repair and (exported or transformed):
+        look.problems.append(
+            "--repair makes D1 equal to PostgreSQL; with --export-dir and --transformed-dir files are"
+            " compared: leave one of them out, or bring the files anew with `streamer import`"
+        )
     return ValidateSettings(
-        report=look.one(known.OUTPUT_REPORT, base.report),
+        report=look.one(known.OUTPUT_REPORT, (transformed or Path()) / base.report),
+        exported=exported,
+        transformed=transformed,
         differences=look.optional(known.DIFFERENCES),
         detailed=look.one(known.DETAILED, default=False),
         full=look.one(known.FULL, default=False),
         sample_rows=look.one(known.SAMPLE, base.sample_rows),
-        repair=look.one(known.REPAIR, default=False),
+        repair=repair,
     )
 
 

@@ -158,14 +158,34 @@ class ValidateSettings:
     """What `validate` compares: the keys of all rows; with `detailed` the values of a sample of
     `sample_rows` a table, with `full` all values. `repair`, which compares all values
     too, makes the target equal. `differences` is a file that names all, None for none.
+
+    With `exported` or `transformed`, folders of files, these are compared: exported ones with
+    PostgreSQL, transformed ones with the target, and with exported ones where both are given.
     """
 
     report: Path = Path("validation_report.json")
+    exported: Path | None = None
+    transformed: Path | None = None
     differences: Path | None = None
     detailed: bool = False
     full: bool = False
     sample_rows: int = 1_000
     repair: bool = False
+
+    @property
+    def files(self) -> bool:
+        """Whether files are compared."""
+        return self.exported is not None or self.transformed is not None
+
+    @property
+    def reads_source(self) -> bool:
+        """Whether PostgreSQL is needed."""
+        return self.exported is not None or self.transformed is None
+
+    @property
+    def reads_target(self) -> bool:
+        """Whether D1 is needed."""
+        return self.transformed is not None or self.exported is None
 
 
 @dataclass(frozen=True, slots=True)

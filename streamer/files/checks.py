@@ -17,11 +17,20 @@ def unfit(path: Path, table: ExportedTable, source: Table, server_version: int) 
 
     `source` is the table in the catalog.
     """
+    content = Content()
+    return malformed(path, table, source, server_version, content) or changed(
+        path, table.file, content
+    )
+
+
+def malformed(
+    path: Path, table: ExportedTable, source: Table, server_version: int, content: Content
+) -> str:
+    """Why a file doesn't hold rows of `table`, whichever: '' where it does; `content` is filled."""
     names = [column.name for column in table.columns]
     makers = [
         _any_form(source, column.name, column.form, server_version) for column in table.columns
     ]
-    content = Content()
     try:
         for row in read_rows(path, content):
             if list(row.values) != names:
@@ -34,7 +43,7 @@ def unfit(path: Path, table: ExportedTable, source: Table, server_version: int) 
                         return f"{path}, line {row.line}, {name}: {error}"
     except BadFileError as error:
         return error.what
-    return changed(path, table.file, content)
+    return ""
 
 
 def _any_form(source: Table, column: str, form: Form, server_version: int) -> Derivation:

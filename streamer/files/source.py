@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
+from typing import NoReturn
 
 from streamer import limits
 from streamer.errors import BadFileError
@@ -28,6 +29,7 @@ from streamer.model import (
     KeyKind,
     Page,
     PageSize,
+    QualifiedName,
     Question,
     Shaping,
     SourceIdentity,
@@ -52,6 +54,17 @@ class File:
     path: Path
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was found of files that hold rows of their tables: a digest of all, each one's rows, and
+    why a file isn't what was written, where it isn't.
+    """
+
+    digest: str
+    rows: Mapping[QualifiedName, int]
+    changed: Mapping[QualifiedName, str]
+
+
 def checked(folder: Path, manifest: TransformManifest, *, edited: bool) -> str:
     """Read every file to its end; a digest of all that they hold.
 
@@ -61,23 +74,45 @@ def checked(folder: Path, manifest: TransformManifest, *, edited: bool) -> str:
         BadFileError: with everything that is wrong, a line each.
 
     """
+    looked = look_through(folder, manifest)
+    if looked.changed and not edited:
+        _refuse(
+            [f"{what}; --edited takes the files as they are" for what in looked.changed.values()]
+        )
+    return looked.digest
+
+
+def look_through(folder: Path, manifest: TransformManifest) -> Looked:
+    """Read every file to its end.
+
+    Raises:
+        BadFileError: one holds something else than rows of its table, a line each.
+
+    """
     problems: list[str] = []
     digest = hashlib.sha256()
+    rows: dict[QualifiedName, int] = {}
+    others: dict[QualifiedName, str] = {}
     for table in manifest.tables:
         content = Content()
         path = table_path(folder, table.file)
         problems += _problems(path, table, content)
-        if not problems and not edited and (what := changed(path, table.file, content)):
-            problems.append(f"{what}; --edited takes the files as they are")
-        digest.update(f"{table.name}\0{content.sha256}\0".encode())
         if len(problems) >= MOST_PROBLEMS:
             break
+        rows[table.name] = content.rows
+        if what := changed(path, table.file, content):
+            others[table.name] = what
+        digest.update(f"{table.name}\0{content.sha256}\0".encode())
     if problems:
-        raise BadFileError(
-            "\n".join(problems[:MOST_PROBLEMS]),
-            hint="Mend the files and take them with --edited, or make them again; nothing was sent.",
-        )
-    return digest.hexdigest()
+        _refuse(problems)
+    return Looked(digest.hexdigest(), rows, others)
+
+
+def _refuse(problems: Sequence[str]) -> NoReturn:
+    raise BadFileError(
+        "\n".join(problems[:MOST_PROBLEMS]),
+        hint="Mend the files and take them with --edited, or make them again; nothing was sent.",
+    )
 
 
 def _problems(path: Path, table: TransformedTable, content: Content) -> list[str]:
@@ -178,7 +213,7 @@ class FilesSource:
             if after is not None and not await _skipped(records, way, after):
                 raise self._moved(plan)
             wanted = records if upto is None else _up_to(records, way, upto)
-            while page := list(islice(wanted, max(1, page_size.rows))):
+            while page := _page(wanted, max(1, page_size.rows)):
                 yield Page(page, way.width, way.key_cells, snapshot=snapshot)
                 await asyncio.sleep(0)
 
@@ -224,6 +259,19 @@ class FilesSource:
 
 _Record = list[str | None]
 _LOOK_ROWS = 1_000
+_PAGE_CHARACTERS = 4_000_000
+
+
+def _page(records: Iterator[_Record], most_rows: int) -> list[_Record]:
+    """The next rows: fewer, where these are long."""
+    page: list[_Record] = []
+    length = 0
+    for record in islice(records, most_rows):
+        page.append(record)
+        length += sum([len(cell) for cell in record if cell is not None])
+        if length > _PAGE_CHARACTERS:
+            break
+    return page
 
 
 def _up_to(records: Iterator[_Record], way: _Way, last: Key) -> Iterator[_Record]:

@@ -6,15 +6,17 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from streamer.config import Config, Selection
 from streamer.d1 import D1Database
 from streamer.errors import ExitCode, UsageError
-from streamer.model import KeyKind, TablePlan
+from streamer.model import KeyKind, SourceIdentity, Table, TablePlan
 from streamer.pipeline.transform import Function, load_transforms
 from streamer.plan.digest import sentence
 from streamer.plan.select import matching
 from streamer.postgres import PostgresSource
+from streamer.postgres.keys import Keys
 from streamer.progress import Events
 from streamer.run import steps
 from streamer.run.admission import refuse_what_cannot_move, unlike
@@ -25,6 +27,8 @@ from streamer.run.planning import plan_job, refused_then
 from streamer.run.recorded import members
 from streamer.run.states import Work
 from streamer.run.survey import Survey, survey
+from streamer.validate.sides import Questions
+from streamer.validate.sides import Source as Rows
 
 
 async def run_of(config: Config, stack: AsyncExitStack) -> Journal | None:
@@ -46,15 +50,30 @@ async def run_of(config: Config, stack: AsyncExitStack) -> Journal | None:
     return journal if journal.run is not None else None
 
 
+class Source(Rows, Protocol):
+    """Reads tables, and knows which source it is."""
+
+    @property
+    def identity(self) -> SourceIdentity:
+        """Which source this is."""
+        ...
+
+    def number_leaves(self, table: Table, known: Mapping[int, int] | None = None) -> dict[int, int]:
+        """Numbers for the leaves of a table without a key, those `known` kept."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Compared:
     """Both ends, open, and what is compared of them.
 
     `unfit` are tables that can't be compared, by source name: why not. `leaves` are the numbers of
-    leaves that the run gave to those of tables without a key.
+    leaves that the run gave to those of tables without a key. `between` names the ends where they
+    aren't the databases.
     """
 
-    source: PostgresSource
+    source: Source
+    questions: Questions
     database: D1Database
     survey: Survey
     tables: Sequence[TablePlan]
@@ -62,6 +81,7 @@ class Compared:
     not_moved: Sequence[str]
     transforms: Mapping[str, Function]
     leaves: Mapping[str, Mapping[int, int]]
+    between: tuple[str, str] | None = None
 
 
 async def look(
@@ -103,10 +123,11 @@ async def look(
         events.table_expected(str(table.name), table.table.rows)
     return Compared(
         source=source,
+        questions=Keys(source),
         database=database,
         survey=seen,
         tables=tables,
-        unfit=_unfit(tables, seen),
+        unfit=unfit_tables(tables, seen),
         not_moved=refusals,
         transforms=load_transforms(tables, Path.cwd()),
         leaves=_leaves(tables, moved),
@@ -152,7 +173,8 @@ def _check_tables(tables: Sequence[TablePlan], moved: Journal) -> None:
         check_table(table, moved.steps[steps.rows_step(table)].document, done=True)
 
 
-def _unfit(tables: Sequence[TablePlan], seen: Survey) -> dict[str, str]:
+def unfit_tables(tables: Sequence[TablePlan], seen: Survey) -> dict[str, str]:
+    """Tables that the target lacks, or holds in another shape, by source name: why."""
     found: dict[str, str] = {}
     for table in tables:
         there = seen.find(table.target)

@@ -6,9 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +17,7 @@ from streamer.model import Consistency, KeyKind, StepId, TablePlan
 from streamer.pipeline import Position, Recorder
 from streamer.pipeline.transform import Transforming
 from streamer.postgres import PostgresSource
-from streamer.postgres.keys import Keys
-from streamer.progress import Events, Status, utc, write_report
+from streamer.progress import Events, utc
 from streamer.run import steps
 from streamer.run.compared import Compared, look, run_of
 from streamer.run.identity import (
@@ -33,11 +30,11 @@ from streamer.run.mending import mend
 from streamer.run.recorded import items, members
 from streamer.run.start import first_cause, target_of
 from streamer.run.states import RunState, Start
+from streamer.run.validated import Found, Named, Validated, code_of, depth_of, save
 from streamer.targets import open_target
 from streamer.validate import (
     Check,
     Comparer,
-    Depth,
     Differences,
     Interval,
     Progress,
@@ -47,22 +44,12 @@ from streamer.validate import (
     read_structure,
 )
 from streamer.validate import Status as Result
-from streamer.validate.report import Repaired, ValidationReport, write_differences
+from streamer.validate.report import Repaired, ValidationReport
 
 if TYPE_CHECKING:
     from checkpoints import JSON
 
 REPAIRS = 2  # while the source goes on changing
-
-
-@dataclass(frozen=True, slots=True)
-class Validated:
-    """What came of a validation; no verdicts where there was nothing left to do."""
-
-    code: ExitCode
-    depth: Depth
-    verdicts: Sequence[Verdict] = ()
-    report: ValidationReport | None = None
 
 
 async def validate(config: Config, events: Events, stop: asyncio.Event) -> Validated:
@@ -75,7 +62,7 @@ async def validate(config: Config, events: Events, stop: asyncio.Event) -> Valid
     target = target_of(config)
     async with AsyncExitStack() as stack:
         moved = await run_of(config, stack)
-        state = await Journal.open(_state_file(config.run.checkpoint))
+        state = await Journal.open(state_file(config.run.checkpoint))
         stack.push_async_callback(state.close)
         source = await stack.enter_async_context(
             PostgresSource.open(
@@ -99,13 +86,16 @@ async def validate(config: Config, events: Events, stop: asyncio.Event) -> Valid
         return Validated(code, job.depth, job.verdicts, job.report)
 
 
-def _state_file(checkpoint: Path) -> Path:
+def state_file(checkpoint: Path) -> Path:
     """Where a validation keeps how far it is: beside the run's checkpoint."""
     return checkpoint.with_name(f"{checkpoint.name}.validate")
 
 
 class ValidationJob:
-    """Compares what was looked at; `state` says how far an earlier start came."""
+    """Compares what was looked at; `state` says how far an earlier start came.
+
+    `beside` are other comparisons that belong into the same report.
+    """
 
     def __init__(
         self,
@@ -116,6 +106,7 @@ class ValidationJob:
         ends: Compared,
         differences: Differences,
         stop: asyncio.Event,
+        beside: Found = (),
     ) -> None:
         self._config = config
         self._events = events
@@ -123,19 +114,12 @@ class ValidationJob:
         self._ends = ends
         self._differences = differences
         self._stop = stop
+        self._beside = beside
         self._tables = [table for table in ends.tables if str(table.name) not in ends.unfit]
-        settings = config.validation
-        self.depth = (
-            # A repair that doesn't know all values might take a row by a cascade.
-            Depth.FULL
-            if settings.full or settings.repair
-            else Depth.SAMPLE
-            if settings.detailed
-            else Depth.KEYS
-        )
+        self.depth = depth_of(config.validation)
         self._source = Transforming(ends.source, self._tables, ends.transforms)
         self._sides = Sides(
-            self._source, Keys(ends.source), ends.database, ends.survey.exact_floats
+            self._source, ends.questions, ends.database, ends.survey.exact_floats, ends.between
         )
         self._progress: dict[str, Progress] = {}
         self.verdicts: list[Verdict] = []
@@ -302,39 +286,30 @@ class ValidationJob:
 
     def _unfit(self, table: TablePlan) -> Verdict:
         why = self._ends.unfit[str(table.name)]
-        return Verdict(str(table.name), table.target, [Check("table", Result.DIFFERS, note=why)])
+        checks = [Check("table", Result.DIFFERS, note=why)]
+        return Verdict(str(table.name), table.target, checks, between=self._ends.between)
 
     def _code(self) -> ExitCode:
-        whole = all(verdict.equal for verdict in self.verdicts) and not self._ends.not_moved
-        return ExitCode.DONE if whole else ExitCode.INCOMPLETE
+        every = [*(verdict for verdict, _ in self._beside), *self.verdicts]
+        return code_of(every, self._ends.not_moved)
 
     def _save(self, code: ExitCode, errors: Sequence[str]) -> None:
         """Write the report, and all differences where they are wanted."""
-        self._events.recorded()
-        run, settings = self._state.running, self._config.validation
-        self.report = ValidationReport(
-            tool_version=version("d1-streamer"),
-            run_id=run.run_id,
-            status=Status.of(code),
-            started_at=datetime.fromisoformat(str(run.document.get("started_at"))),
-            ended_at=datetime.now(UTC),
-            source=members(run.document.get("source")),
-            target=members(run.document.get("target")),
-            depth=self.depth,
-            tables=self.verdicts,
-            traffic=self._events.tally.traffic,
+        run = self._state.running
+        self.report = save(
+            self._config,
+            self._events,
+            Named(
+                run.run_id,
+                datetime.fromisoformat(str(run.document.get("started_at"))),
+                members(run.document.get("source")),
+                members(run.document.get("target")),
+            ),
+            [*self._beside, *((verdict, self._differences) for verdict in self.verdicts)],
+            code=code,
             repaired=self._repaired,
-            warnings=self._events.warnings,
             errors=[*(f"not moved: {what}" for what in self._ends.not_moved), *errors],
         )
-        try:
-            write_report(settings.report, self.report.to_json())
-            if settings.differences is not None:
-                names = [str(table.name) for table in self._tables]
-                write_differences(settings.differences, names, self._differences)
-        except StreamerError as error:
-            self._events.warning(str(error))
-            self._events.report_lost = True
 
 
 def _interval(known: JSON) -> Interval | None:

@@ -139,9 +139,8 @@ class Comparer:
         else:
             rows = await self._keyed(plan, progress, checks)
         made = [*rows, *await self._others(plan, checks)]
-        return Verdict(
-            name, plan.target, made, tuple(self._differences.of(name, most=MOST_DIFFERENCES))
-        )
+        found = tuple(self._differences.of(name, most=MOST_DIFFERENCES))
+        return Verdict(name, plan.target, made, found, self._sides.between)
 
     async def _keyed(self, plan: TablePlan, progress: Progress, checks: TableChecks) -> list[Check]:
         looker = Looker(self._sides, plan, keys_only=self._keys_only(plan))

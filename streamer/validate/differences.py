@@ -27,7 +27,8 @@ class Difference:
 
     `key` names it to the user; of a table without a key it is the row number in D1. `read_by` is
     the key that PostgreSQL knows it by, () for an extra row. `cells` is a missing row of a table
-    without a key, which nothing finds again, as the text of a JSON array.
+    without a key, which nothing finds again, as the text of a JSON array. `line` is its line, where
+    the target is a file.
     """
 
     table: str
@@ -36,13 +37,14 @@ class Difference:
     columns: tuple[str, ...] = ()
     read_by: Key = ()
     cells: str = ""
+    line: int = 0
 
 
 _SCHEMA = """\
 CREATE TABLE difference (
     place INTEGER PRIMARY KEY, tab TEXT NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL,
-    columns TEXT NOT NULL, read_by TEXT NOT NULL, cells TEXT NOT NULL,
-    UNIQUE (tab, kind, key, cells)
+    columns TEXT NOT NULL, read_by TEXT NOT NULL, cells TEXT NOT NULL, line INTEGER NOT NULL,
+    UNIQUE (tab, kind, key, cells, line)
 )"""
 
 
@@ -63,8 +65,8 @@ class Differences:
     def add(self, found: Difference) -> None:
         """Take note of one."""
         self._database.execute(
-            "INSERT OR IGNORE INTO difference (tab, kind, key, columns, read_by, cells)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO difference (tab, kind, key, columns, read_by, cells, line)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 found.table,
                 found.kind.value,
@@ -72,6 +74,7 @@ class Differences:
                 _text(found.columns),
                 _text(found.read_by),
                 found.cells,
+                found.line,
             ),
         )
 
@@ -99,13 +102,19 @@ class Differences:
         """Those of a table, in the order in which they were found; at most so many."""
         marks = ", ".join("?" * len(kinds))
         rows = self._database.execute(
-            "SELECT tab, kind, key, columns, read_by, cells FROM difference"
+            "SELECT tab, kind, key, columns, read_by, cells, line FROM difference"
             f" WHERE tab = ? AND kind IN ({marks}) ORDER BY place LIMIT ?",
             (table, *(kind.value for kind in kinds), most),
         )
-        for tab, kind, key, columns, read_by, cells in rows:
+        for tab, kind, key, columns, read_by, cells, line in rows:
             yield Difference(
-                tab, Kind(kind), _texts(key), _texts(columns), _texts(read_by), str(cells)
+                tab,
+                Kind(kind),
+                _texts(key),
+                _texts(columns),
+                _texts(read_by),
+                str(cells),
+                int(line),
             )
 
 

@@ -103,7 +103,7 @@ def schema() -> dict[str, object]:
     return document
 
 
-def write_differences(path: Path, tables: Sequence[str], found: Differences) -> None:
+def write_differences(path: Path, found: Sequence[tuple[Verdict, Differences]]) -> None:
     """Write every difference as a line of JSON; the file is whole or not there, and its owner's only.
 
     Raises:
@@ -115,7 +115,7 @@ def write_differences(path: Path, tables: Sequence[str], found: Differences) -> 
         with suppress(FileNotFoundError):
             temporary.unlink()
         with os.fdopen(os.open(temporary, flags, 0o600), "wb") as file:
-            for line in _lines(tables, found):
+            for line in _lines(found):
                 file.write(line)
             file.flush()
             os.fsync(file.fileno())
@@ -129,9 +129,11 @@ def write_differences(path: Path, tables: Sequence[str], found: Differences) -> 
         ) from None
 
 
-def _lines(tables: Sequence[str], found: Differences) -> Iterator[bytes]:
-    for table in tables:
-        for one in found.of(table):
+def _lines(found: Sequence[tuple[Verdict, Differences]]) -> Iterator[bytes]:
+    for verdict, differences in found:
+        where = {"between": list(verdict.between)} if verdict.between else {}
+        for one in differences.of(verdict.name):
             yield orjson.dumps(
-                {"table": table, **difference_json(one)}, option=orjson.OPT_APPEND_NEWLINE
+                {"table": verdict.name, **where, **difference_json(one)},
+                option=orjson.OPT_APPEND_NEWLINE,
             )

@@ -67,12 +67,16 @@ class Database(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """`source` gives rows as they are to be stored, `questions` asks about those that are there."""
+    """`source` gives rows as they are to be stored, `questions` asks about those that are there.
+
+    `between` names the sides where they aren't the databases.
+    """
 
     source: Source
     questions: Questions
     database: Database
     exact_floats: bool = True
+    between: tuple[str, str] | None = None
 
     async def not_in_source(self, plan: TablePlan, keys: Sequence[Key]) -> list[Key]:
         """Those of `keys`, texts of the target's key, whose rows the source hasn't got (any more).

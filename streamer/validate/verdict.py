@@ -56,12 +56,18 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One table: its checks, and the first of its rows that differ."""
+    """One table: its checks, and the first of its rows that differ.
+
+    `between` names the two sides where these aren't the databases; `file` is the second one's then,
+    if it is one.
+    """
 
     name: str
     target_name: str
     checks: Sequence[Check]
     differences: Sequence[Difference] = ()
+    between: tuple[str, str] | None = None
+    file: str = ""
 
     @property
     def equal(self) -> bool:
@@ -81,6 +87,8 @@ class Verdict:
         return {
             "name": self.name,
             "target_name": self.target_name,
+            **({"between": list(self.between)} if self.between else {}),
+            **({"file": self.file} if self.file else {}),
             "status": (Status.OK if self.equal else Status.DIFFERS).value,
             "checks": [check.to_json() for check in self.checks],
             "differences": [
@@ -91,4 +99,9 @@ class Verdict:
 
 def difference_json(found: Difference) -> dict[str, object]:
     """A row that differs, as reports and files of differences have it."""
-    return {"kind": found.kind.value, "key": list(found.key), "columns": list(found.columns)}
+    named: dict[str, object] = {
+        "kind": found.kind.value,
+        "key": list(found.key),
+        "columns": list(found.columns),
+    }
+    return {**named, "line": found.line} if found.line else named
