@@ -69,6 +69,12 @@ class SourceLostError(StreamerError):
     exit_code = ExitCode.RESUMABLE
 
 
+class SourceMovedError(StreamerError):
+    """Rows changed while they were read; reading them again may work."""
+
+    exit_code = ExitCode.RESUMABLE
+
+
 class SourceChangedError(StreamerError):
     """The source isn't what the checkpoint was made from, or a table's definition changed."""
 

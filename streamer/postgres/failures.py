@@ -25,6 +25,13 @@ FOREIGN = (
 )
 """Everything that PostgreSQL, asyncpg or the network may raise at us (TLS errors are OSErrors)."""
 
+NO_SUCH_SNAPSHOT = (
+    asyncpg.InvalidParameterValueError,  # before 17
+    asyncpg.UndefinedObjectError,  # 17 and later
+    asyncpg.ObjectNotInPrerequisiteStateError,  # its transaction ends at this moment
+)
+"""What SET TRANSACTION SNAPSHOT says of a snapshot that is gone (snapmgr.c, ImportSnapshot)."""
+
 # postgresql.org/docs/18/errcodes-appendix.html, 2026-11-22
 _PASSING_CLASSES = ("08",)
 _PASSING = (
@@ -61,6 +68,14 @@ def sqlstate(error: BaseException) -> str:
     """The error's SQLSTATE, '' where it has none."""
     state = getattr(error, "sqlstate", None)
     return state if isinstance(state, str) else ""
+
+
+def snapshot_gone(where: str, why: str = "its session was ended") -> SourceLostError:
+    """What to tell the user once a snapshot can't be read in any more."""
+    return SourceLostError(
+        f"The snapshot of PostgreSQL at {where} is gone: {why}.",
+        hint="Run again with --resume: the rest is read from a newer snapshot.",
+    )
 
 
 def retryable(error: BaseException) -> bool:

@@ -8,7 +8,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TypeVar
 
 from streamer.postgres.connect import Connector, Session, beginning
-from streamer.postgres.failures import FOREIGN, retryable, too_many_connections
+from streamer.postgres.failures import (
+    FOREIGN,
+    NO_SUCH_SNAPSHOT,
+    retryable,
+    snapshot_gone,
+    too_many_connections,
+)
 from streamer.postgres.hash_key import HashKey
 from streamer.postgres.patience import Patience, Trouble
 
@@ -81,8 +87,18 @@ class Sessions:
             self._idle.append(session)
 
     async def begin(self, session: Session, snapshot: str | None = None) -> None:
-        """Begin a read-only transaction with our settings, in an exported snapshot if there is one."""
-        await session.execute(beginning(snapshot))
+        """Begin a read-only transaction with our settings, in an exported snapshot if there is one.
+
+        Raises:
+            SourceLostError: there is no such snapshot any more, or its session is just ending.
+            Any of failures.FOREIGN.
+        """
+        try:
+            await session.execute(beginning(snapshot))
+        except NO_SUCH_SNAPSHOT:
+            if snapshot is None:
+                raise
+            raise snapshot_gone(self.connector.address.where) from None
         if self.hash_key is not None:
             await self.hash_key.hand_to(session)
 

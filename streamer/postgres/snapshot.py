@@ -7,9 +7,9 @@ import contextlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from streamer.errors import SourceLostError, StreamerError
+from streamer.errors import StreamerError
 from streamer.postgres.connect import Connector, Session, beginning
-from streamer.postgres.failures import FOREIGN
+from streamer.postgres.failures import FOREIGN, snapshot_gone
 from streamer.postgres.sessions import goodbye
 
 PING_S = 20.0
@@ -107,11 +107,8 @@ class Holder:
 
     def gone(self) -> StreamerError:
         """What to raise once the snapshot is lost."""
-        return SourceLostError(
-            f"The snapshot of PostgreSQL at {self._connector.address.where} is gone: "
-            f"{self._why or 'its session was ended'}.",
-            hint="Run again with --resume: the rest is read from a newer snapshot.",
-        )
+        where = self._connector.address.where
+        return snapshot_gone(where, self._why) if self._why else snapshot_gone(where)
 
     def id(self) -> str:
         """The id to import.

@@ -16,7 +16,6 @@ from streamer.pack import LedgerStep
 from streamer.progress import Events
 from streamer.run import steps
 from streamer.run.admission import Found
-from streamer.run.duplicates import Duplicates
 from streamer.run.finish import (
     after_problem,
     after_task,
@@ -32,7 +31,7 @@ from streamer.run.journal import Journal
 from streamer.run.sharing import Task, index_load, together
 from streamer.run.states import State
 from streamer.run.survey import Database
-from streamer.sinks import Ownership
+from streamer.sinks import Duplicates, Ownership
 from streamer.sinks.uniqueness import Unique
 
 T = TypeVar("T")

@@ -11,11 +11,9 @@ from dataclasses import dataclass, field, replace
 
 from streamer import limits
 from streamer.config import Config
-from streamer.d1 import D1Database, RefusedRowsError
+from streamer.d1 import D1Database
 from streamer.errors import ExitCode
 from streamer.model import (
-    Key,
-    KeyKind,
     Loading,
     OnError,
     Pack,
@@ -34,18 +32,19 @@ from streamer.run import steps
 from streamer.run.ending import Ending
 from streamer.run.finish import optimize
 from streamer.run.journal import Journal
+from streamer.run.keyless import Keyless
 from streamer.run.proof import Begun, check_untouched, prove
-from streamer.run.publish import drop_stages, publish
+from streamer.run.publish import drop_stages, settle_and_publish
 from streamer.run.reading import RunSource
 from streamer.run.rejects import beside
-from streamer.run.schema import create, create_stages, empty, empty_behind, remove
+from streamer.run.schema import create, create_stages, empty, remove
 from streamer.run.sources import JobSource
 from streamer.run.states import RunState, State, Work
 from streamer.run.stopping import Stopping
 from streamer.run.survey import Survey
 from streamer.run.waves import Wave, waves
 from streamer.run.writing import Writing
-from streamer.sinks import BadRow, Carried, complete, lacks_parents
+from streamer.sinks import BadRow, Carried, FixedPlacesError
 
 FIXED_UPLOADERS = 16  # with automatic concurrency: as many as the adaptive limit may ever allow
 
@@ -100,6 +99,15 @@ class Job:
             create_schema=config.run.create_schema,
             heed_stop=stopping.heed,
             duplicates=self._writing.duplicates,
+        )
+        self._keyless = Keyless(
+            ends.plan.tables,
+            ends.source,
+            journal,
+            self._ownership,
+            events,
+            rejects=self._writing.rejects,
+            make_tables=self._make_tables,
         )
         self.shortcomings: list[str] = []
         self.lacking = False  # anything but rows that were rejected
@@ -179,6 +187,10 @@ class Job:
         if emptied := [table for table in there if table not in remade]:
             await empty(preparing, emptied)
         await self._journal.mark_all(map(steps.empty_step, to_empty), State.DONE)
+        await self._make_tables()
+
+    async def _make_tables(self) -> None:
+        preparing = self._ownership.preparing([table.target for table in self._tables])
         to_make = [t for t in self._tables if self._is_open(steps.schema_step(t))]
         if self._config.run.create_schema:
             await create(preparing, to_make)
@@ -194,7 +206,7 @@ class Job:
             return
         self._stopping.heed()
         await self._ends.source.begin()
-        await self._restart_moved_tables()
+        await self._keyless.restart_moved()
         await self._forget_what_starts_over()
         self._events.phase("moving rows")
         for wave in waves(self._tables, self._load):
@@ -206,32 +218,6 @@ class Job:
         wanted = {Work.ROWS, Work.EDGES, Work.PUBLISH}
         return [name for name in steps.named(self._tables) if name.work in wanted]
 
-    async def _restart_moved_tables(self) -> None:
-        """Start tables without a key over, where rows may have moved since they were begun."""
-        for table in self._tables:
-            if table.key.kind is not KeyKind.PHYSICAL:
-                continue
-            await self._number_leaves(table)
-            name = steps.rows_step(table)
-            position = self._journal.position(name)
-            if steps.rows_are_there(table, self._journal):
-                continue
-            if position.last is not None and not await self._is_unchanged(table, position.last):
-                self._events.warning(
-                    f"{table.name} has no key and changed since the run began; it is emptied in "
-                    "D1 and moved again from the start"
-                )
-                # The checkpoint first: a kill in between must not leave it ahead of the target.
-                second = [steps.edges_step(table)] if table.loading is Loading.TWO_PASS else []
-                await self._journal.start_over([name, *second])
-                self._events.tally.settle(str(table.name), rows_written=0, bytes_sent=0)
-                await self._writing.rejects.forget_unknown(self._journal.rejected)
-            if self._journal.running.epoch > 1:
-                preparing = self._ownership.preparing([table.target])
-                if table.loading is Loading.TWO_PASS and self._journal.position(name).last is None:
-                    await empty(preparing, [table])  # its rows may refer to each other by now
-                await empty_behind(preparing, table, self._journal.position(name).last)
-
     async def _forget_what_starts_over(self) -> None:
         """Let the ledger claim no rows, of earlier starts, that may be others now."""
         afresh = [
@@ -242,23 +228,6 @@ class Job:
         ]
         if afresh and self._journal.running.epoch > 1:
             await self._ownership.forget(afresh)
-
-    async def _is_unchanged(self, table: TablePlan, last: Key) -> bool:
-        name = steps.rows_step(table)
-        position = self._journal.position(name)
-        return await self._ends.source.physical_unchanged(
-            table.table,
-            last,
-            position.rows + position.skipped + position.rejected,
-            self._journal.recorded_snapshot(name),
-            where=table.where,
-        )
-
-    async def _number_leaves(self, table: TablePlan) -> None:
-        """Give every leaf of a table without a key a number that it keeps for the whole run."""
-        name = steps.rows_step(table)
-        numbers = self._ends.source.number_leaves(table.table, self._journal.leaves(name))
-        await self._journal.number_leaves(name, numbers)
 
     def _load(self, table: TablePlan, kind: StepKind) -> Load:
         name = steps.rows_step(table) if kind is StepKind.ROWS else steps.edges_step(table)
@@ -336,13 +305,10 @@ class Job:
 
     async def _publish_whole(self, cycle: Sequence[TablePlan]) -> None:
         try:
-            await publish(self._database, self._ownership, cycle)
-        except RefusedRowsError as error:
-            if not lacks_parents(error):
-                raise
-            if not await complete(self._writing.ahead, cycle, self._database.batch_bytes):
-                raise
-            await publish(self._database, self._ownership, cycle)
+            stages = self._writing.stages(cycle)
+            await settle_and_publish(self._database, self._ownership, cycle, stages)
+        except FixedPlacesError as fixed:
+            raise await self._keyless.read_again(fixed) from None
 
     def _recall_problems(self) -> None:
         """Name what couldn't be done as planned, in this process or before a resume."""

@@ -4,11 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from streamer.d1 import D1Database, RefusedRowsError
 from streamer.model import Pack, Statement, StepKind, TablePlan
 from streamer.model.sql import quote_identifier
 from streamer.pack import Layout, LedgerStep
 from streamer.run.survey import Database
-from streamer.sinks import Ownership
+from streamer.sinks import Ownership, Stages
+
+TRIES = 20  # of publishing a cycle while its source goes on changing
+
+
+async def settle_and_publish(
+    database: D1Database, ownership: Ownership, cycle: Sequence[TablePlan], stages: Stages
+) -> None:
+    """Publish a cycle, whose `stages` are made fit for it where D1 refuses; may be repeated.
+
+    Raises:
+        BadRowsError: D1 doesn't take them, as the source has them now.
+        FixedPlacesError: tables without a key must be read again.
+
+    """
+    for left in reversed(range(TRIES)):
+        try:
+            await publish(database, ownership, cycle)
+        except RefusedRowsError as error:
+            if not left or not await stages.mend(error, database.batch_bytes):
+                raise
+        else:
+            return
 
 
 async def publish(database: Database, ownership: Ownership, cycle: Sequence[TablePlan]) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from streamer.config import Config
 from streamer.d1 import D1Database
-from streamer.model import StepId
+from streamer.model import StepId, TablePlan
 from streamer.pack import LedgerStep
 from streamer.pipeline import Sink
 from streamer.pipeline.transform import Transforming
 from streamer.run import steps
-from streamer.run.duplicates import Duplicates
 from streamer.run.journal import Journal
 from streamer.run.rejects import Rejects, beside
 from streamer.sinks import (
@@ -20,11 +19,14 @@ from streamer.sinks import (
     Carried,
     D1Sink,
     Diagnosing,
+    Duplicates,
     Leaving,
     MovedValues,
     Ownership,
     ParentsFirst,
     Rejecting,
+    Renewing,
+    Stages,
     Untying,
 )
 from streamer.sinks.parents import IsRejected
@@ -71,14 +73,16 @@ class Writing:
             leaving=self.leaving,
             deleted=self.expect_deletions,
         )
-        self.duplicates = Duplicates(
+        self._renewing = Renewing(
             database,
             self.ownership,
             source,
             self.leaving,
+            self._expect_parents,
             self.expect_deletions,
             exact_floats=exact_floats,
         )
+        self.duplicates = Duplicates(database, self._renewing)
         self.ahead = Ahead(
             database,
             self.ownership,
@@ -88,6 +92,10 @@ class Writing:
             exact_floats=exact_floats,
             untie=self.untying.untie,
         )
+
+    def stages(self, cycle: Sequence[TablePlan]) -> Stages:
+        """The staging tables of a cycle, before they are published."""
+        return Stages(self.ahead, self._renewing, cycle)
 
     def sink(
         self,

@@ -190,10 +190,49 @@ class Ahead:
         None where the source changed while it was asked: then it may be tried again.
 
         Raises:
-            TooManyError: they don't fit in one request of `most_bytes`.
+            TooManyError: one of them doesn't fit in a request, with what must come with it.
             RefusedParentsError: D1 refuses them.
 
         """
+        try:
+            return await self._send_at_once(wanted, most_bytes)
+        except TooManyError:
+            generations = await self._ancestors(wanted)
+        for generation in reversed(generations[1:]):
+            await self._send_in_parts(generation, most_bytes)
+        return await self._send_in_parts(wanted, most_bytes)
+
+    async def _send_in_parts(self, wanted: set[Wanted], most_bytes: int) -> set[Wanted] | None:
+        try:
+            return await self._send_at_once(wanted, most_bytes)
+        except TooManyError:
+            if len(wanted) == 1:
+                return await self._send_at_once(wanted, limits.BATCH_BYTES_START)
+        some = set(sorted(wanted, key=lambda parent: parent.key)[: len(wanted) // 2])
+        first = await self._send_in_parts(some, most_bytes)
+        second = await self._send_in_parts(wanted - some, most_bytes)
+        return None if first is None or second is None else first | second
+
+    async def _ancestors(self, wanted: set[Wanted]) -> list[set[Wanted]]:
+        """`wanted`, then what these refer to and D1 lacks, and so on."""
+        generations, seen = [wanted], set(wanted)
+        while len(generations) < GENERATIONS:
+            rows: list[tuple[Carried, list[Row]]] = []
+            for (table, columns), keys in _by_table(generations[-1]).items():
+                found = _Found(limits.MEMORY_BYTES)
+                rows.append(
+                    (self._carried(table), await self._look_up(table, columns, keys, found))
+                )
+            lacking = parents_of(await self.lacking(rows)) - seen
+            further = {parent for parent in lacking if self.fetches(parent)}
+            if not further:
+                return generations
+            seen |= further
+            generations.append(further)
+        raise TooManyError
+
+    async def _send_at_once(self, wanted: set[Wanted], most_bytes: int) -> set[Wanted] | None:
+        """Send them with all that they refer to, in one request."""
         found = _Found(most_bytes)
         groups = await self._look_up_all(wanted, found)
         there = found.there & wanted

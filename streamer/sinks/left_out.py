@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from streamer.errors import BadRowsError
 from streamer.model import TablePlan
 from streamer.sinks.references import Wanted
 
@@ -61,8 +60,3 @@ def hint_of(parent: TablePlan) -> str:
             "over with --restart. Or set them aside with --on-error reject."
         )
     return "Mend the reference, then go on with --resume; --on-error reject sets such rows aside."
-
-
-def left_out(child: str, parent: TablePlan, missing: Wanted) -> BadRowsError:
-    """What to say of the table `child`, a row of which refers to one that isn't there."""
-    return BadRowsError(f"{child}: {why_missing(parent, missing)}", hint=hint_of(parent))

@@ -167,12 +167,18 @@ class Ownership:
 
     async def leave(self, tables: Sequence[str]) -> None:
         """Take the run's marks away; both tables go when no other run needs them."""
-        await self._database.execute(release(tables, self._run))
-        await self._tidy()
+        for _ in range(CLAIMS):
+            await self._database.execute(release(tables, self._run))
+            if await self._tidy():
+                return
+            # A claim of this run may have been executed late, just now.
+            if not any(owner.run == self._run for owner in await self._owners()):
+                return
 
-    async def _tidy(self) -> None:
-        """Drop both tables where nobody needs them."""
+    async def _tidy(self) -> bool:
+        """Drop both tables where nobody needs them; whether nobody does."""
         try:
             await self._database.execute(drop_unused())
         except (FencedError, BadRowsError):
-            return  # another run still owns tables of its own
+            return False  # another run still owns tables of its own
+        return True

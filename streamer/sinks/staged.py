@@ -1,81 +1,190 @@
-"""Completes the staging tables of a cycle before they are published.
+"""Makes the staging tables of a cycle fit for being published.
 
 Tables of a cycle are read side by side. Where a run was resumed in between, or is rolling, some rows
-refer to others that came after those tables were read. Nothing fails until all are published; then
-the staged rows say what is missing.
+refer to others that came after those tables were read, or that are gone by now. Nothing fails until
+all are published; then the staged rows say what is missing. What the source has of that is fetched.
+What it hasn't got, the rows that refer to it have let go of, or are gone themselves: they are read
+again. Only what refers to nothing even then is a bad row.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from streamer.model import ForeignKeyPlan, Result, Statement, Storage, TablePlan
+import orjson
+
+from streamer.d1 import RefusedRowsError
+from streamer.errors import BadRowsError
+from streamer.model import ForeignKeyPlan, Key, Result, Statement, Storage, TablePlan
 from streamer.model.sql import quote_identifier
-from streamer.sinks.ahead import Ahead, TooManyError
-from streamer.sinks.left_out import is_thinned, left_out
+from streamer.sinks.ahead import Ahead, RefusedParentsError, TooManyError, lacks_parents
+from streamer.sinks.duplicates import Duplicates
+from streamer.sinks.left_out import hint_of, why_missing
 from streamer.sinks.references import Wanted, keyed_by, text_of
+from streamer.sinks.refresh import can_refresh
+from streamer.sinks.renewing import Renewing
+from streamer.sinks.uniqueness import keys_of, uniques_of
 
 GENERATIONS = 200  # of rows that refer to rows
+ROUNDS = 5  # of looking for a row that isn't there, while the source goes on changing
 AT_ONCE = 2_000  # references of one foreign key that are looked at in one request
+
+
+class FixedPlacesError(Exception):
+    """Rows of a table without a key stand in the way: `tables` must be read again as a whole.
+
+    `problem` is what is to be said where they were read again and nothing changed.
+    """
+
+    def __init__(self, tables: Sequence[TablePlan], problem: BadRowsError) -> None:
+        super().__init__()
+        self.tables = tables
+        self.problem = problem
 
 
 @dataclass(frozen=True, slots=True)
 class _Gap:
-    """A foreign key of a staged table, and what asks for those of its references that lead nowhere."""
+    """A foreign key of a staged table; `broken` is SQL for the rows whose reference leads nowhere."""
 
     table: TablePlan
     key: ForeignKeyPlan
-    statement: Statement
+    outputs: tuple[str, ...]
+    broken: str
+
+    @property
+    def question(self) -> Statement:
+        """Which references lead nowhere."""
+        return Statement(f"SELECT DISTINCT {', '.join(self.outputs)} {self.broken} LIMIT {AT_ONCE}")
 
     def wanted(self, result: Result) -> set[Wanted]:
+        """The answer to the question."""
         return {
             Wanted(self.key.parent, self.key.parent_columns, tuple(map(str, row)))
             for row in result.rows
         }
 
+    def referring(self, missing: Sequence[Wanted]) -> Statement:
+        """Which rows refer to these: their keys, as `keys_of` reads them."""
+        columns = {column.target: column for column in self.table.columns}
+        keys = ", ".join(text_of("o", columns[name]) for name in self.table.key.targets)
+        cells = ", ".join(f"value->>{n}" for n in range(len(self.outputs)))
+        return Statement.of(
+            f"SELECT {keys} {self.broken} AND ({', '.join(self.outputs)}) IN "
+            f"(SELECT {cells} FROM json_each(?1)) LIMIT {AT_ONCE}",
+            orjson.dumps([parent.key for parent in missing]).decode(),
+        )
 
-async def complete(ahead: Ahead, cycle: Sequence[TablePlan], most_bytes: int) -> bool:
-    """Fetch what the staged rows of `cycle` refer to and neither stage nor table holds.
 
-    Rows of the cycle go to its stages, others to their tables. False where some aren't in the
-    source either.
+class Stages:
+    """The staging tables of one `cycle`."""
 
-    Raises:
-        BadRowsError: some can't be there, since settings leave them out.
+    def __init__(self, ahead: Ahead, renewing: Renewing, cycle: Sequence[TablePlan]) -> None:
+        self._ahead = ahead
+        self._renewing = renewing
+        self._duplicates = Duplicates(renewing.database, renewing)
+        self._cycle = cycle
+        self._names = {table.target for table in cycle}
+        self._gaps = [gap for table in cycle for gap in _gaps(table, cycle, ahead.tables)]
 
-    """
-    gaps = list(chain.from_iterable(_gaps(table, cycle, ahead.tables) for table in cycle))
-    staged = {table.target for table in cycle}
-    seen: set[Wanted] = set()
-    for _ in range(GENERATIONS if gaps else 0):
-        answer = await ahead.ask([gap.statement for gap in gaps])
-        found = [
-            (gap, gap.wanted(result)) for gap, result in zip(gaps, answer.results, strict=True)
+    async def mend(self, refused: RefusedRowsError, most_bytes: int) -> bool:
+        """Do something about what D1 `refused` to publish; False where nothing can be done.
+
+        What is fetched for it travels in requests of about `most_bytes`.
+
+        Raises:
+            BadRowsError: rows refer to others that can't be there; or D1 doesn't take what was read.
+            FixedPlacesError: tables without a key must be read again.
+
+        """
+        if lacks_parents(refused):
+            return await self._complete(most_bytes)
+        return await self._let_go(refused.failure.message)
+
+    async def _let_go(self, message: str) -> bool:
+        """Have rows let go of UNIQUE values that others have now; whether that helped."""
+        helped = False
+        for table in self._cycle:
+            layout = self._renewing.layout(table, staged=False)
+            for unique in uniques_of(table, layout, message):
+                helped = await self._duplicates.mend(table, unique, staged=True) or helped
+        return helped
+
+    async def _complete(self, most_bytes: int) -> bool:
+        """Let every staged row refer to one that is there; False where that takes too much.
+
+        What is fetched of the cycle goes to its stages, other rows to their tables.
+        """
+        tried: Counter[Wanted] = Counter()
+        for _ in range(GENERATIONS if self._gaps else 0):
+            lacking = await self._lacking()
+            wanted = set(chain.from_iterable(some for _, some in lacking))
+            if not wanted:
+                return True
+            if hopeless := {one for one in wanted if tried[one] > ROUNDS}:
+                raise await self._explained(lacking, hopeless)
+            try:
+                await self._fetch(wanted, most_bytes)
+                again = {w for w in wanted if tried[w] or not self._ahead.fetches(w)}
+                await self._renew(lacking, again)
+            except TooManyError:
+                return False
+            tried.update(wanted)
+        return False
+
+    async def _lacking(self) -> list[tuple[_Gap, set[Wanted]]]:
+        answer = await self._ahead.ask([gap.question for gap in self._gaps])
+        return [
+            (gap, gap.wanted(result))
+            for gap, result in zip(self._gaps, answer.results, strict=True)
         ]
-        wanted = set(chain.from_iterable(some for _, some in found))
-        if wanted & seen:
-            _explain(ahead, found, seen)
-            return False
-        if not wanted:
-            return True
-        seen |= wanted
-        inside = {parent for parent in wanted if parent.parent in staged}
-        await ahead.stage(inside)
-        try:
-            await ahead.send(wanted - inside, most_bytes)
-        except TooManyError:
-            return False
-    return False
 
+    async def _fetch(self, wanted: set[Wanted], most_bytes: int) -> None:
+        """Put what the source has of `wanted` where it belongs; what D1 refuses stays missing."""
+        wanted = {one for one in wanted if self._ahead.fetches(one)}
+        inside = {parent for parent in wanted if parent.parent in self._names}
+        await self._ahead.stage(inside)
+        waiting = [outside] if (outside := sorted(wanted - inside, key=lambda w: w.key)) else []
+        while waiting:
+            some = waiting.pop()
+            try:
+                await self._ahead.send(set(some), most_bytes)
+            except RefusedParentsError:
+                if len(some) > 1:
+                    middle = len(some) // 2
+                    waiting += [some[middle:], some[:middle]]
 
-def _explain(ahead: Ahead, found: list[tuple[_Gap, set[Wanted]]], seen: set[Wanted]) -> None:
-    """Raise, where what was `seen` missing before may be missing since settings leave it out."""
-    for gap, wanted in found:
-        parent = ahead.tables[gap.key.parent]
-        if is_thinned(parent) and (missing := wanted & seen):
-            raise left_out(str(gap.table.name), parent, min(missing, key=lambda one: one.key))
+    async def _renew(self, lacking: list[tuple[_Gap, set[Wanted]]], missing: set[Wanted]) -> None:
+        """Read the rows again that refer to some of the `missing`."""
+        for gap, wanted in lacking:
+            some = sorted(wanted & missing, key=lambda parent: parent.key)
+            if some and can_refresh(gap.table):
+                await self._renewing.renew(gap.table, await self._keys(gap, some), staged=True)
+
+    async def _keys(self, gap: _Gap, missing: Sequence[Wanted]) -> list[Key]:
+        answer = await self._ahead.ask([gap.referring(missing)])
+        return keys_of(answer.results[0])
+
+    async def _explained(
+        self, lacking: list[tuple[_Gap, set[Wanted]]], hopeless: set[Wanted]
+    ) -> BadRowsError | FixedPlacesError:
+        """What to say of one of the `hopeless`, and of a row that refers to it."""
+        gap, missing = next((g, some & hopeless) for g, some in lacking if some & hopeless)
+        table, parent = gap.table, self._ahead.tables[gap.key.parent]
+        first = min(missing, key=lambda one: one.key)
+        row = str(table.name)
+        if can_refresh(table) and (keys := await self._keys(gap, [first])):
+            row = self._renewing.layout(table, staged=True).row_named(keys[0])
+        why = why_missing(parent, first, fetched=self._ahead.fetches(first))
+        problem = BadRowsError(f"{row}: {why}", hint=hint_of(parent))
+        fixed = [
+            member
+            for member in self._cycle
+            if not can_refresh(member) and member.target in {table.target, parent.target}
+        ]
+        return FixedPlacesError(fixed, problem) if fixed else problem
 
 
 def _gaps(
@@ -88,17 +197,16 @@ def _gaps(
         parent = parents.get(key.parent)
         ours = [columns[name] for name in key.columns if name in columns]
         real = any(column.storage is Storage.REAL for column in ours)
-        if parent is None or keyed_by(parent, key.parent_columns) is None:
+        if parent is None or real or len(ours) < len(key.columns):
             continue
-        if real or len(ours) < len(key.columns):
+        if can_refresh(parent) and keyed_by(parent, key.parent_columns) is None:
             continue
-        outputs = ", ".join(text_of("o", column) for column in ours)
-        statement = _statement(table, key, outputs, stages.get(key.parent, ""))
-        found.append(_Gap(table, key, statement))
+        outputs = tuple(text_of("o", column) for column in ours)
+        found.append(_Gap(table, key, outputs, _broken(table, key, stages.get(key.parent, ""))))
     return found
 
 
-def _statement(table: TablePlan, key: ForeignKeyPlan, outputs: str, stage: str) -> Statement:
+def _broken(table: TablePlan, key: ForeignKeyPlan, stage: str) -> str:
     ours = [f"o.{quote_identifier(name)}" for name in key.columns]
     theirs = [quote_identifier(name) for name in key.parent_columns]
     same = " AND ".join(f"p.{t} = {o}" for o, t in zip(ours, theirs, strict=True))
@@ -109,7 +217,4 @@ def _statement(table: TablePlan, key: ForeignKeyPlan, outputs: str, stage: str) 
         known = " AND ".join(f"{name} IS NOT NULL" for name in theirs)
         rows = f"SELECT {', '.join(theirs)} FROM {quote_identifier(stage)} WHERE {known}"
         conditions.append(f"({', '.join(ours)}) NOT IN ({rows})")
-    return Statement(
-        f"SELECT DISTINCT {outputs} FROM {quote_identifier(table.stage)} AS o "
-        f"WHERE {' AND '.join(conditions)} LIMIT {AT_ONCE}"
-    )
+    return f"FROM {quote_identifier(table.stage)} AS o WHERE {' AND '.join(conditions)}"

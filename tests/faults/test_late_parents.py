@@ -337,30 +337,3 @@ async def test_fault_24_a_rolling_run_keeps_up_with_parents_and_children_that_co
     assert new > 0
     fetched = "SELECT count(*) FROM customer WHERE id > 1000"
     assert streamer.target.rows(streamer.uuid, fetched)[0][0] > 0
-
-
-CYCLE = """
-CREATE TABLE farm (id int PRIMARY KEY);
-INSERT INTO farm SELECT n FROM generate_series(1, 9) AS n;
-CREATE TABLE chicken (id int PRIMARY KEY, egg int NOT NULL, farm int NOT NULL REFERENCES farm);
-CREATE TABLE egg (id int PRIMARY KEY, chicken int NOT NULL);
-INSERT INTO chicken SELECT n, 2001 - n, 1 + n % 9 FROM generate_series(1, 2000) AS n;
-INSERT INTO egg SELECT n, n FROM generate_series(1, 2000) AS n;
-ALTER TABLE chicken ADD FOREIGN KEY (egg) REFERENCES egg DEFERRABLE INITIALLY DEFERRED;
-ALTER TABLE egg ADD FOREIGN KEY (chicken) REFERENCES chicken DEFERRABLE INITIALLY DEFERRED;
-"""
-
-
-async def test_a_cycle_that_is_published_is_completed_by_rows_that_came_late(
-    streamer: Streamer,
-) -> None:
-    await streamer.source.execute(CYCLE)
-    stopped_at(streamer, "_streamer_stage_egg", requests=3)
-    await streamer.source.execute(
-        "BEGIN; INSERT INTO farm VALUES (-1); INSERT INTO egg VALUES (5000, -1), (-1, -2), (-2, 7);"
-        "INSERT INTO chicken VALUES (-1, -1, -1), (-2, -2, 1); COMMIT"
-    )
-
-    resumed(streamer)
-
-    assert await differing(streamer) == []

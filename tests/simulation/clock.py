@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import itertools
 import threading
 from asyncio import base_events
 from collections.abc import Callable, Coroutine
@@ -21,6 +22,17 @@ class ProcessDiedError(BaseException):
     """The process was killed, as by kill -9."""
 
 
+class NumberedTask(asyncio.Task[Any]):
+    """A task whose hash is its number, not its place in memory: sets of tasks keep one order."""
+
+    def __init__(self, coro: Any, *, number: int, **more: Any) -> None:
+        self._number = number
+        super().__init__(coro, **more)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
 class VirtualLoop(base_events.BaseEventLoop):
     """Runs one callback a step; where nothing is ready, time jumps to the next timer.
 
@@ -35,6 +47,10 @@ class VirtualLoop(base_events.BaseEventLoop):
         self.steps = 0
         self.is_dead = False
         self.watch: Callable[[], None] = lambda: None
+        numbers = itertools.count()
+        self.set_task_factory(
+            lambda loop, coro, **more: NumberedTask(coro, number=next(numbers), loop=loop, **more)
+        )
 
     def time(self) -> float:
         return self._now

@@ -16,6 +16,7 @@ import checkpoints.store
 import streamer.pipeline.mover
 import streamer.postgres.source
 import streamer.run.job
+import streamer.run.sources
 import streamer.run.start
 from streamer.config import Config, RunSettings, SourceSettings, TargetSettings
 from streamer.d1 import open_database
@@ -263,7 +264,7 @@ class Process:
             (checkpoints.store, "_with_daemon_thread", connection),
             (streamer.postgres.source, "Connector", connector),
             (streamer.postgres.source, "read_catalog", read_catalog),
-            (streamer.postgres.source, "Patience", patience),
+            (streamer.run.sources, "Patience", patience),
             (streamer.run.start, "open_target", open_target),
             (streamer.run.job, "Limits", partial(Limits, memory_bytes=world.settings.memory_bytes)),
             (streamer.pipeline.mover, "ByteBudget", WatchedBudget),

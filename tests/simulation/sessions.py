@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from tests.simulation.queries import NotUnderstoodError, rows_of
 from tests.simulation.rows import Postgres
 from tests.simulation.trouble import Came, SourceTrouble
 
+_numbers = (
+    itertools.count()
+)  # of sessions: sets of them have one order, wherever they lie in memory
 _IMPORT = re.compile(r"SET TRANSACTION SNAPSHOT '([^']+)'")
 
 
@@ -52,6 +56,10 @@ class ModelSession:
         self._exported = ""
         self._closed = False
         self._idle_since = 0.0
+        self._number = next(_numbers)
+
+    def __hash__(self) -> int:
+        return self._number
 
     def is_closed(self) -> bool:
         return self._closed

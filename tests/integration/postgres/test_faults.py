@@ -10,6 +10,9 @@ from streamer.config import SourceSettings
 from streamer.errors import SourceChangedError, SourceLostError, UsageError
 from streamer.model import Consistency, PageSize, Secret, StepKind
 from streamer.postgres import Patience, PostgresSource
+from streamer.postgres.address import resolve
+from streamer.postgres.connect import Connector
+from streamer.postgres.sessions import Sessions
 from tests.engines.postgres import Database, Postgres
 from tests.engines.table_plans import plan_table, table_of
 
@@ -132,6 +135,18 @@ async def test_a_snapshot_lets_go_at_its_maximum_age(database: Database):
         await _until_nothing_is_held(database)
         with pytest.raises(SourceLostError, match="maximum age"):
             await anext(source.read(plan, StepKind.ROWS, None, PageSize()))
+
+
+async def test_a_snapshot_that_the_server_has_no_more_can_be_resumed(any_database: Database):
+    settings = resolve(settings_of(any_database))
+    sessions = Sessions(Connector(settings, lambda _: None))
+    session = await sessions.take()
+
+    with pytest.raises(SourceLostError, match=r"The snapshot of PostgreSQL at .* is gone"):
+        await sessions.begin(session, "00000003-0000001B-1")
+
+    sessions.give(session)
+    await sessions.close()
 
 
 async def _until_nothing_is_held(database: Database) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from streamer.errors import FencedError
 from streamer.model import Answer, Statement
-from streamer.pack import owners_of, read_owners
+from streamer.pack import drop_unused, owners_of, read_owners
 from streamer.sinks import Ownership
 from tests.engines.sqlite_database import SqliteDatabase
 
@@ -25,6 +25,19 @@ class Late:
         if statements[-1] == read_owners() and self._late:
             await self._database.execute(self._late.pop(0))
         return answer
+
+
+class Between:
+    """A database that carries out `late` right before it is asked to drop what nobody needs."""
+
+    def __init__(self, database: SqliteDatabase, late: Sequence[Statement]) -> None:
+        self._database = database
+        self._late = [late]
+
+    async def execute(self, statements: Sequence[Statement]) -> Answer:
+        if list(statements) == list(drop_unused()) and self._late:
+            await self._database.execute(self._late.pop())
+        return await self._database.execute(statements)
 
 
 class Recorded:
@@ -84,3 +97,17 @@ async def test_a_claim_of_a_newer_start_that_comes_between_wins() -> None:
         await Ownership(Late(database, late), run="run", epoch=2, holder="new").take(["a", "b"])
 
     assert await owners(database) == {("a", "run", 3), ("b", "run", 3)}
+
+
+async def test_a_claim_of_its_own_that_is_heard_while_a_run_leaves_leaves_no_mark() -> None:
+    database = SqliteDatabase()
+    late = await claim_on_its_way(database, run="run", epoch=1)
+    ours = Ownership(Between(database, late), run="run", epoch=1, holder="run 1")
+    await ours.take(["a", "b"])
+
+    await ours.leave(["a", "b"])
+
+    answer = await database.execute(
+        [Statement("SELECT count(*) FROM sqlite_schema WHERE name LIKE '#_streamer#_%' ESCAPE '#'")]
+    )
+    assert int(str(answer.results[0].rows[0][0])) == 0

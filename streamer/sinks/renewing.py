@@ -1,0 +1,88 @@
+"""Writes rows of the target, or of its staging tables, as the source has them now."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from streamer import limits
+from streamer.model import Key, Loading, Pack, Statement, StepKind, TablePlan
+from streamer.pack import Layout, LedgerStep
+from streamer.sinks.ahead import Expect, Source, TooManyError
+from streamer.sinks.ownership import Database, Ownership
+from streamer.sinks.refresh import Fresh, Leaving, fits, read_again
+from streamer.sinks.uniqueness import delete
+
+Deleted = Callable[[Mapping[str, int]], Awaitable[None]]
+"""Writes down, before it happens, how many rows of tables (target names) may go from the target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Renewing:
+    """Reads rows again by their key, writes those that are there, and deletes those that are gone.
+
+    With the rows that are gone from a table go those that refer to them. `expect` is told of the
+    snapshots that rows were read in, `deleted` how many may go, both before they are written.
+    """
+
+    database: Database
+    ownership: Ownership
+    source: Source
+    leaving: Leaving
+    expect: Expect
+    deleted: Deleted
+    exact_floats: bool
+
+    def layout(self, table: TablePlan, *, staged: bool) -> Layout:
+        """How a table's rows are written: whole, into the table or, if `staged`, its staging table."""
+        plan = table if staged else replace(table, loading=Loading.DIRECT, deferred=())
+        return Layout.of(
+            plan, StepKind.ROWS, Pack.JSON, into_stage=staged, exact_floats=self.exact_floats
+        )
+
+    async def renew(self, table: TablePlan, keys: Collection[Key], *, staged: bool) -> None:
+        """Write the rows with these keys as they are now, in as many requests as they need.
+
+        Raises:
+            TooManyError: one of them, with what must go with it, is more than a request takes.
+            RefusedRowsError, TooLargeError: D1 doesn't take them.
+
+        """
+        waiting = [sorted(keys)]
+        while waiting:
+            some = waiting.pop()
+            try:
+                await self._renew_at_once(table, some, staged=staged)
+            except TooManyError:
+                if len(some) == 1:
+                    raise
+                middle = len(some) // 2
+                waiting += [some[middle:], some[:middle]]
+
+    async def _renew_at_once(
+        self, table: TablePlan, keys: Collection[Key], *, staged: bool
+    ) -> None:
+        layout = self.layout(table, staged=staged)
+        fresh = await read_again(self.source, table, layout, keys)
+        statements, deleted = await self._with_those_gone(fresh, staged=staged)
+        if not fits(statements, limits.BATCH_BYTES_MAX):
+            raise TooManyError
+        await self.expect({table.target: 0}, frozenset(fresh.snapshots))
+        if deleted:
+            await self.deleted(deleted)
+        names = {table.target, *deleted}
+        guards = [self.ownership.guard(LedgerStep(name, StepKind.ROWS)) for name in names]
+        deferred = Statement("PRAGMA defer_foreign_keys=on")
+        await self.database.execute([deferred, *statements, *guards])
+
+    async def _with_those_gone(
+        self, fresh: Fresh, *, staged: bool
+    ) -> tuple[Sequence[Statement], Mapping[str, int]]:
+        """What writes the rows and deletes those that are gone, and how many of which tables go."""
+        if not staged:
+            leave, deleted = await self.leaving.statements(fresh.plan, fresh.gone)
+            return [*leave, *fresh.statements], deleted
+        # Nothing in D1 refers to what isn't published; what does so in a stage is looked at next.
+        gone = delete(fresh.plan, fresh.layout.table, sorted(fresh.gone))
+        counted = {fresh.plan.target: len(fresh.gone)} if fresh.gone else {}
+        return [*fresh.statements, *gone], counted
