@@ -28,9 +28,16 @@ TYPES = {
     "arrays": "arrays",
     "composites": "composite types",
     "enums": "enums",
+    "ranges": "ranges",
     "bits": "bit(n)",
+    "inet": "inet",
+    "cidr": "cidr",
+    "macaddr": "macaddr, macaddr8",
+    "points": "point",
+    "shapes": "line, lseg, box, path, polygon, circle",
     "hstore": "hstore",
     "geometry": "PostGIS",
+    "vectors": "pgvector's vector, halfvec",
     "regs": "regclass and its like",
 }
 

@@ -37,7 +37,8 @@ class ColumnPlan:
     back to the very same key value (then it doubles as key text)?
     `note` says in a few words how it is stored, for `plan`. A `made` column's values come from an
     expression or a mask: nothing in the target says what PostgreSQL holds. In the schema
-    `operators` are those that compare the source's values, '' for PostgreSQL's own.
+    `operators` are those that compare the source's values, '' for PostgreSQL's own. `whole` is the
+    source column that it is a part of, '' where it isn't a part.
     """
 
     source: str
@@ -52,6 +53,7 @@ class ColumnPlan:
     note: str = ""
     made: bool = False
     operators: str = ""
+    whole: str = ""
 
 
 class KeyKind(StrEnum):

@@ -28,7 +28,7 @@ from streamer.translate.foreign_keys import numeric_text_columns
 from streamer.translate.index_sql import weaker
 from streamer.translate.keys import choose_key, key_names, primary_index, unreadable_primary
 from streamer.translate.masks import masked
-from streamer.translate.names import ROW_COLUMN, collisions, quote
+from streamer.translate.names import ROW_COLUMN, collisions
 from streamer.translate.types import Mapping as TypeMapping
 from streamer.translate.types import Unsupported, map_type
 
@@ -164,14 +164,12 @@ def _column_plan(
     column: Column, shaped: ShapedTable, mappings: Mapping[str, TypeMapping]
 ) -> ColumnPlan:
     wanted, mapping = shaped.columns[column.name], mappings[column.name]
-    # A comment at the expression's end must not hide what follows.
-    value = f"({wanted.expression}\n)" if wanted.expression else f"t.{quote(column.name)}"
     return ColumnPlan(
         source=column.name,
         target=wanted.target,
         storage=mapping.storage,
         wire=mapping.wire,
-        read_sql=mapping.read_sql(value),
+        read_sql=mapping.read_sql(wanted.value),
         type_name=column.type.formatted,
         not_null=is_not_null(column),
         exact_sql=mapping.exact and not wanted.made,
@@ -179,6 +177,7 @@ def _column_plan(
         note=mapping.note,
         made=wanted.made,
         operators=mapping.operator_schema,
+        whole=wanted.whole,
     )
 
 

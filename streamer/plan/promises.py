@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from streamer.model import ColumnPlan, Finding, Question, Severity, Storage, TableKind, TablePlan
 from streamer.plan.draft import Draft
 from streamer.plan.shape import domains
-from streamer.plan.source_sql import column_sql
 
 ALWAYS_NUMBERS = frozenset({"int2", "int4", "int8", "bool", "oid", "xid", "cid"})
 """Types of pg_catalog that are stored as INTEGER whatever their values."""
@@ -45,8 +44,7 @@ def _question(plan: TablePlan, name: str, what: str, hint: str, condition: str) 
 
 def value_sql(draft: Draft, source: str) -> str:
     """SQL of what is moved of a column, before it is printed."""
-    expression = draft.shaped.columns[source].expression
-    return f"({expression}\n)" if expression else column_sql(source)
+    return draft.shaped.columns[source].value
 
 
 def _nulls(draft: Draft, plan: ColumnPlan) -> Iterator[_Asked]:

@@ -35,6 +35,7 @@ def table_questions(
     """
     return [
         *_of_columns(draft, plan),
+        *_of_splits(draft, plan),
         *promise_questions(draft, plan),
         *size_questions(draft, plan, server_version),
         *_of_given_key(draft, plan),
@@ -57,6 +58,23 @@ def _of_columns(draft: Draft, plan: TablePlan) -> list[Question]:
             condition = counted.condition.replace("{c}", value)
             found.append(Question(plan.name, finding, condition=condition))
     return found
+
+
+def _of_splits(draft: Draft, plan: TablePlan) -> list[Question]:
+    """Where a value can't be told from NULL once it is split."""
+    what = "NULL and a value of which all parts are NULL are stored alike, in {rows} of the rows"
+    return [
+        Question(
+            plan.name,
+            Finding(Severity.WARNING, f"{plan.name}.{split.name}", what, _WHOLE),
+            condition=split.merged,
+        )
+        for split in draft.shaped.splits
+        if split.merged
+    ]
+
+
+_WHOLE = 'composites = "json" keeps them apart'
 
 
 def _of_given_key(draft: Draft, plan: TablePlan) -> list[Question]:

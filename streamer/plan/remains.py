@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from streamer.model import Check, Column, Finding, ForeignKey, Index, Severity, Table
@@ -15,13 +15,26 @@ _KEEPS_TELLING_APART = frozenset({"the mask hash"})
 _KEEPS_REFERENCES = frozenset({"the mask hash", "the mask null"})
 
 
-def what_remains(table: Table, moved: Collection[str], made: Made) -> tuple[Table, list[Finding]]:
-    """`table` with its `moved` columns alone, and what falls away beside the others."""
+def what_remains(
+    table: Table,
+    moved: Collection[str],
+    made: Made,
+    parts: Mapping[str, Sequence[Column]] | None = None,
+) -> tuple[Table, list[Finding]]:
+    """`table` with its `moved` columns alone, and what falls away beside the others.
+
+    `parts` take the place of columns that are split.
+    """
+    parts = parts or {}
     gone = frozenset(column.name for column in table.columns) - frozenset(moved)
     if not gone and not made:
         return table, []
-    left = _Left(table, gone, made)
-    columns = tuple(left.column(column) for column in table.columns if column.name in moved)
+    left = _Left(table, gone, made, frozenset(parts))
+    columns = tuple(
+        one
+        for column in table.columns
+        for one in ([left.column(column)] if column.name in moved else parts.get(column.name, ()))
+    )
     indexes = tuple(index for index in table.indexes if left.keeps_index(index))
     named = {index.name for index in table.indexes} - {index.name for index in indexes}
     remaining = replace(
@@ -42,11 +55,15 @@ def what_remains(table: Table, moved: Collection[str], made: Made) -> tuple[Tabl
 
 @dataclass(frozen=True, slots=True)
 class _Left:
-    """Decides what stays of `table` without the columns `gone`; `said` takes up what doesn't."""
+    """Decides what stays of `table` without the columns `gone`, some of which are `split`.
+
+    `said` takes up what doesn't.
+    """
 
     table: Table
     gone: frozenset[str]
     made: Made
+    split: frozenset[str]
     said: list[Finding] = field(default_factory=list[Finding])
 
     def keeps_index(self, index: Index) -> bool:
@@ -98,6 +115,9 @@ class _Left:
         """Why something over `columns` can't be kept whatever makes them, save what `keeps` it."""
         missing = sorted(self.gone.intersection(columns))
         if missing:
+            apart = sorted(self.split.intersection(missing))
+            if apart:
+                return f"{', '.join(apart)} is split into columns"
             return f"{', '.join(missing)} isn't moved"
         for name in sorted(self.made.keys() & frozenset(columns)):
             if self.made[name] not in keeps:

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from streamer.errors import UsageError, nearest
 from streamer.model import ColumnOptions, QualifiedName, Shaping, Table, TableOptions
+from streamer.plan.parts import part_names
 from streamer.translate.names import column_name_problem, name_problem, quote
 
 Options = Mapping[QualifiedName, TableOptions]
@@ -134,26 +135,23 @@ class _Book:
             if letter != ".":
                 continue
             for name, table in self._spelled.get(spelling[:dot], {}).items():
-                places += [
-                    (name, column.name)
-                    for column in table.columns
-                    if spelling[dot + 1 :] == column.name
-                ]
+                rest = spelling[dot + 1 :]
+                places += [(name, column) for column in _columns_and_parts(table) if rest == column]
         return list(dict.fromkeys(places))
 
     def _everything(self, spelling: str) -> list[str]:
         """Spellings of tables, and of the columns of those that `spelling` begins with."""
         columns = [
-            f"{table}.{column.name}"
+            f"{table}.{column}"
             for table, named in self._spelled.items()
             if spelling.startswith(f"{table}.")
             for found in named.values()
-            for column in found.columns
+            for column in _columns_and_parts(found)
         ]
         return columns or list(self._spelled)
 
     def _columns(self, table: Table, spelled: Sequence[str], where: str) -> tuple[str, ...]:
-        names = [column.name for column in table.columns]
+        names = _columns_and_parts(table) if spelled else []
         for spelling in spelled:
             if spelling not in names:
                 near = nearest(spelling, names)
@@ -164,6 +162,11 @@ class _Book:
         self.problems.append(
             f"{spelling} may be {' or '.join(meant)}: spell it as no other is spelled."
         )
+
+
+def _columns_and_parts(table: Table) -> list[str]:
+    """The names of columns, and of those that may come of them."""
+    return [*(column.name for column in table.columns), *part_names(table)]
 
 
 def spellings(name: QualifiedName) -> tuple[str, ...]:

@@ -6,15 +6,13 @@ checks over columns that aren't moved, or whose values an expression or a mask m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from streamer.errors import UsageError
 from streamer.model import (
     Column,
-    ColumnOptions,
     Finding,
-    Mask,
     PgType,
     QualifiedName,
     Severity,
@@ -24,31 +22,18 @@ from streamer.model import (
     TypeKind,
     TypeOptions,
 )
+from streamer.plan.columns import (
+    ExpressionTypes,
+    ShapedColumn,
+    Split,
+    Wanted,
+    wanted_columns,
+    with_parts,
+)
 from streamer.plan.remains import what_remains
 from streamer.plan.resolve import HINT, resolved
 from streamer.translate.keys import key_names, primary_index
 from streamer.translate.names import target_name
-from streamer.translate.types import option_applies
-
-ExpressionTypes = Mapping[tuple[QualifiedName, str], PgType]
-
-
-@dataclass(frozen=True, slots=True)
-class ShapedColumn:
-    """A column that is moved: its name in the target, and how its values are stored or made.
-
-    At most one of `expression` (SQL over the columns of `t`) and `mask` is given.
-    """
-
-    target: str
-    types: TypeOptions = field(default_factory=TypeOptions)
-    expression: str = ""
-    mask: Mask | None = None
-
-    @property
-    def made(self) -> bool:
-        """Whether its values aren't those that PostgreSQL holds."""
-        return bool(self.expression or self.mask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +42,8 @@ class ShapedTable:
 
     `table` has only the columns that are moved, by their names in the source, those that an
     expression makes with its type; and of indexes, keys and checks those that are still possible.
-    `said` names what fell away. `where` and `transform` are the user's, '' for none.
+    `said` names what fell away. `where` and `transform` are the user's, '' for none. `splits` are the
+    values of which parts are moved, as columns named after the whole.
     """
 
     table: Table
@@ -67,6 +53,7 @@ class ShapedTable:
     transform: str
     columns: Mapping[str, ShapedColumn]
     said: tuple[Finding, ...] = ()
+    splits: tuple[Split, ...] = ()
 
     def target_of(self, source: str) -> str:
         """The target's name of a column."""
@@ -102,11 +89,12 @@ def shape(
     everything = list({table.name: table for table in (*tables, *known)}.values())
     options, problems = resolved(everything, shaping)
     shaped: list[ShapedTable] = []
+    referred = _referred(everything)
     for table in tables:
         asked = options.get(table.name, TableOptions())
-        columns, wrong = _wanted(table, asked, shaping.types, expression_types)
-        shaped += [] if wrong else [_shaped(table, asked, columns, expression_types)]
-        problems += wrong
+        wanted = _wanted(table, asked, shaping.types, expression_types, referred)
+        shaped += [] if wanted.problems else [_shaped(table, asked, wanted, expression_types)]
+        problems += wanted.problems
     if problems:
         raise UsageError("\n".join(dict.fromkeys(problems)), hint=HINT)
     return Shapes(
@@ -130,31 +118,48 @@ def problems_of(
     """What `shape` would refuse, as far as it shows without the types of expressions."""
     everything = list({table.name: table for table in (*tables, *known)}.values())
     options, problems = resolved(everything, shaping)
+    referred = _referred(everything)
     for table in tables:
         asked = options.get(table.name, TableOptions())
-        problems += _wanted(table, asked, shaping.types, {})[1]
+        problems += _wanted(table, asked, shaping.types, {}, referred).problems
     return list(dict.fromkeys(problems))
 
 
+def _referred(tables: Iterable[Table]) -> frozenset[tuple[QualifiedName, str]]:
+    """The columns that foreign keys refer to."""
+    return frozenset(
+        (key.parent, name)
+        for table in tables
+        for key in table.foreign_keys
+        for name in key.parent_columns
+    )
+
+
 def _wanted(
-    table: Table, asked: TableOptions, run: TypeOptions, expression_types: ExpressionTypes
-) -> tuple[dict[str, ShapedColumn], list[str]]:
+    table: Table,
+    asked: TableOptions,
+    run: TypeOptions,
+    expression_types: ExpressionTypes,
+    referred: Collection[tuple[QualifiedName, str]],
+) -> Wanted:
     """The columns that are moved, and what is wrong with what is asked of the table."""
-    columns, wrong = _columns(table, asked, run, expression_types)
-    wrong += _about_keys(table, asked, columns)
-    if not columns and table.columns and not wrong:
-        wrong.append(f"{table.name}: no column is left to move.")
-    return columns, wrong
+    index = primary_index(table)
+    tied = {*(key_names(index) if index else ()), *asked.key}
+    tied |= {name for key in table.foreign_keys for name in key.columns}
+    tied |= {column.name for column in table.columns if (table.name, column.name) in referred}
+    wanted = wanted_columns(table, asked, run, expression_types, tied)
+    wanted.problems += _about_keys(table, asked, wanted.columns)
+    if not wanted.columns and table.columns and not wanted.problems:
+        wanted.problems.append(f"{table.name}: no column is left to move.")
+    return wanted
 
 
 def _shaped(
-    table: Table,
-    asked: TableOptions,
-    columns: Mapping[str, ShapedColumn],
-    expression_types: ExpressionTypes,
+    table: Table, asked: TableOptions, wanted: Wanted, expression_types: ExpressionTypes
 ) -> ShapedTable:
+    columns = wanted.columns
     made = {name: _maker(column) for name, column in columns.items() if column.made}
-    left, said = what_remains(table, frozenset(columns), made)
+    left, said = what_remains(table, frozenset(columns), made, wanted.parts)
     plain = replace(
         left,
         columns=tuple(
@@ -162,6 +167,7 @@ def _shaped(
             for column in left.columns
         ),
     )
+    whole = [column for column in table.columns if column.name in wanted.parts]
     return ShapedTable(
         table=plain,
         target=asked.rename or target_name(table.name),
@@ -169,37 +175,14 @@ def _shaped(
         where=asked.where,
         transform=asked.transform,
         columns=columns,
-        said=(*said, *_lost(table, plain, made)),
+        said=(
+            *wanted.said,
+            *said,
+            *(finding for column in whole for finding in _lost_by_split(table.name, column)),
+            *_lost(with_parts(table, wanted), plain, made),
+        ),
+        splits=tuple(wanted.splits),
     )
-
-
-def _columns(
-    table: Table, asked: TableOptions, run: TypeOptions, expression_types: ExpressionTypes
-) -> tuple[dict[str, ShapedColumn], list[str]]:
-    """The columns that are moved, and what is wrong with what is asked of them."""
-    problems: list[str] = []
-    chosen = run.but(asked.types)
-    columns: dict[str, ShapedColumn] = {}
-    for column in table.columns:
-        wanted = not asked.columns or column.name in asked.columns
-        if not wanted or column.name in asked.exclude_columns:
-            continue
-        own = asked.column.get(column.name, ColumnOptions())
-        made = expression_types.get((table.name, column.name))
-        if kind := made if own.expression else column.type:
-            problems += [
-                f"{table.name}.{column.name}: the option {name} isn't about the type"
-                f" {kind.formatted}{', which its expression is of' if own.expression else ''}."
-                for name in own.types
-                if not option_applies(kind, name)
-            ]
-        columns[column.name] = ShapedColumn(
-            target=own.rename or column.name,
-            types=chosen.but(own.types) if own.types else chosen,
-            expression=own.expression,
-            mask=own.mask,
-        )
-    return columns, problems
 
 
 def _about_keys(
@@ -214,6 +197,8 @@ def _about_keys(
         column = columns.get(name)
         if column is None:
             problems.append(f"{where}: a key column can't be left out.")
+        elif name not in (one.name for one in table.columns):
+            problems.append(f"{where}: a part of a column can't be a key.")
         elif column.expression:
             problems.append(f"{where}: a key column can't be made by an expression.")
         elif column.mask not in {None, "hash"}:
@@ -262,6 +247,23 @@ def _lost(before: Table, after: Table, made: Mapping[str, str]) -> list[Finding]
             what = f"its values are made by {maker}, so its {', '.join(lost)} isn't carried over"
             said.append(Finding(Severity.WARNING, f"{before.name}.{name}", what))
     return said
+
+
+def _lost_by_split(table: QualifiedName, column: Column) -> list[Finding]:
+    """What a column loses because its values are split; a range's bounds are NOT NULL as it was."""
+    fields = column.type.base.kind is TypeKind.COMPOSITE
+    lost = [
+        words
+        for words, gone in (
+            ("NOT NULL", is_not_null(column) and (fields or not column.not_null)),
+            ("default", bool(column.default) and not column.generated),
+            ("generation", bool(column.generated)),
+            ("domain's checks", bool(_domain_checks(column.type))),
+        )
+        if gone
+    ]
+    what = f"it is split into columns, so its {', '.join(lost)} isn't carried over"
+    return [Finding(Severity.WARNING, f"{table}.{column.name}", what)] if lost else []
 
 
 def _is_enum(column: Column) -> bool:

@@ -22,7 +22,6 @@ from streamer.model import (
     Wire,
 )
 from streamer.plan.draft import Draft
-from streamer.plan.source_sql import column_sql
 
 _MOST = f"{limits.VALUE_BYTES:,}"
 _HINT = "Leave such rows out with a `where` for the table, or cut a column with an `expression`"
@@ -88,7 +87,7 @@ def _size(draft: Draft, column: ColumnPlan, server_version: int) -> _Size | None
         return _Size(column.source, printed, printed)
     if base.kind is TypeKind.ENUM or (base.kind is TypeKind.BASE and base.name in _SMALL):
         return None
-    value = column_sql(column.source)
+    value = shaped.value
     if base.name in _TOASTED_AS_TEXT and column.read_sql == f"{value}::text":
         return _Size(column.source, stored, stored)
     if base.name == "bytea" and column.wire is Wire.HEX:

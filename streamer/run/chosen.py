@@ -28,7 +28,13 @@ def chosen_facts(plan: TablePlan) -> dict[str, JSON]:
         "transform": plan.transform,
         "names": {column.source: column.target for column in plan.columns},
         "read": {column.source: _digest(_way(column)) for column in plan.columns},
+        "split": split_columns(plan),
     }
+
+
+def split_columns(plan: TablePlan) -> list[JSON]:
+    """The columns whose parts are moved."""
+    return [*dict.fromkeys(column.whole for column in plan.columns if column.whole)]
 
 
 def differing(now: Mapping[str, JSON], then: JSON) -> list[str]:
@@ -42,6 +48,8 @@ def differing(now: Mapping[str, JSON], then: JSON) -> list[str]:
     found = [name for name in ("where", "transform") if was.get(name) != now[name]]
     if was.get("target") != now["target"]:
         found.append("rename")
+    if was.get("split", []) != now["split"]:
+        found.append("which columns are split into several")
     found += [f"rename of {name}" for name in _changed(now["names"], was.get("names"))]
     return found + [
         f"how {name} is read (expression, mask or type options)"

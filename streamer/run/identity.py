@@ -11,7 +11,7 @@ from streamer.config import TargetSettings
 from streamer.errors import SettingsChangedError, SourceChangedError, UsageError
 from streamer.model import KeyKind, SourceIdentity, Storage, TablePlan
 from streamer.model.target import TargetIdentity, TargetKind
-from streamer.run.chosen import chosen_facts, differing
+from streamer.run.chosen import chosen_facts, differing, split_columns
 from streamer.run.recorded import members
 
 if TYPE_CHECKING:
@@ -199,7 +199,9 @@ def check_table(plan: TablePlan, then: Mapping[str, JSON], *, done: bool = False
     now = table_facts(plan)
     if now["fingerprint"] != then.get("fingerprint"):
         settings = differing(chosen_facts(plan), then.get("chosen"))
-        if not (columns := _difference(now, then)) and settings:
+        columns = _difference(now, then)
+        split = members(then.get("chosen")).get("split", []) != split_columns(plan)
+        if settings and (split or not columns):
             raise _settings_changed(plan, settings)
         also = f"; and settings: {', '.join(settings)}" if settings else ""
         raise SourceChangedError(

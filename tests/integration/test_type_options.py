@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import struct
 from dataclasses import dataclass
 
 import pytest
@@ -185,6 +186,38 @@ CASES = (
     Case("bit(8)", {"bits": "integer"}, {"B'10000001'": ("129",), "NULL": (None,)}),
     Case("bit(63)", {"bits": "integer"}, {"~B'0'::bit(63)": (str(2**63 - 1),)}),
     Case("bit(64)", {"bits": "integer"}, {"B'1'::bit(64)": ("1" + "0" * 63,)}),
+    Case("inet", {}, {"'192.168.1.1'": ("192.168.1.1",), "'10.0.0.1/8'": ("10.0.0.1/8",)}),
+    Case("inet", {"inet": "masked"}, {
+        "'192.168.1.1'": ("192.168.1.1/32",), "'10.0.0.1/8'": ("10.0.0.1/8",), "'::1'": ("::1/128",),
+    }),
+    Case("cidr", {"cidr": "integer"}, {
+        "'10.0.0.0/8'": (str((10 << 24) * 64 + 8),), "'0.0.0.0/0'": ("0",),
+        "'255.255.255.255/32'": (str((2**32 - 1) * 64 + 32),),
+        "'2001:db8::/32'": ("2001:db8::/32", "IPv6"), "NULL": (None,),
+    }),
+    Case("macaddr", {"macaddr": "integer"}, {
+        "'08:00:2b:01:02:03'": (str(0x08002B010203),), "'ff:ff:ff:ff:ff:ff'": (str(2**48 - 1),),
+        "NULL": (None,),
+    }),
+    Case("macaddr8", {"macaddr": "integer"}, {
+        "'00:00:2b:01:02:03:04:05'": (str(0x2B0102030405),),
+        "'08:00:2b:01:02:03:04:05'": (str(0x08002B0102030405), BIG),
+        "'ff:ff:ff:ff:ff:ff:ff:ff'": ("-1", "negative"),
+        "'80:00:00:00:00:00:00:00'": (str(-(2**63)), BIG, "negative"),
+    }),
+    Case("point", {"points": "json"}, {
+        "'(1.5,-2)'": ("[1.5,-2]",), "'(NaN,-Infinity)'": ('["NaN","-Infinity"]',), "NULL": (None,),
+        "'(1e300,-0)'": ("[1e+300,-0]",),
+    }),
+    Case("line", {"shapes": "json"}, {"'{1,-1,0.5}'": ("[1,-1,0.5]",)}),
+    Case("lseg", {"shapes": "json"}, {"'[(0,0),(1,Infinity)]'": ('[[0,0],[1,"Infinity"]]',)}),
+    Case("box", {"shapes": "json"}, {"'(1,2),(0,0)'": ("[[1,2],[0,0]]",), "NULL": (None,)}),
+    Case("path", {"shapes": "json"}, {
+        "'[(0,0),(1,1)]'": ('{"open":true,"points":[[0,0],[1,1]]}',),
+        "'((0,0),(1,1))'": ('{"open":false,"points":[[0,0],[1,1]]}',), "NULL": (None,),
+    }),
+    Case("polygon", {"shapes": "json"}, {"'((0,0),(1,1),(2,0))'": ("[[0,0],[1,1],[2,0]]",)}),
+    Case("circle", {"shapes": "json"}, {"'<(0,0),1.1>'": ("[[0,0],1.1]",)}),
     Case("regclass", {"regs": "oid"}, {"'pg_class'": ("1259",)}),
 )  # fmt: skip
 
@@ -228,3 +261,27 @@ async def test_options_decide_what_is_printed_and_what_is_counted(any_database: 
                 assert all(any(word in what for what in said) for word in words), (case, row, said)
     finally:
         await connection.close()
+
+
+async def test_vectors_become_the_bytes_of_their_floats(database: Database):
+    numbers = [1.5, -0.0, 3.0e-39, 3.4028234663852886e38, 0.1]
+    await database.execute("CREATE EXTENSION vector; CREATE TABLE t (v vector, h halfvec)")
+    await database.execute(f"INSERT INTO t VALUES ('{numbers}', '[1,-2]'), (NULL, NULL)")
+    connection = await database.connect()
+    try:
+        await connection.execute(beginning())
+        table = (await read_catalog(connection)).tables[0]
+        options = TypeOptions().but({"vectors": "blob"})
+        sql = [
+            mapped.read_sql(f"t.{column.name}")
+            for column in table.columns
+            if isinstance(mapped := map_type(column.type, options), Mapping)
+        ]
+        rows = await connection.fetch(f"SELECT {', '.join(sql)} FROM public.t AS t")
+    finally:
+        await connection.close()
+
+    assert [tuple(row) for row in rows] == [
+        (struct.pack("<5f", *numbers).hex(), struct.pack("<2f", 1, -2).hex()),
+        (None, None),
+    ]

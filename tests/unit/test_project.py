@@ -33,7 +33,8 @@ RUN_OPTIONS = re.findall(
     --indexes --pushdown --skip-refused --give-up-after --max-duration --max-snapshot-age --config --env-file --progress
     --log-format --log-file --log-max-bytes --log-keep --metrics-port --verbose --quiet -v -q
     --timestamps --dates --intervals --bigint --numeric --money --nan --booleans --varchar --char
-    --bytea --uuid --json-text --arrays --composites --enums --bits --hstore --geometry --regs
+    --bytea --uuid --json-text --arrays --composites --enums --ranges --bits --inet --cidr --macaddr
+    --points --shapes --hstore --geometry --vectors --regs
     --without-rowid --autoincrement --strict --comments --checks --defaults --views --matviews
     --foreign-tables --rename --exclude-columns
     """,

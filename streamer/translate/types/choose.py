@@ -8,13 +8,27 @@ from dataclasses import replace
 from streamer.model import PgType, TypeKind
 from streamer.model.shaping import TypeOptions
 from streamer.model.sql import printed
-from streamer.translate.types import containers, extensions, numbers, texts, times
+from streamer.translate.types import (
+    containers,
+    extensions,
+    geometric,
+    networks,
+    numbers,
+    texts,
+    times,
+)
 from streamer.translate.types.asked import Asked, Maker
 from streamer.translate.types.equality import alike
 from streamer.translate.types.mapping import Mapping, Unsupported
 
 _DEFAULTS = TypeOptions()
-_BUILT_IN: dict[str, Maker] = {**numbers.MAKERS, **times.MAKERS, **texts.MAKERS}
+_BUILT_IN: dict[str, Maker] = {
+    **numbers.MAKERS,
+    **times.MAKERS,
+    **texts.MAKERS,
+    **networks.MAKERS,
+    **geometric.MAKERS,
+}
 # Parse trees and keys within indexes: nobody's data, and their texts aren't read back.
 _INTERNAL = frozenset(
     {"pg_node_tree", "gtsvector", "pg_brin_bloom_summary", "pg_brin_minmax_multi_summary"}
@@ -101,8 +115,8 @@ def _named(*names: str) -> Callable[[PgType], bool]:
     return lambda kind: _is(kind, *names)
 
 
-def _of_kind(wanted: TypeKind) -> Callable[[PgType], bool]:
-    return lambda kind: kind.kind is wanted
+def _of_kind(*wanted: TypeKind) -> Callable[[PgType], bool]:
+    return lambda kind: kind.kind in wanted
 
 
 _CONCERNS: dict[str, Callable[[PgType], bool]] = {
@@ -122,9 +136,16 @@ _CONCERNS: dict[str, Callable[[PgType], bool]] = {
     "arrays": _of_kind(TypeKind.ARRAY),
     "composites": _of_kind(TypeKind.COMPOSITE),
     "enums": _of_kind(TypeKind.ENUM),
+    "ranges": _of_kind(TypeKind.RANGE, TypeKind.MULTIRANGE),
     "bits": _named("bit"),
+    "inet": _named("inet"),
+    "cidr": _named("cidr"),
+    "macaddr": _named("macaddr", "macaddr8"),
+    "points": _named("point"),
+    "shapes": _named(*geometric.SHAPES),
     "hstore": lambda kind: (kind.extension, kind.name) == ("hstore", "hstore"),
     "geometry": lambda kind: kind.extension == "postgis" and kind.name in extensions.GEOMETRIES,
+    "vectors": lambda kind: (kind.extension, kind.name) in extensions.VECTORS,
     "regs": _named(*texts.REGS),
 }
 

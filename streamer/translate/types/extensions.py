@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from streamer.model import PgType, Storage
+from streamer.model import PgType, Storage, Wire
 from streamer.translate.names import quote
 from streamer.translate.types.asked import AS_TEXT, Asked, Maker, always, opaque
 from streamer.translate.types.mapping import Counted, Mapping
@@ -70,6 +70,26 @@ def _geometry(kind: PgType, asked: Asked) -> Mapping:
                 distinct=False,
                 announce="GeoJSON keeps neither the SRID nor M, and 15 decimals of each coordinate",
             )
+        case "blob":  # the text is the hex digits of the EWKB
+            return Mapping(
+                Storage.BLOB, "lower({c}::text)", "", Wire.HEX, keyable=False, note="EWKB"
+            )
+
+
+# An element at a time, in SQL that knows only networks' order of bytes. All dimensions are there.
+_FLOATS = (
+    "(SELECT string_agg(substr(f.h, 7, 2) || substr(f.h, 5, 2) || substr(f.h, 3, 2)"
+    " || substr(f.h, 1, 2), '' ORDER BY f.n)"
+    " FROM (SELECT encode(float4send(u.v), 'hex') AS h, u.n"
+    " FROM unnest(({c})::real[]) WITH ORDINALITY AS u(v, n)) AS f)"
+)
+
+
+def _vector(_kind: PgType, asked: Asked) -> Mapping:
+    if asked.options.vectors == "text":
+        return opaque("JSON array")
+    note = "4 bytes a dimension: float32, little endian"
+    return Mapping(Storage.BLOB, _FLOATS, "", Wire.HEX, keyable=False, note=note)
 
 
 def _plain(extension: str, *names: str, note: str = "") -> dict[tuple[str, str], Maker]:
@@ -78,6 +98,7 @@ def _plain(extension: str, *names: str, note: str = "") -> dict[tuple[str, str],
 
 
 GEOMETRIES = frozenset({"geometry", "geography"})
+VECTORS = (("vector", "vector"), ("vector", "halfvec"))
 
 MAKERS: dict[tuple[str, str], Maker] = {
     ("citext", "citext"): _citext,
@@ -91,7 +112,7 @@ MAKERS: dict[tuple[str, str], Maker] = {
         ("isn", name): _isn
         for name in ("ean13", "isbn", "isbn13", "ismn", "ismn13", "issn", "issn13", "upc")
     },
-    **_plain("vector", "vector", "halfvec", note="JSON array"),
+    **dict.fromkeys(VECTORS, _vector),
     **_plain("vector", "sparsevec", note="{index:value,…}/dimensions"),
     **{("postgis", name): _geometry for name in GEOMETRIES},
     **_plain("postgis", "box2d", "box3d", "spheroid"),

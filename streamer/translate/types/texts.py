@@ -1,4 +1,4 @@
-"""Texts, bytes, UUIDs, bits, JSON, addresses and what else is text or bytes."""
+"""Texts, bytes, UUIDs, bits, JSON and what else is text or bytes."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ REGS = frozenset(
 
 _OPAQUE = (
     *("xml", "tsvector", "tsquery", "jsonpath", "refcursor", "pg_snapshot", "txid_snapshot"),
-    *("tid", "aclitem", "point", "line", "lseg", "box", "path", "polygon", "circle", "char"),
+    *("tid", "aclitem", "char"),
 )
 
 MAKERS: dict[str, Maker] = {
@@ -116,11 +116,6 @@ MAKERS: dict[str, Maker] = {
     "varbit": always(text("varbit", "digits 0 and 1")),
     "json": _json,
     "jsonb": _jsonb,
-    # A cast of inet to text adds /32 or /128 to an address; its output function doesn't.
-    "inet": always(text("inet", template="textin(inet_out({c}))")),
-    "cidr": always(text("cidr")),
-    "macaddr": always(text("macaddr")),
-    "macaddr8": always(text("macaddr8")),
     "xid8": always(text("xid8")),
     "pg_lsn": always(text("pg_lsn")),
     **{name: always(opaque()) for name in _OPAQUE},
