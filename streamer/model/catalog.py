@@ -58,7 +58,7 @@ class PgType:
     labels: tuple[str, ...] = ()
     output: str = ""
     extension: str = ""
-    casts: frozenset[str] = frozenset()
+    casts: tuple[str, ...] = ()
     changes_form: bool = False
     not_null: bool = False
     default: str | None = None

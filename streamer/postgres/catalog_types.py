@@ -112,7 +112,7 @@ def _build(
         labels=tuple(row["labels"]),
         output=row["output"],
         extension=row["extension"],
-        casts=frozenset(row["casts"]),
+        casts=tuple(row["casts"]),
         changes_form=row["changes_form"],
         not_null=row["not_null"],
         default=row["default"],
