@@ -24,6 +24,7 @@ from tests.torture.load import EVERYTHING, OPTIONS, QUIETLY, load
 pytestmark = [pytest.mark.postgres, pytest.mark.workerd, pytest.mark.processes]
 
 KEYED = [part for table in ("k_nopk", "k_rowid", "i_child") for part in ("--exclude", table)]
+OLDEST = 15  # UNIQUE NULLS NOT DISTINCT and numeric(5, -2) are new there
 SMALL_REQUESTS = ("--batch-bytes", "100000", "--concurrency", "3")
 REFUSED = {"cols_101", "case_cols", "Dup", "dup", "zero_cols", "too_big_value", "too_big_row"}
 
@@ -93,6 +94,25 @@ def test_every_cell_arrives_in_a_plain_file(moved: PlainFile, names: dict[str, s
     assert wrong(moved, "", names) == []
     assert tables(moved, "") == {*names.values()}
     assert moved.rows("", "PRAGMA integrity_check") == [["ok"]]
+
+
+async def test_every_cell_arrives_from_an_older_postgres_too(
+    older_postgres: Postgres, tmp_path: Path
+) -> None:
+    if older_postgres.engine.major < OLDEST:
+        pytest.skip(f"torture.sql is written for PostgreSQL {OLDEST} and newer")
+    source = await older_postgres.create_database()
+    await load(source)
+    libxml = await source.fetch("SELECT FROM pg_config() WHERE setting LIKE '%--with-libxml%'")
+    there = {t["name"]: t["target_name"] for t in planned(source, tmp_path, *OPTIONS)["tables"]}
+    file = PlainFile(tmp_path / "torture.db")
+
+    done = Streamer(tmp_path, source, file, "")("run", *OPTIONS, *QUIETLY)
+
+    assert done.code == 3, done.said
+    assert wrong(file, "", {name.replace(".", "|", 1): to for name, to in there.items()}) == []
+    assert ("public.t_xml" in there) == bool(libxml)
+    await older_postgres.drop_database(source.name)
 
 
 @pytest.fixture(scope="module")
