@@ -5,7 +5,8 @@ leave the row out. It may be called more than once for a row (in a second pass, 
 row that others refer to), so it must make the same of it each time. It must not change the key.
 """
 
-from streamer.pipeline.transform.loading import code_digest, load_transforms
+from streamer.pipeline.transform.code import code_digest
+from streamer.pipeline.transform.loading import load_transforms
 from streamer.pipeline.transform.rows import Function, Value
 from streamer.pipeline.transform.source import Transforming
 

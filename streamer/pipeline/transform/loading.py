@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import sys
 from collections.abc import Sequence
@@ -46,16 +45,6 @@ def load_transforms(tables: Sequence[TablePlan], folder: Path) -> dict[str, Func
             hint='Write `transform = "module:function"`; the module may lie in this folder.',
         )
     return found
-
-
-def code_digest(function: Function) -> str:
-    """A digest of the code of the function's module, '' where there is no text of it."""
-    module = inspect.getmodule(function)
-    try:
-        code = inspect.getsource(module) if module is not None else ""
-    except (OSError, TypeError):  # built in, or compiled
-        return ""
-    return hashlib.sha256(code.encode()).hexdigest()[:16] if code else ""
 
 
 def _load(reference: str, folder: Path) -> Function:

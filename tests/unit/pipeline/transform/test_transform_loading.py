@@ -84,3 +84,55 @@ def test_the_code_of_a_module_is_told_from_other_code(tmp_path: Path) -> None:
     first, second, third = (code_digest(found[name]) for name in names)
     assert first == third != second
     assert code_digest(dict) == ""
+
+
+# What a module imports of those beside it, in every way that Python knows; the last nobody imports.
+BESIDE = {
+    "shop_rules/__init__.py": "",
+    "shop_rules/main.py": (
+        "import json\nimport shop_plain\nfrom . import near\nfrom .deep.er import word\n"
+        "def f(row):\n    from shop_rules.late import later\n    return row\n"
+    ),
+    "shop_rules/near.py": "from .side import x\n",
+    "shop_rules/side.py": "x = 1\n",
+    "shop_rules/late.py": "later = 1\n",
+    "shop_rules/deep/__init__.py": "y = 1\n",
+    "shop_rules/deep/er.py": "from .. import back\nword = 1\n",
+    "shop_rules/back.py": "import shop_rules.main as me\n",
+    "shop_plain.py": "import shop_rules\n",
+    "shop_rules/alone.py": "z = 1\n",
+}
+
+
+def test_a_change_in_any_module_beside_it_that_it_imports_is_other_code(tmp_path: Path) -> None:
+    for name, text in BESIDE.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    function = load_transforms([table("shop_rules.main:f")], tmp_path)["shop_rules.main:f"]
+    first = code_digest(function)
+
+    noticed: set[str] = set()
+    for name, text in BESIDE.items():
+        (tmp_path / name).write_text(f"{text}# changed\n")
+        noticed |= {name} if code_digest(function) != first else set()
+        (tmp_path / name).write_text(text)
+
+    assert noticed == BESIDE.keys() - {"shop_rules/alone.py"}
+    assert code_digest(function) == first
+
+
+def test_of_what_was_installed_only_its_own_package_is_followed(tmp_path: Path) -> None:
+    folder = tmp_path / "site-packages"
+    (folder / "bought").mkdir(parents=True)
+    (folder / "bought" / "__init__.py").write_text(
+        "import bought_other\nfrom bought.own import f\n"
+    )
+    (folder / "bought" / "own.py").write_text("def f(row):\n    return row\n")
+    (folder / "bought_other.py").write_text("")
+    function = load_transforms([table("bought:f")], folder)["bought:f"]
+    first = code_digest(function)
+
+    (folder / "bought_other.py").write_text("x = 1\n")
+    assert code_digest(function) == first
+    (folder / "bought" / "own.py").write_text("def f(row):\n    return None\n")
+    assert code_digest(function) != first
