@@ -18,7 +18,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := uv --no-config pip compile pyproject.toml --quiet --no-header --no-annotate \
-	--universal --python-version 3.11 --generate-hashes --extra demo
+	--universal --python-version 3.11 --generate-hashes
 
 .PHONY: demo test simulate mutants lint bench kills docs lock clean
 .DELETE_ON_ERROR:
@@ -52,8 +52,10 @@ docs: $(VENV)/.dev
 	@$(BIN)/python -m tests.documents.cli_page
 
 lock:
-	$(LOCK) --group build --output-file requirements/demo.lock
-	$(LOCK) --group dev --output-file requirements/dev.lock
+	$(LOCK) --extra fast --output-file requirements/run.lock
+	$(LOCK) --group build --output-file requirements/build.lock
+	$(LOCK) --extra demo --group build --output-file requirements/demo.lock
+	$(LOCK) --extra demo --group dev --output-file requirements/dev.lock
 
 clean:
 	rm -rf $(VENV) node_modules .cache .hypothesis .pytest_cache .ruff_cache .import_linter_cache

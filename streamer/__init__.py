@@ -22,6 +22,7 @@ The way of the data, and where each part lives:
     targets/      the target that the user names, opened: D1, or a plain file here
     metrics/      a run's figures for Prometheus, and a page to look at
     page/         a report as one HTML page
+    tracing.py    a run as OpenTelemetry spans
     library.py    plan, run and validate for Python programs
     progress/     events → figures, display, log lines, the report
     d1/           requests paced, sent, classified, sent again (the only HTTP client)

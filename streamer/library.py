@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from streamer.run import run
 from streamer.run.outlook import read_plan
 from streamer.run.start import first_cause
 from streamer.run.validation import validate
+from streamer.tracing import counting, of_the_host
 from streamer.validate.report import ValidationReport
 
 T = TypeVar("T")
@@ -181,7 +181,7 @@ class Transfer:
 
         """
         chosen = {"resume": resume, "restart": restart, "retry_rejects": retry_rejects}
-        return self._carry_out(_moved, self._config(**chosen), on_progress)
+        return self._carry_out("run", _moved, self._config(**chosen), on_progress)
 
     def validate(
         self,
@@ -203,7 +203,7 @@ class Transfer:
 
         """
         chosen = {"detailed": detailed, "full": full, "repair": repair, "resume": resume}
-        return self._carry_out(_compared, self._config(**chosen), on_progress)
+        return self._carry_out("validate", _compared, self._config(**chosen), on_progress)
 
     def stop(self) -> None:
         """Let what goes on end soon, as SIGTERM lets the command: it raises InterruptedRunError.
@@ -227,11 +227,14 @@ class Transfer:
             log.warning("%s", warning)
         return config
 
-    def _carry_out(self, work: Work[T], config: Config, on_progress: OnProgress | None) -> T:
-        return _with_loop(lambda: self._watched(work, config, on_progress))
+    def _carry_out(
+        self, name: str, work: Work[T], config: Config, on_progress: OnProgress | None
+    ) -> T:
+        return _with_loop(lambda: self._watched(name, work, config, on_progress))
 
-    async def _watched(self, work: Work[T], config: Config, on_progress: OnProgress | None) -> T:
-        events = Events(time.monotonic, rate=config.pacing.rate, say=log_line)
+    async def _watched(
+        self, name: str, work: Work[T], config: Config, on_progress: OnProgress | None
+    ) -> T:
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
         def ask() -> None:
@@ -239,15 +242,17 @@ class Transfer:
                 loop.call_soon_threadsafe(stop.set)
 
         self._stops.add(ask)
+        job = counting(of_the_host(), name, rate=config.pacing.rate, say=log_line)
         try:
-            if on_progress is None:
-                return await work(config, events, stop)
-            async with asyncio.TaskGroup() as group:
-                telling = group.create_task(_tell(events, on_progress), name="progress")
-                ended = await work(config, events, stop)
-                telling.cancel()
-            on_progress(events.view())
-            return ended
+            with job as events:
+                if on_progress is None:
+                    return await work(config, events, stop)
+                async with asyncio.TaskGroup() as group:
+                    telling = group.create_task(_tell(events, on_progress), name="progress")
+                    ended = await work(config, events, stop)
+                    telling.cancel()
+                on_progress(events.view())
+                return ended
         finally:
             self._stops.discard(ask)
 

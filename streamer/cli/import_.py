@@ -79,7 +79,7 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
         config = replace(config, run=replace(config.run, report=folder / REPORT))
     settle_memory()
     stop = asyncio.Event()
-    async with showing(config, args.logs) as events, metrics(config, events):
+    async with showing(config, args.logs, "import") as events, metrics(config, events):
         with stopped_by_signals(stop, "finishing the requests in flight"):
             code = await import_files(config, options, events, stop)
     if events.tally.traffic.requests:

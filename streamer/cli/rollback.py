@@ -80,7 +80,7 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
         return not asks or await asyncio.to_thread(_agreed)
 
     stop = asyncio.Event()
-    async with showing(config, args.logs) as events:
+    async with showing(config, args.logs, "rollback") as events:
         with stopped_by_signals(stop, "finishing the request that is under way"):
             return await roll_back(config, choices, events, stop, agree)
 

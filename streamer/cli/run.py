@@ -55,7 +55,7 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
         return await plan.run(args, config)
     settle_memory()
     stop = asyncio.Event()
-    async with showing(config, args.logs) as events, metrics(config, events):
+    async with showing(config, args.logs, "run") as events, metrics(config, events):
         with stopped_by_signals(stop, "finishing the requests in flight"):
             code = await job.run(config, events, stop)
     if events.tally.traffic.requests:

@@ -26,7 +26,8 @@ HEAD = """\
 # STREAMER_HASH_KEY come from the environment, an --env-file, or the files that variables
 # of these names with _FILE at their end name."""
 OF_ONE_START = {
-    "resume", "restart", "retry_rejects", "dry_run", "detailed", "full", "repair", "verbose", "quiet",
+    "resume", "restart", "retry_rejects", "dry_run", "detailed", "full", "repair", "export_dir",
+    "transformed_dir", "verbose", "quiet",
 }  # fmt: skip
 EXAMPLES = {
     "table": ["users", "sales_*", "audit.log"],

@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import sys
-import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 
@@ -15,6 +14,7 @@ from streamer.cli.logs import Logs
 from streamer.config import Config, ProgressMode
 from streamer.progress import Events, Reporter, Style, style_for
 from streamer.progress.story import log_line
+from streamer.tracing import counting, exporting
 
 DRAIN_S = 28.0  # from the first signal to the end, whatever is under way
 
@@ -22,16 +22,25 @@ log = logging.getLogger("streamer.run")
 
 
 @asynccontextmanager
-async def showing(config: Config, logs: Logs) -> AsyncGenerator[Events]:
-    """Events, shown as they come."""
-    events = Events(time.monotonic, rate=config.pacing.rate, say=log_line)
+async def showing(config: Config, logs: Logs, job: str) -> AsyncGenerator[Events]:
+    """Events of the `job` (its command), shown as they come, and traced where that is wanted."""
+    with (
+        exporting(os.environ) as traces,
+        counting(traces, job, rate=config.pacing.rate, say=log_line) as events,
+    ):
+        async with _shown(config, logs, events):
+            yield events
+
+
+@asynccontextmanager
+async def _shown(config: Config, logs: Logs, events: Events) -> AsyncGenerator[None]:
     style = _style(config)
     reporter = Reporter(sys.stderr, style, tell=log.info)
     shown = logs.shown_by(reporter.say) if style is Style.DRAWN else nullcontext()
     with shown:
         task = asyncio.create_task(reporter.keep_showing(events.view, asyncio.sleep))
         try:
-            yield events
+            yield
         finally:
             task.cancel()
             reporter.close()

@@ -60,7 +60,7 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
     folder = config.validation.transformed
     if folder is not None and folder.is_dir():
         args.logs.also_in(folder / "validate.log")
-    async with showing(config, args.logs) as events:
+    async with showing(config, args.logs, "validate") as events:
         with stopped_by_signals(stop, "finishing the requests in flight"):
             found = await compare(config, events, stop)
     if found.verdicts:

@@ -26,7 +26,7 @@ LATEST = 50  # lines kept for those who look in
 WARNING, DETAIL = "warning: ", "detail: "  # how lines begin that aren't the story's own
 
 
-def _silent(_line: str) -> None:
+def silent(_line: str) -> None:
     """Say nothing."""
 
 
@@ -45,7 +45,7 @@ class Events:
         *,
         tally: Tally | None = None,
         rate: Rate | None = None,
-        say: Callable[[str], None] = _silent,
+        say: Callable[[str], None] = silent,
     ) -> None:
         self.tally = tally or Tally()
         self.warnings: list[str] = []
