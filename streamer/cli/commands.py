@@ -86,6 +86,7 @@ COMMANDS = {
             "transform",
             "make the rows that D1 is to hold of exported files",
             Options.SETTINGS | Options.STORED,
+            interrupted=75,
         ),
         Command(
             "import",
@@ -105,6 +106,9 @@ COMMANDS = {
             "status",
             "show a run's progress, from its checkpoint alone",
             Options.SETTINGS | Options.CHECKPOINT,
+        ),
+        Command(
+            "selftest", "try every step of the pipeline on sample data", Options.NONE, job=False
         ),
         Command("report", "make one HTML page from a report", Options.NONE, job=False),
         Command(

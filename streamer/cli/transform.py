@@ -8,7 +8,8 @@ from pathlib import Path
 
 from streamer.cli.parser import Commands
 from streamer.config import Config
-from streamer.errors import ExitCode
+from streamer.demo.processes import signals_end_us
+from streamer.errors import ExitCode, InterruptedRunError
 from streamer.files.writing import make_folder
 from streamer.progress import Events
 from streamer.progress.story import log_line
@@ -29,7 +30,7 @@ transform_manifest.json, transform.log. All of them, or none. `streamer import` 
 
 exit codes: 0 done; 1 failed: a file isn't as it should be; each problem is told with file, line,
 key and column; 2 wrong settings, nothing was written; 3 done, but references are missing, or
-something was left out
+something was left out; 75 stopped by a signal: run it again
 """
 
 
@@ -81,6 +82,13 @@ def run(args: argparse.Namespace, config: Config) -> ExitCode:
         edited=args.edited,
         sql=args.format == "sql",
     )
-    code = transform(config, options, Events(time.monotonic, say=log_line))
+    with signals_end_us():
+        try:
+            code = transform(config, options, Events(time.monotonic, say=log_line))
+        except KeyboardInterrupt:
+            raise InterruptedRunError(
+                "stopped by a signal; nothing was written.",
+                hint="Run it again: it starts from the beginning.",
+            ) from None
     print(f"Transformed into {folder}; see transformation_report.json there.")
     return code

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.resources import files
 
 from streamer.demo.postgres import Postgres
 
 DATABASE = "shop"
-CUSTOMERS, PRODUCTS, ORDERS, PAGE_VIEWS = 20_000, 4_000, 44_000, 12_000  # about 200,000 rows
+SIZES = {"customers": 20_000, "products": 4_000, "orders": 44_000, "page_views": 12_000}
+"""About 200,000 rows."""
+SMALL = {"customers": 400, "products": 80, "orders": 880, "page_views": 240}
 
 
-def make_shop(server: Postgres) -> None:
-    """Create the database and fill it."""
+def make_shop(server: Postgres, sizes: Mapping[str, int] = SIZES) -> None:
+    """Create the database and fill it with as many rows as `sizes` says."""
     server.psql("postgres", f"CREATE DATABASE {DATABASE}")
-    sizes = {
-        "customers": CUSTOMERS,
-        "products": PRODUCTS,
-        "orders": ORDERS,
-        "page_views": PAGE_VIEWS,
-    }
     settings = "".join(f"\\set {name} {count}\n" for name, count in sizes.items())
     sql = files("streamer.demo").joinpath("sample.sql").read_text(encoding="utf-8")
     server.psql(DATABASE, settings + sql)

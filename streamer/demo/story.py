@@ -49,14 +49,15 @@ class Stage:
         """The run's checkpoint."""
         return self.folder / "streamer.checkpoint.db"
 
-    def command(self, *arguments: str) -> list[str]:
-        """`streamer` as a process of its own."""
-        return [sys.executable, "-m", "streamer", *arguments]
-
     def tell(self, text: str) -> None:
         """Say `text`, indented as output of a program."""
         for line in text.splitlines():
             self.say(f"     {line}".rstrip())
+
+
+def streamer_command(*arguments: str) -> list[str]:
+    """`streamer` as a process of its own."""
+    return [sys.executable, "-m", "streamer", *arguments]
 
 
 def tell_story(say: Say) -> bool:
@@ -135,10 +136,10 @@ def _target(folder: Path, children: Children, say: Say) -> Generator[Mapping[str
     """A local D1 in a process of its own; the environment that it tells its clients to use."""
     log = folder / "serve-d1.log"
     arguments = ["--dir", str(folder / "d1"), "--create", DATABASE]
-    command = [sys.executable, "-m", "streamer", "serve-d1", *arguments]
+    command = streamer_command("serve-d1", *arguments)
     command += ["--latency-ms", str(LATENCY_MS)]
     with children.started(
-        command, log=log, cwd=folder, environment=_clean_environment(folder)
+        command, log=log, cwd=folder, environment=clean_environment(folder)
     ) as process:
         told = _told(process, log)
         say(
@@ -170,7 +171,7 @@ def _api(told: Mapping[str, str]) -> Target:
     )
 
 
-def _clean_environment(folder: Path) -> dict[str, str]:
+def clean_environment(folder: Path) -> dict[str, str]:
     """Ours, without any setting that could lead to a real database."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     package = str(Path(__file__).resolve().parents[2])
@@ -189,7 +190,7 @@ def _environment(folder: Path, server: Postgres, told: Mapping[str, str]) -> dic
         "POSTGRES_DB": DATABASE,
         "POSTGRES_USER": SUPERUSER,
     }
-    return _clean_environment(folder) | source | dict(told)
+    return clean_environment(folder) | source | dict(told)
 
 
 def _show_plan(stage: Stage) -> None:
@@ -210,7 +211,7 @@ def _finished(stage: Stage, *arguments: str, show: bool = False) -> str:
     log = stage.folder / f"{arguments[0]}.log"
     errors = stage.folder / f"{arguments[0]}-errors.log"
     with stage.children.started(
-        stage.command(*arguments),
+        streamer_command(*arguments),
         log=log,
         errors=None if show else errors,
         cwd=stage.folder,
@@ -253,7 +254,7 @@ def _run_until_killed(stage: Stage) -> checkpoints.Saved:
     log = stage.folder / "killed-run.log"
     shown = Shown(stage, log)
     with stage.children.started(
-        stage.command("run", "--progress", "plain"),
+        streamer_command("run", "--progress", "plain"),
         log=log,
         cwd=stage.folder,
         environment=stage.environment,

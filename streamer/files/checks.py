@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from streamer.errors import BadFileError
@@ -12,12 +13,18 @@ from streamer.files.values import Form, printed_as
 from streamer.model import Table
 
 
-def unfit(path: Path, table: ExportedTable, source: Table, server_version: int) -> str:
+def unfit(
+    path: Path,
+    table: ExportedTable,
+    source: Table,
+    server_version: int,
+    heed: Callable[[], None],
+) -> str:
     """Why a file isn't that of `table`: '' where it is, every value of it too.
 
-    `source` is the table in the catalog.
+    `source` is the table in the catalog. `heed` is called with every line: what it raises ends this.
     """
-    content = Content()
+    content = Content(heed)
     return malformed(path, table, source, server_version, content) or changed(
         path, table.file, content
     )

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import orjson
 
-from streamer.errors import InterruptedRunError
 from streamer.files.manifest import ExportedColumn, ExportedTable, FileFacts, Snapshot
 from streamer.files.names import Compression, Format, file_name
 from streamer.files.state import ExportState, Position
@@ -41,6 +40,7 @@ from streamer.translate.types import map_type
 
 if TYPE_CHECKING:
     from checkpoints import JSON
+    from streamer.errors import InterruptedRunError
     from streamer.postgres import SnapshotInfo
 
 TABLES_AT_ONCE = 4
@@ -132,8 +132,8 @@ def _plain(name: str, table: TablePlan, server_version: int) -> ColumnPlan:
 class Exporter:
     """Writes the files of tables; `state` knows how far each is.
 
-    `say` is told of each table. Once `stop` is set, what was read is made durable, and the export
-    ends with InterruptedRunError.
+    `say` is told of each table. Once `stop` is set, what was read is made durable and nothing more
+    is read.
     """
 
     def __init__(
@@ -159,14 +159,15 @@ class Exporter:
         self._known = state.snapshots
         self._numbers: dict[int, int] = {}
         self._saving = asyncio.Lock()
+        self._busy = 0
+        self._idle = asyncio.Event()
         self.rows = 0
         self.done = 0
 
-    async def export(self, tables: Sequence[Exported]) -> list[ExportedTable]:
-        """Write all files; those that are whole already stay as they are.
+    async def export(self, tables: Sequence[Exported]) -> None:
+        """Write all files, unless it is stopped; those that are whole already stay as they are.
 
         Raises:
-            InterruptedRunError: it was stopped; it can go on.
             StreamerError: a file can't be written, or the source can't be read.
 
         """
@@ -180,12 +181,24 @@ class Exporter:
         async with asyncio.TaskGroup() as group:
             for table in tables:
                 group.create_task(one(table))
-        if self._stop.is_set():
-            raise InterruptedRunError(
-                "stopped by a signal; what was exported so far is kept.",
-                hint="Go on with `streamer export --resume`.",
-            )
-        return [self.result(table) for table in tables]
+
+    def stop_sending(self, why: InterruptedRunError) -> None:
+        """Nothing: every table sees for itself that it is to stop, when its next page comes."""
+
+    async def quiet(self) -> None:
+        """Return once nothing that was read is on its way into a file."""
+        while self._busy:
+            self._idle.clear()
+            await self._idle.wait()
+
+    @contextmanager
+    def _writing(self) -> Generator[None]:
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
+            self._idle.set()
 
     def result(self, table: Exported) -> ExportedTable:
         """What came of a table that is whole."""
@@ -259,17 +272,18 @@ class Exporter:
 
         async with aclosing(pages):
             async for page in pages:
-                lines = lines_of(page, template, start)
-                writer.write(lines)
-                self.rows += len(lines)
-                unsettled += sum(map(len, lines))
-                seen.add(self._number(page.snapshot))
-                last = page.last
-                if unsettled >= SETTLE_BYTES:
-                    await settled()
-                    unsettled = 0
-                if self._stop.is_set():
-                    return await settled()
+                with self._writing():
+                    lines = lines_of(page, template, start)
+                    writer.write(lines)
+                    self.rows += len(lines)
+                    unsettled += sum(map(len, lines))
+                    seen.add(self._number(page.snapshot))
+                    last = page.last
+                    if unsettled >= SETTLE_BYTES or self._stop.is_set():
+                        at = await settled()
+                        unsettled = 0
+                    if self._stop.is_set():
+                        return at
         return Position(last, writer.rows, 0, tuple(sorted(seen)), None, spent)
 
     def _number(self, snapshot: int) -> int:

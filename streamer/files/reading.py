@@ -13,7 +13,7 @@ import gzip
 import hashlib
 import io
 import zlib
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,10 +42,14 @@ class Row:
 
 
 class Content:
-    """What has been read of a file so far, uncompressed; whole once reading came to its end."""
+    """What has been read of a file so far, uncompressed; whole once reading came to its end.
 
-    def __init__(self) -> None:
+    `heed` is called with every line: what it raises ends the reading.
+    """
+
+    def __init__(self, heed: Callable[[], None] = lambda: None) -> None:
         self.rows = 0
+        self._heed = heed
         self.bytes = 0
         self._digest = hashlib.sha256()
 
@@ -56,6 +60,7 @@ class Content:
 
     def add(self, line: bytes) -> None:
         """Take note of a line."""
+        self._heed()
         self.bytes += len(line)
         self._digest.update(line)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -65,16 +65,19 @@ class Looked:
     changed: Mapping[QualifiedName, str]
 
 
-def checked(folder: Path, manifest: TransformManifest, *, edited: bool) -> str:
+def checked(
+    folder: Path, manifest: TransformManifest, *, edited: bool, heed: Callable[[], None]
+) -> str:
     """Read every file to its end; a digest of all that they hold.
 
-    `edited`: they may be others than those that were written.
+    `edited`: they may be others than those that were written. `heed` is called with every line: what
+    it raises ends this.
 
     Raises:
         BadFileError: with everything that is wrong, a line each.
 
     """
-    looked = look_through(folder, manifest)
+    looked = look_through(folder, manifest, heed)
     if looked.changed and not edited:
         _refuse(
             [f"{what}; --edited takes the files as they are" for what in looked.changed.values()]
@@ -82,8 +85,10 @@ def checked(folder: Path, manifest: TransformManifest, *, edited: bool) -> str:
     return looked.digest
 
 
-def look_through(folder: Path, manifest: TransformManifest) -> Looked:
-    """Read every file to its end.
+def look_through(
+    folder: Path, manifest: TransformManifest, heed: Callable[[], None] = lambda: None
+) -> Looked:
+    """Read every file to its end; `heed` is called with every line.
 
     Raises:
         BadFileError: one holds something else than rows of its table, a line each.
@@ -94,7 +99,7 @@ def look_through(folder: Path, manifest: TransformManifest) -> Looked:
     rows: dict[QualifiedName, int] = {}
     others: dict[QualifiedName, str] = {}
     for table in manifest.tables:
-        content = Content()
+        content = Content(heed)
         path = table_path(folder, table.file)
         problems += _problems(path, table, content)
         if len(problems) >= MOST_PROBLEMS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,6 +37,7 @@ from streamer.run.admission import refuse_what_cannot_move
 from streamer.run.identity import source_facts
 from streamer.run.planning import Known, look, plan_job
 from streamer.run.start import first_cause, warn_of
+from streamer.run.stopping import Stopping
 
 if TYPE_CHECKING:
     from checkpoints import JSON
@@ -85,8 +86,10 @@ async def export(
                 hash_key=config.shaping.hash_key,
             )
         )
-        known = await look(source, config, events.phase)
-        plan = await plan_job(source, config, known=known, say=events.phase)
+        stopping = Stopping(stop, kept="what was exported so far is kept", command="export")
+        async with stopping.heeded():
+            known = await look(source, config, events.phase)
+            plan = await plan_job(source, config, known=known, say=events.phase)
         refused = [sentence(finding) for finding in plan.refusals]
         refuse_what_cannot_move(refused, skip_refused=config.run.skip_refused)
         version = known.catalog.source.server_version
@@ -105,7 +108,7 @@ async def export(
         if _finished(job, state):
             return ExitCode(int(str(state.facts.get("exit_code", 0))))
         await _begin(job, state)
-        return await _carry_out(job, state, stop)
+        return await _carry_out(job, state, stopping)
 
 
 def _refuse_same_files(tables: Sequence[Exported]) -> None:
@@ -191,7 +194,7 @@ def _check(job: _Job, state: ExportState, facts: dict[str, JSON]) -> None:
         raise SourceChangedError("\n".join(said), hint=hint)
 
 
-async def _carry_out(job: _Job, state: ExportState, stop: asyncio.Event) -> ExitCode:
+async def _carry_out(job: _Job, state: ExportState, stopping: Stopping) -> ExitCode:
     """Write the files, and leave a report whatever comes of it."""
     assert state.run is not None
     options = job.options
@@ -205,7 +208,8 @@ async def _carry_out(job: _Job, state: ExportState, stop: asyncio.Event) -> Exit
         errors=[f"not exported: {sentence(finding)}" for finding in job.plan.refusals],
     )
     try:
-        code = await _export(job, state, report, stop)
+        async with stopping.heeded():
+            code = await _export(job, state, report, stopping)
     except BaseException as error:
         cause = first_cause(error)
         code = cause.exit_code if isinstance(cause, StreamerError) else ExitCode.RESUMABLE
@@ -223,7 +227,7 @@ async def _carry_out(job: _Job, state: ExportState, stop: asyncio.Event) -> Exit
 
 
 async def _export(
-    job: _Job, state: ExportState, report: StepReport, stop: asyncio.Event
+    job: _Job, state: ExportState, report: StepReport, stopping: Stopping
 ) -> ExitCode:
     options = job.options
     rolling = job.config.run.consistency is Consistency.ROLLING
@@ -236,9 +240,12 @@ async def _export(
         compression=options.compression,
         rolling=rolling,
         say=job.events.phase,
-        stop=stop,
+        stop=stopping.stop,
     )
-    done = await exporter.export(job.tables)
+    stopping.sending = exporter
+    await exporter.export(job.tables)
+    stopping.heed()
+    done = [exporter.result(table) for table in job.tables]
     several = [table.name for table in done if len(set(table.snapshots)) > 1]
     if several:
         job.events.warning(
@@ -246,7 +253,7 @@ async def _export(
             " in between may not fit together"
         )
     if options.validate:
-        report.errors += await _validate(job, state, exporter)
+        report.errors += await _validate(job, state, exporter, stopping.heed)
         report.validated = not report.errors or bool(job.plan.refusals)
     manifest = ExportManifest(
         run_id=report.run_id,
@@ -270,14 +277,17 @@ async def _export(
     return ExitCode.INCOMPLETE if report.errors else ExitCode.DONE
 
 
-async def _validate(job: _Job, state: ExportState, exporter: Exporter) -> list[str]:
+async def _validate(
+    job: _Job, state: ExportState, exporter: Exporter, heed: Callable[[], None]
+) -> list[str]:
     """Read the files again, and count in the snapshot that they were read in: what isn't so."""
     problems: list[str] = []
     version = job.known.catalog.source.server_version
     for table in job.tables:
         done = exporter.result(table)
         path = table_path(job.options.folder, done.file)
-        if problem := await asyncio.to_thread(unfit, path, done, table.plan.table, version):
+        source = table.plan.table
+        if problem := await asyncio.to_thread(unfit, path, done, source, version, heed):
             problems.append(problem)
             continue
         if len(state.snapshots) == 1 and job.config.run.consistency is not Consistency.ROLLING:

@@ -79,8 +79,10 @@ def read_manifest(read: Callable[[Path], Manifest], folder: Path, option: str) -
         raise BadFileError(error.what, hint=error.hint.replace("--input-dir", option)) from None
 
 
-def look_through_exported(folder: Path, manifest: ExportManifest, config: Config) -> ExportedFiles:
-    """Read all files of an export that `config` selects.
+def look_through_exported(
+    folder: Path, manifest: ExportManifest, config: Config, heed: Callable[[], None]
+) -> ExportedFiles:
+    """Read all files of an export that `config` selects; `heed` is called with every line.
 
     Raises:
         BadFileError: with everything that is wrong, a line each.
@@ -99,7 +101,7 @@ def look_through_exported(folder: Path, manifest: ExportManifest, config: Config
     sources = {table.name: table for table in catalog.tables}
     problems: list[str] = []
     for table in files.tables(config):
-        content, path = Content(), files.path(table)
+        content, path = Content(heed), files.path(table)
         source = sources.get(table.name)
         if source is None:
             problems.append(f"{folder}: the manifest's catalog lacks {table.name}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from streamer.model import Plan, Shaping
 from streamer.progress import Events
 from streamer.run.sources import JobSource, RowsFrom
 from streamer.run.start import run
+from streamer.run.stopping import Stopping
 from streamer.run.transforming import plan_files, selected
 
 
@@ -38,8 +39,14 @@ class Checked:
     digest: str
 
 
-def check(config: Config, options: ImportOptions, events: Events) -> Checked:
-    """Read all files, and plan; nothing is sent.
+def check(
+    config: Config,
+    options: ImportOptions,
+    events: Events,
+    heed: Callable[[], None] = lambda: None,
+) -> Checked:
+    """Read all files, and plan; nothing is sent. What `heed` raises, which is called all the time,
+    ends this.
 
     Raises:
         BadFileError: a file isn't what it should be.
@@ -59,7 +66,7 @@ def check(config: Config, options: ImportOptions, events: Events) -> Checked:
                 hint="Make the files again with this version of `streamer transform`.",
             )
     events.phase(f"reading {len(manifest.tables):,} files")
-    digest = checked(options.folder, manifest, edited=options.edited)
+    digest = checked(options.folder, manifest, edited=options.edited, heed=heed)
     return Checked(config, manifest, plan, digest)
 
 
@@ -72,7 +79,8 @@ async def import_files(
         StreamerError: with the exit code of its kind, as `run` does.
 
     """
-    files = await asyncio.to_thread(check, config, options, events)
+    stopping = Stopping(stop, kept="nothing was sent", command="import")
+    files = await asyncio.to_thread(check, config, options, events, stopping.heed)
 
     @asynccontextmanager
     async def opened(_config: Config, _events: Events) -> AsyncGenerator[JobSource]:

@@ -29,7 +29,8 @@ class Sending(Protocol):
 class Stopping:
     """Whether, and why, a run is to end early.
 
-    `stop` is set by whoever hears a signal, and here once the time is over; that is said.
+    `stop` is set by whoever hears a signal, and here once the time is over; that is said. `kept` says
+    what isn't lost by it, and `command` is what to go on with.
     """
 
     def __init__(
@@ -37,11 +38,16 @@ class Stopping:
         stop: asyncio.Event,
         max_duration_s: float | None = None,
         say: Callable[[str], None] = lambda _: None,
+        *,
+        kept: str = "everything that D1 acknowledged is in the checkpoint",
+        command: str = "run",
     ) -> None:
         self.stop = stop
         self.sending: Sending | None = None
         self._max_duration_s = max_duration_s
         self._say = say
+        self._kept = kept
+        self._command = command
         self._time_is_over = False
 
     @contextmanager
@@ -70,8 +76,8 @@ class Stopping:
         """What ends the run."""
         why = "after --max-duration" if self._time_is_over else "by a signal"
         return InterruptedRunError(
-            f"stopped {why}; everything that D1 acknowledged is in the checkpoint.",
-            hint="Go on with `streamer run --resume`.",
+            f"stopped {why}; {self._kept}.",
+            hint=f"Go on with `streamer {self._command} --resume`.",
         )
 
     @asynccontextmanager

@@ -224,9 +224,16 @@ class _Transformation:
             code = self._write(jobs)
         except BaseException as error:
             cause = first_cause(error)
-            known = isinstance(cause, StreamerError)
-            self.report.errors.append(cause.what if known else type(cause).__name__)
-            self.report.write(folder / REPORT, cause.exit_code if known else ExitCode.FAILED)
+            code = ExitCode.FAILED
+            if isinstance(cause, StreamerError):
+                code = cause.exit_code
+                self.report.errors.append(cause.what)
+            elif isinstance(cause, KeyboardInterrupt):
+                code = ExitCode.RESUMABLE
+                self.report.errors.append("stopped by a signal")
+            else:
+                self.report.errors.append(type(cause).__name__)
+            self.report.write(folder / REPORT, code)
             raise
         self.report.write(folder / REPORT, code)
         return code

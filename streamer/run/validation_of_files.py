@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -112,13 +112,17 @@ class _FilesJob:
             of_export = read_manifest(read_export, settings.exported, "--export-dir")
             self.origin = of_export.origin.catalog.source
             exported = await asyncio.to_thread(
-                look_through_exported, settings.exported, of_export, self.config
+                look_through_exported, settings.exported, of_export, self.config, self._heed_stop
             )
         if settings.transformed is not None:
             of_made = read_manifest(read_transform, settings.transformed, "--transformed-dir")
             self.origin = of_made.origin.catalog.source
             transformed = await asyncio.to_thread(
-                look_through_transformed, settings.transformed, of_made, self.config
+                look_through_transformed,
+                settings.transformed,
+                of_made,
+                self.config,
+                self._heed_stop,
             )
         if exported is not None:
             await self._beside_source(exported)
@@ -262,9 +266,9 @@ class _FilesJob:
 
 
 def look_through_transformed(
-    folder: Path, whole: TransformManifest, config: Config
+    folder: Path, whole: TransformManifest, config: Config, heed: Callable[[], None]
 ) -> TransformedFiles:
-    """Read all transformed files of a folder, and plan their tables.
+    """Read all transformed files of a folder, and plan their tables; `heed` is called with every line.
 
     Raises:
         BadFileError: with everything that is wrong, a line each.
@@ -274,7 +278,7 @@ def look_through_transformed(
     manifest = replace(whole, tables=chosen)
     shaped = replace(config, shaping=manifest.origin.shaping, selection=selected(manifest))
     tables = plan_files(shaped, manifest).tables
-    files = TransformedFiles(folder, manifest, tables, look_through(folder, manifest))
+    files = TransformedFiles(folder, manifest, tables, look_through(folder, manifest, heed))
     for table in tables:
         if files.table(table.name).columns != transformed_columns(table):
             raise BadFileError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import signal
@@ -173,3 +174,22 @@ async def test_a_signal_stops_it_resumably(exporter: Streamer) -> None:
     assert done.code == 0, done.said
     assert "going on behind" in done.stderr
     assert [row["id"] for row in read(folder / "big.json")] == [*range(1, 40001)]
+
+
+async def test_a_signal_ends_it_at_once_where_it_waits_for_the_source(exporter: Streamer) -> None:
+    connection = await exporter.source.connect()
+    try:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE people IN ACCESS EXCLUSIVE MODE")
+            process = exporter.start("export")
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            while (await exporter.source.fetch(waiting))[0][0] == 0:
+                assert process.poll() is None
+            process.send_signal(signal.SIGTERM)
+            stopped = await asyncio.to_thread(ended, process)
+    finally:
+        await connection.close()
+
+    assert stopped.code == 75, stopped.said
+    assert "streamer export --resume" in stopped.stderr
+    assert "SIGTERM again" not in stopped.stderr

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -256,3 +260,24 @@ def test_changed_renamed_and_missing_files_are_refused(files: Steps) -> None:
     assert (malformed[0], "tables[0].columns[2].form: not one of" in malformed[1]) == (1, True)
     assert (missing[0], "export_manifest.json isn't there" in missing[1]) == (1, True)
     assert not list(files.made.glob("*_transformed.json"))
+
+
+def test_a_signal_ends_it_and_nothing_is_written(files: Steps) -> None:
+    path = files.folder / "migration_data/people.json"
+    path.unlink()
+    os.mkfifo(path)  # a file that never ends
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamer", "transform", "--edited"],
+        cwd=files.folder,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with path.open("w"):  # returns once it is being read
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=120)
+
+    assert process.returncode == 75, said
+    assert "nothing was written" in said
+    assert files.report["status"] == "stopped"
+    assert {p.name for p in files.made.iterdir()} == {"transform.log", "transformation_report.json"}
