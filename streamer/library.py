@@ -103,6 +103,13 @@ class Options(TypedDict, total=False):
     hstore: str
     geometry: str
     regs: str
+    inet: str
+    cidr: str
+    macaddr: str
+    vectors: str
+    ranges: str
+    points: str
+    shapes: str
     without_rowid: str
     autoincrement: bool
     strict: bool
