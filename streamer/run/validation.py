@@ -163,6 +163,7 @@ class ValidationJob:
         names = [steps.rows_step(table) for table in self._tables]
         if self._config.run.resume and self._goes_on(facts):
             await self._state.note(epoch=self._state.running.epoch + 1)
+            await self._begin_anew_without_keys()
         else:
             if self._config.run.resume:
                 self._events.warning("there is no such validation to resume; a new one starts")
@@ -173,13 +174,20 @@ class ValidationJob:
         for table, name in zip(self._tables, names, strict=True):
             step = self._state.steps[name]
             known = items(members(step.document.get("tally")).get("suspects"))
-            self._progress[str(table.name)] = Progress(
-                StepId(step.step_id),
-                self._state.position(name),
-                Suspects(filter(None, map(_interval, known))),
-            )
+            position = self._state.position(name)
+            suspects = Suspects(filter(None, map(_interval, known)) if position.last else ())
+            self._progress[str(table.name)] = Progress(StepId(step.step_id), position, suspects)
             self._show_rows(str(table.name))
         self._state.tally = self._tally
+
+    async def _begin_anew_without_keys(self) -> None:
+        """Tables whose rows are told by their place are compared in one moment, or from the beginning."""
+        places = [table for table in self._tables if table.key.kind is KeyKind.PHYSICAL]
+        names = [steps.rows_step(table) for table in places]
+        if any(self._state.position(name).last for name in names):
+            listed = ", ".join(str(table.name) for table in places)
+            self._events.note(f"without a key, and so compared from the beginning: {listed}")
+        await self._state.start_over(names)
 
     def _show_rows(self, table: str) -> None:
         """Let the display begin with the rows that were compared already."""
@@ -190,8 +198,7 @@ class ValidationJob:
         if not self._state.unfinished:
             return False
         known = self._state.running.document
-        keyed = all(table.key.kind is not KeyKind.PHYSICAL for table in self._tables)
-        return keyed and all(known.get(name) == fact for name, fact in facts.items())
+        return all(known.get(name) == fact for name, fact in facts.items())
 
     def _tally(self, table: str) -> Mapping[str, JSON]:
         if not table:
