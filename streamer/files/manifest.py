@@ -18,7 +18,7 @@ from streamer.errors import BadFileError
 from streamer.files.codec import ShapeError, decode, encode
 from streamer.files.names import Compression, Format
 from streamer.files.values import FORMS, Form
-from streamer.model import Catalog, PgType, QualifiedName, Shaping, Storage, Wire
+from streamer.model import Catalog, PgType, QualifiedName, Shaping, Storage, TypeOptions, Wire
 from streamer.progress import write_whole
 
 FORMAT_VERSION = 1
@@ -241,8 +241,27 @@ def without_secrets(shaping: Shaping) -> Shaping:
     return replace(shaping, hash_key=None)
 
 
+# The type options by which columns are split and further tables made.
+_AT_EXPORT = {
+    "composites": "columns",
+    "ranges": "columns",
+    "points": "columns",
+    "enums": "lookup",
+}
+
+
+def _decided(types: Mapping[str, str]) -> dict[str, str]:
+    """Which columns and tables there are to be, as far as the options say."""
+    return {
+        name: choice if types[name] == choice else ""
+        for name, choice in _AT_EXPORT.items()
+        if name in types
+    }
+
+
 def export_time(shaping: Shaping) -> Shaping:
     """What of `shaping` PostgreSQL carries out, so that an export decides it."""
+    run = {name: getattr(shaping.types, name) for name in _AT_EXPORT}
     tables = {
         name: replace(
             asked,
@@ -251,16 +270,17 @@ def export_time(shaping: Shaping) -> Shaping:
             exclude_foreign_keys=(),
             without_rowid=None,
             autoincrement=None,
-            types={},
+            types=_decided(asked.types),
             column={
-                column: replace(one, rename="", types={})
+                column: replace(one, rename="", types=_decided(one.types))
                 for column, one in asked.column.items()
-                if one.expression or one.mask
+                if one.expression or one.mask or _decided(one.types)
             },
         )
         for name, asked in shaping.tables.items()
     }
     return Shaping(
+        types=TypeOptions().but({n: choice for n, choice in _decided(run).items() if choice}),
         tables={name: asked for name, asked in tables.items() if encode(asked)},
         matviews=shaping.matviews,
         foreign_tables=shaping.foreign_tables,

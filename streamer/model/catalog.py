@@ -200,13 +200,14 @@ class Check:
 
 
 class TableKind(StrEnum):
-    """`pg_class.relkind` of what may be moved or must be mentioned."""
+    """`pg_class.relkind` of what may be moved or must be mentioned; LABELS are made of an enum's."""
 
     TABLE = "table"
     PARTITIONED = "partitioned table"
     VIEW = "view"
     MATERIALIZED_VIEW = "materialized view"
     FOREIGN = "foreign table"
+    LABELS = "labels of an enum"
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +229,7 @@ class Table:
     bottom partitions for PARTITIONED. `inherits` names parents by plain inheritance,
     `has_children` is true where others inherit from it (then it is read with ONLY). `readable` is
     false where the role may not select from it, `rows_hidden` is true where row-level security
-    applies to the role. `definition` is a view's SELECT, `rules` are the rewrite rules of others,
+    applies to the role. `definition` is a view's SELECT, or that of an enum's labels, `rules` are the rewrite rules of others,
     `partition_key` is pg_get_partkeydef. `populated` is false of a materialized view that holds
     nothing yet, not even no rows.
     """

@@ -34,7 +34,7 @@ class TypeOptions:
     json: Literal["exact", "canonical"] = "exact"
     arrays: Literal["json", "postgres"] = "json"
     composites: Literal["json", "postgres", "columns"] = "json"
-    enums: Literal["checked", "text", "integer"] = "checked"
+    enums: Literal["checked", "text", "integer", "lookup"] = "checked"
     ranges: Literal["text", "columns"] = "text"
     bits: Literal["text", "integer"] = "text"
     inet: Literal["plain", "masked"] = "plain"

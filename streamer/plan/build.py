@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from streamer import limits
 from streamer.config import Selection
@@ -20,6 +20,8 @@ from streamer.model import (
     Rate,
     Severity,
     Shaping,
+    Table,
+    TableKind,
     TablePlan,
     ViewPlan,
 )
@@ -27,6 +29,7 @@ from streamer.plan.carry import carry_over
 from streamer.plan.draft import Draft, make_drafts
 from streamer.plan.estimate import estimate
 from streamer.plan.kinds import as_views, movable
+from streamer.plan.labels import label_tables, with_labels
 from streamer.plan.links import Place, link, order_of, places, slow_cycles
 from streamer.plan.naming import about_names
 from streamer.plan.others import about_others
@@ -76,13 +79,15 @@ def make_plan(catalog: Catalog, selection: Selection, options: PlanOptions | Non
 
     """
     options = options or PlanOptions()
+    labels = label_tables(catalog.tables, options.shaping)
     try:
-        chosen, findings = select(catalog, selection)
+        chosen, findings = _select(catalog, selection, labels)
     except UsageError as error:
         problems = settings_problems(catalog, selection, options.shaping)
         raise UsageError("\n".join(problems), hint=error.hint) from None
     shapes = shape(chosen, options.shaping, options.expression_types, known=catalog.tables)
     moved, others = movable(shapes.tables, options.shaping)
+    moved = with_labels(moved)
     findings += [*_about_source(catalog), *about_others(catalog), *others, *about_names(moved)]
     drafts, refusals = make_drafts(moved, catalog.source.server_version, options.shaping.hash_key)
     refusals += [options.refused[d.table.name] for d in drafts if d.table.name in options.refused]
@@ -110,11 +115,21 @@ def make_plan(catalog: Catalog, selection: Selection, options: PlanOptions | Non
 def settings_problems(catalog: Catalog, selection: Selection, shaping: Shaping) -> list[str]:
     """What of the settings fits nothing there is, a line each, as far as `make_plan` would say it."""
     problems: list[str] = []
+    labels = label_tables(catalog.tables, shaping)
     try:
-        chosen, _ = select(catalog, selection)
+        chosen, _ = _select(catalog, selection, labels)
     except UsageError as error:
-        chosen, problems = [*catalog.tables], error.what.splitlines()
+        chosen, problems = [*catalog.tables, *labels], error.what.splitlines()
     return problems + problems_of(chosen, shaping, known=catalog.tables)
+
+
+def _select(
+    catalog: Catalog, selection: Selection, labels: Sequence[Table]
+) -> tuple[list[Table], list[Finding]]:
+    """The selected tables and all those of `labels`, which come along where they are needed."""
+    known = replace(catalog, tables=(*catalog.tables, *labels))
+    chosen, findings = select(known, selection)
+    return [*(table for table in chosen if table.kind is not TableKind.LABELS), *labels], findings
 
 
 def _views(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from streamer.model import Secret, TypeOptions
+from streamer.model import Secret, TableKind, TypeOptions
 from streamer.plan.shape import ShapedColumn
 from streamer.translate.types import option_applies
 
@@ -49,6 +49,7 @@ def fingerprint(draft: Draft) -> str:
         ],
         "key": [draft.key.kind, draft.key.columns, draft.key.casts, draft.key.rowid],
         "hash_key": draft.hash_digest,
+        **({"labels": draft.table.definition} if draft.table.kind is TableKind.LABELS else {}),
     }
     return hashlib.sha256(orjson.dumps(facts)).hexdigest()
 

@@ -22,7 +22,7 @@ def movable(
     for shaped in tables:
         table = shaped.table
         match table.kind:
-            case TableKind.TABLE | TableKind.PARTITIONED:
+            case TableKind.TABLE | TableKind.PARTITIONED | TableKind.LABELS:
                 moves = True
             case TableKind.MATERIALIZED_VIEW:
                 moves = shaping.matviews == "as-tables"

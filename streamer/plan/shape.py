@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 from streamer.errors import UsageError
 from streamer.model import (
     Column,
+    ColumnOptions,
     Finding,
     PgType,
     QualifiedName,
     Severity,
     Shaping,
     Table,
+    TableKind,
     TableOptions,
     TypeKind,
     TypeOptions,
@@ -149,9 +151,18 @@ def _wanted(
     tied |= {column.name for column in table.columns if (table.name, column.name) in referred}
     wanted = wanted_columns(table, asked, run, expression_types, tied)
     wanted.problems += _about_keys(table, asked, wanted.columns)
+    if table.kind is TableKind.LABELS and not _only_renames(asked):
+        wanted.problems.append(
+            f"{table.name}: of the table of an enum's labels nothing can be set but `rename`."
+        )
     if not wanted.columns and table.columns and not wanted.problems:
         wanted.problems.append(f"{table.name}: no column is left to move.")
     return wanted
+
+
+def _only_renames(asked: TableOptions) -> bool:
+    columns = {name: ColumnOptions(rename=one.rename) for name, one in asked.column.items()}
+    return asked == TableOptions(rename=asked.rename, column=columns)
 
 
 def _shaped(

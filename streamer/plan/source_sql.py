@@ -16,13 +16,20 @@ def column_sql(name: str) -> str:
     return f"t.{quote_identifier(name)}"
 
 
-def rows_sql(table: Table, where: str, conditions: Iterable[str] = ()) -> str:
-    """FROM and WHERE: the table's own rows for which the user's `where` ('' for all) is true."""
+def from_sql(table: Table) -> str:
+    """The FROM item: a parent by inheritance without its children, a partitioned root with all."""
+    if table.kind is TableKind.LABELS:
+        return f"({table.definition}) AS t"
     only = "ONLY " if table.has_children and table.kind is TableKind.TABLE else ""
     name = f"{quote_identifier(table.name.schema)}.{quote_identifier(table.name.name)}"
+    return f"{only}{name} AS t"
+
+
+def rows_sql(table: Table, where: str, conditions: Iterable[str] = ()) -> str:
+    """FROM and WHERE: the table's own rows for which the user's `where` ('' for all) is true."""
     # A comment at the end of the user's SQL must not hide what follows.
     given = [*([f"({where}\n)"] if where.strip() else []), *(f"({c}\n)" for c in conditions)]
-    return f"FROM {only}{name} AS t" + (f" WHERE {' AND '.join(given)}" if given else "")
+    return f"FROM {from_sql(table)}" + (f" WHERE {' AND '.join(given)}" if given else "")
 
 
 def key_order(plan: TablePlan) -> tuple[str, ...]:

@@ -7,11 +7,11 @@ import asyncpg
 from streamer.errors import UsageError
 from streamer.model import Catalog, Finding, OwnSql, QualifiedName, Severity, Shaping, Table
 from streamer.plan.resolve import resolved
+from streamer.plan.source_sql import from_sql
 from streamer.postgres.catalog_types import read_types
 from streamer.postgres.connect import Session
 from streamer.postgres.failures import sqlstate
 from streamer.postgres.fragments import fragment_problem
-from streamer.postgres.reader_sql import from_sql
 from streamer.postgres.steadiness import is_momentary, is_volatile
 
 _HINT = (

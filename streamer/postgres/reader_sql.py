@@ -16,11 +16,11 @@ from streamer.model import (
     KeyKind,
     StepKind,
     Table,
-    TableKind,
     TablePlan,
     TypeKind,
 )
 from streamer.model.sql import operator, printed, quote_identifier
+from streamer.plan.source_sql import from_sql
 from streamer.postgres.physical import NumberedLeaf, Position, rowid_sql
 
 _INFLATION = 8  # how much bigger a printed value may be than it is stored, compressed
@@ -103,13 +103,6 @@ def stored_columns(plan: TablePlan, kind: StepKind) -> tuple[ColumnPlan, ...]:
         return plan.columns
     by_target = {column.target: column for column in plan.columns}
     return tuple(by_target[target] for target in (*plan.key.targets, *plan.deferred))
-
-
-def from_sql(table: Table) -> str:
-    """The FROM item: a parent by inheritance without its children, a partitioned root with all."""
-    only = "ONLY " if table.has_children and table.kind is TableKind.TABLE else ""
-    name = f"{quote_identifier(table.name.schema)}.{quote_identifier(table.name.name)}"
-    return f"{only}{name} AS t"
 
 
 def count_sql(table: Table, where: str = "") -> str:

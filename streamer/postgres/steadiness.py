@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from streamer.model import Table
+from streamer.plan.source_sql import from_sql
 from streamer.postgres.connect import Session
-from streamer.postgres.reader_sql import from_sql
 
 _PROBE = "streamer_probe"
 # What tells the time or the session, though it is the same all through a transaction: chapters 9.9

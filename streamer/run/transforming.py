@@ -163,8 +163,8 @@ def _shaping(asked: Shaping, manifest: ExportManifest) -> Shaping:
         return then
     if export_time(asked) != export_time(then):
         raise UsageError(
-            "the settings ask for rows, columns, expressions, masks, keys or kinds of tables that"
-            " the files weren't exported with.",
+            "the settings ask for rows, columns, expressions, masks, keys or kinds of tables, for"
+            " columns split into several or tables of labels that the files weren't exported with.",
             hint="Use the settings of the export, or export again with these.",
         )
     return replace(asked, hash_key=None)

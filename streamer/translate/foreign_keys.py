@@ -18,6 +18,7 @@ from streamer.model import (
 from streamer.translate.names import fold
 from streamer.translate.types import Mapping as TypeMapping
 from streamer.translate.types import is_numeric, numeric_storage
+from streamer.translate.types.containers import POSITIONS
 
 ColumnId = tuple[QualifiedName, str]
 MappingOf = Callable[[ColumnId], TypeMapping]
@@ -193,7 +194,9 @@ def _unlike(table: Table, key: ForeignKey, mapping_of: MappingOf) -> tuple[str, 
 
 
 def _alike(child: str, parent: str) -> bool:
-    return (child == parent and child != "") or (child, parent) in _ALIKE
+    # No integer of PostgreSQL's is referred to by an enum: it is a table of labels that is meant.
+    labels = child.startswith(POSITIONS) and parent == "integer"
+    return labels or (child == parent and child != "") or (child, parent) in _ALIKE
 
 
 def _changes(key: ForeignKey, *, nocase: bool) -> list[str]:

@@ -47,19 +47,23 @@ def composite(kind: PgType, asked: Asked) -> Mapping:
     return _json(kind, 'composites = "postgres" keeps them')
 
 
+POSITIONS = "enum integer"
+"""What the families of enums begin with whose labels' positions are stored."""
+
+
 def enum(kind: PgType, asked: Asked) -> Mapping:
     """An enum: by its label, or by where the label stands."""
     choice = asked.options.enums
-    if choice == "integer" and kind.labels:
+    if choice in {"integer", "lookup"} and kind.labels:
         labels = ", ".join(_literal(label) for label in kind.labels)
+        listed = ": " + ", ".join(f"{n} {x}" for n, x in enumerate(kind.labels, 1))
         place = f"array_position(ARRAY[{labels}]::{kind.formatted}[], {{c}}::{kind.formatted})"
         return Mapping(
             Storage.INTEGER,
             # A label added since then stays a text, which the CHECK doesn't let in.
             f"coalesce({place}::text, {{c}}::text)",
-            f"enum integer {kind.oid}",
-            note="where the label stands: "
-            + ", ".join(f"{n} {x}" for n, x in enumerate(kind.labels, 1)),
+            f"{POSITIONS} {kind.oid}",
+            note=f"where the label stands{listed if choice == 'integer' else ', as its table says'}",
             check=f"{{c}} BETWEEN 1 AND {len(kind.labels)}",
         )
     mapped = text(f"enum {kind.oid}", "the label; sorts as text")

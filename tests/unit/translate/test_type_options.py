@@ -60,7 +60,7 @@ STORED = {
     "json": (base("json"), {"exact": "TEXT", "canonical": "TEXT"}),
     "arrays": (array(INT4), {"json": "TEXT", "postgres": "TEXT"}),
     "composites": (ADDR, {"json": "TEXT", "postgres": "TEXT", "columns": "TEXT"}),
-    "enums": (MOOD, {"checked": "TEXT", "text": "TEXT", "integer": "INTEGER"}),
+    "enums": (MOOD, {"checked": "TEXT", "text": "TEXT", "integer": "INTEGER", "lookup": "INTEGER"}),
     "ranges": (RANGE, {"text": "TEXT", "columns": "TEXT"}),
     "bits": (BIT8, {"text": "TEXT", "integer": "INTEGER"}),
     "inet": (base("inet"), {"plain": "TEXT", "masked": "TEXT"}),
