@@ -3,7 +3,8 @@
 # make simulate   play whole runs on a virtual clock; SEED=7 HISTORIES=1 replays one exactly
 # make mutants   break each safeguard on purpose and see the tests fail (takes a while)
 # make lint   formatting, types, layers, dependencies, spelling
-# make bench  measure
+# make bench  measure, and write docs/performance.md
+# make bench-peers  install other tools into bench/.peers and run them beside the product
 # make kills  kill -9 runs at random moments: KILLS=1000 of them, SEED=... to choose the moments
 # make docs   write the pages that are made from the code
 # make lock   resolve the dependencies anew (needs uv)
@@ -20,7 +21,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := uv --no-config pip compile pyproject.toml --quiet --no-header --no-annotate \
 	--universal --python-version 3.11 --generate-hashes
 
-.PHONY: demo test simulate mutants lint bench kills docs lock clean
+.PHONY: demo test simulate mutants lint bench bench-peers kills docs lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -43,6 +44,9 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev $(VENV)/.engines
 	@$(BIN)/python -m bench
+
+bench-peers: $(VENV)/.dev $(VENV)/.engines
+	@$(BIN)/python -m bench.peers
 
 kills: $(VENV)/.dev $(VENV)/.engines
 	@STREAMER_KILLS=$(or $(KILLS),1000) STREAMER_SEED=$(SEED) $(BIN)/python -m pytest -rP \

@@ -12,7 +12,7 @@ class Figures:
     """One run, or the medians of several. What a system doesn't tell is None.
 
     `own_cpu_s` is the sender's CPU, `engine_cpu_s` workerd's, `source_cpu_s` PostgreSQL's;
-    `peak_mb` the sender's largest resident set, in 10^6 bytes; `sent_bytes` of request bodies.
+    `peak_mb` the sender's largest resident set, in 10^6 bytes; `sent_bytes` of request bodies; `table` is which was moved.
     """
 
     name: str
@@ -24,6 +24,7 @@ class Figures:
     peak_mb: float | None = None
     requests: int | None = None
     sent_bytes: int | None = None
+    table: str = ""
 
     @property
     def rows_per_s(self) -> float:
@@ -35,7 +36,7 @@ def medians(runs: Sequence[Figures]) -> Figures:
     """Field by field the median of runs of the same kind."""
     found: dict[str, float | None] = {}
     for field in fields(Figures):
-        if field.name in ("name", "rows"):
+        if field.name in ("name", "rows", "table"):
             continue
         values = [getattr(run, field.name) for run in runs]
         found[field.name] = None if None in values else median(values)

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,19 +16,20 @@ from pathlib import Path
 from bench.figures import Figures
 from bench.machine import cpu_s, peak_mb
 from bench.work import Work
+from tests.engines.d1server import D1Server
 from tests.engines.postgres import Postgres
-from tests.engines.workerd import Workerd
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What a process used; `maxrss` in the system's own unit."""
+    """What a process used; `maxrss` in the system's own unit, `code` its exit code."""
 
     wall_s: float
     cpu_s: float
     maxrss: int
+    code: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,34 +39,33 @@ class Ends:
     work: Work
     rows: int
     postgres: Postgres
-    workerd: Workerd
+    d1: D1Server
     uuid: str
 
 
-def move(ends: Ends, options: list[str]) -> Figures:
+def move(ends: Ends, options: Sequence[str] = ()) -> Figures:
     """What `streamer run` into a fresh database takes."""
     return measured(ends, ["run", *options])
 
 
-def measured(ends: Ends, arguments: list[str]) -> Figures:
+def measured(ends: Ends, arguments: Sequence[str]) -> Figures:
     """What a command of the product takes, with the table as an option."""
-    workerd, postgres = ends.workerd, ends.postgres
-    workerd.stats(reset=True)
-    postmaster = int((postgres.data_folder / "postmaster.pid").read_text().split()[0])
-    before = cpu_s(workerd.pid), cpu_s(postmaster, children=True)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        environment = {
-            **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
-            **workerd.environment,
-            "POSTGRES_DSN": postgres.dsn(),
-            "D1_DATABASE_ID": ends.uuid,
-            "PYTHONPATH": str(ROOT),
-            "XDG_STATE_HOME": folder,  # a window of requests that nobody has used yet
-        }
-        command = [sys.executable, "-m", "streamer", *arguments, "--table", ends.work.name]
-        used = _launch(command, Path(folder), environment)
-    after = cpu_s(workerd.pid), cpu_s(postmaster, children=True)
-    stats = workerd.stats()
+        return measured_in(Path(folder), ends, arguments)
+
+
+def measured_in(
+    folder: Path, ends: Ends, arguments: Sequence[str], *, codes: Sequence[int] = (0,)
+) -> Figures:
+    """The same in a folder, which holds checkpoint and report afterwards."""
+    d1 = ends.d1
+    d1.stats(reset=True)
+    postmaster = int((ends.postgres.data_folder / "postmaster.pid").read_text().split()[0])
+    before = cpu_s(d1.pid), cpu_s(postmaster, children=True)
+    command = [*streamer(arguments), "--table", ends.work.name]
+    used = launch(command, folder, environment(ends, folder), codes=codes)
+    after = cpu_s(d1.pid), cpu_s(postmaster, children=True)
+    stats = d1.stats()
     return Figures(
         name=" ".join(["streamer", *arguments]),
         rows=ends.rows,
@@ -75,7 +76,29 @@ def measured(ends: Ends, arguments: list[str]) -> Figures:
         peak_mb=peak_mb(used.maxrss),
         requests=int(stats["requests"]),
         sent_bytes=int(stats["request_bytes"]),
+        table=ends.work.name,
     )
+
+
+def streamer(arguments: Sequence[str]) -> list[str]:
+    """The command line of the product in this tree."""
+    return [sys.executable, "-m", "streamer", *arguments]
+
+
+def environment(ends: Ends, folder: Path) -> dict[str, str]:
+    """All that a command of the product is to know; its window of requests is one nobody has used."""
+    return {
+        **own_environment(folder),
+        **ends.d1.environment,
+        "POSTGRES_DSN": ends.postgres.dsn(),
+        "D1_DATABASE_ID": ends.uuid,
+    }
+
+
+def own_environment(folder: Path) -> dict[str, str]:
+    """What every process of ours gets."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return {**kept, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(folder)}
 
 
 def copy_out(work: Work, rows: int, postgres: Postgres) -> Figures:
@@ -83,7 +106,7 @@ def copy_out(work: Work, rows: int, postgres: Postgres) -> Figures:
     psql = postgres.engine.folder / "psql"
     command = [str(psql), "-X", "-q", "-c", f"COPY {work.name} TO STDOUT", postgres.dsn()]
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        used = _launch(command, Path(folder), dict(os.environ), output=Path(os.devnull))
+        used = launch(command, Path(folder), os.environ, output=Path(os.devnull))
     return Figures("psql COPY to /dev/null", rows, used.wall_s, own_cpu_s=used.cpu_s)
 
 
@@ -103,21 +126,32 @@ def differences(work: Work, one: Path, other: Path) -> int:
     return found
 
 
-def _launch(
-    command: list[str], folder: Path, environment: dict[str, str], *, output: Path | None = None
+def launch(
+    command: Sequence[str | Path],
+    folder: Path,
+    variables: Mapping[str, str],
+    *,
+    output: Path | None = None,
+    codes: Sequence[int] = (0,),
 ) -> Used:
+    """Run a command in `folder` to its end, and tell what it used.
+
+    Raises:
+        RuntimeError: its exit code is none of `codes`.
+
+    """
     log, result = folder / "log", folder / "used.json"
     with (output or log).open("ab") as stdout, log.open("ab") as stderr:
         code = subprocess.call(
             [sys.executable, "-S", ROOT / "bench" / "launch.py", result, *command],
-            env=environment,
+            env=variables,
             cwd=folder,
             stdout=stdout,
             stderr=stderr,
         )
-    if code:
-        raise RuntimeError(f"{command[0]} ended with exit code {code}:\n{log.read_text()}")
-    return Used(**json.loads(result.read_text()))
+    if code not in codes:
+        raise RuntimeError(f"{command[0]} ended with exit code {code}:\n{log.read_text()[-4000:]}")
+    return Used(**json.loads(result.read_text()), code=code)
 
 
 def _difference(before: float | None, after: float | None) -> float | None:

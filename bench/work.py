@@ -154,3 +154,18 @@ WIDE = Work(
 )
 
 WORKS = {work.name: work for work in (BENCH, NARROW, FAT, WIDE)}
+
+SMALL_TABLES = 1_000
+SMALL_ROWS = 20
+
+
+def small_tables(tables: int) -> str:
+    """The SQL that makes so many small tables, of two indexes each, in the schema `small`."""
+    made = [
+        f"""CREATE TABLE small.t{n} (id bigint PRIMARY KEY, amount integer, label text);
+        CREATE INDEX ON small.t{n} (amount); CREATE INDEX ON small.t{n} (label);
+        INSERT INTO small.t{n} SELECT i, i * {n}, 'label ' || i FROM generate_series(1, {SMALL_ROWS}) AS i;
+        ANALYZE small.t{n}"""
+        for n in range(tables)
+    ]
+    return ";".join(["DROP SCHEMA IF EXISTS small CASCADE; CREATE SCHEMA small", *made])

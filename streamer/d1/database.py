@@ -59,6 +59,11 @@ class D1Database:
         """How many bytes a request body should have at most, now."""
         return self._batch_bytes.current
 
+    @property
+    def worth_a_try(self) -> int | None:
+        """Request bodies above it are nearly what was too much for D1; None where nothing was yet."""
+        return self._batch_bytes.worth_a_try
+
     def start_batches_at(self, body_bytes: int) -> None:
         """Begin with a size of request bodies that worked in an earlier process."""
         self._batch_bytes.start_at(body_bytes)

@@ -3,11 +3,13 @@
 from streamer.pace.backoff import full_jitter
 from streamer.pace.batch_bytes import BatchBytes
 from streamer.pace.budget import RetryBudget
+from streamer.pace.concurrency import CAP as CONCURRENCY_CAP
 from streamer.pace.concurrency import AdaptiveConcurrency, Concurrency, FixedConcurrency, Sample
 from streamer.pace.gate import Gate
 from streamer.pace.window import SlidingWindow
 
 __all__ = [
+    "CONCURRENCY_CAP",
     "AdaptiveConcurrency",
     "BatchBytes",
     "Concurrency",

@@ -22,11 +22,17 @@ class BatchBytes:
         self._cap = BATCH_BYTES_MAX if fixed is None else fixed
         self._floor = min(FLOOR, self._cap)
         self._now = BATCH_BYTES_START if fixed is None else fixed
+        self._refused = False
 
     @property
     def current(self) -> int:
         """Bytes that the next body may have."""
         return self._now
+
+    @property
+    def worth_a_try(self) -> int | None:
+        """Bodies above it are nearly what was too much before; None where nothing was yet."""
+        return self._cap if self._refused else None
 
     def start_at(self, body_bytes: int) -> None:
         """Begin with a size that worked before, within today's bounds."""
@@ -41,5 +47,6 @@ class BatchBytes:
 
     def was_too_much(self, body_bytes: int) -> None:
         """A body was refused for its size, or cost D1 too much: halve, and stay below it."""
+        self._refused = True
         self._cap = max(self._floor, min(self._cap, int(body_bytes * BELOW_REFUSED)))
         self._now = max(self._floor, min(self._now, self._cap, body_bytes // 2))

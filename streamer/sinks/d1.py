@@ -48,6 +48,8 @@ class D1Sink:
                 keys they lie between and D1's reason.
 
         """
+        if self._was_too_much(batch) and (halves := self.halves(batch)) is not None:
+            return await self._write_both(*halves)
         statements = [s for chunk in batch.chunks for s in chunk.statements]
         try:
             return await self._database.execute(
@@ -67,9 +69,17 @@ class D1Sink:
         halves = self.halves(batch)
         if halves is None:
             raise self._located(batch, error)
+        return await self._write_both(*halves)
+
+    async def _write_both(self, one: Batch, other: Batch) -> Answer:
         # In this order: the second half may claim the keys of both.
-        first = await self.write(halves[0])
-        return joined(first, await self.write(halves[1]))
+        first = await self.write(one)
+        return joined(first, await self.write(other))
+
+    def _was_too_much(self, batch: Batch) -> bool:
+        """Whether D1 refused as much before: what was made while it wasn't known isn't sent in vain."""
+        most = self._database.worth_a_try
+        return most is not None and batch.bytes > most
 
     def _located(self, batch: Batch, error: BadRowsError | TooLargeError) -> BadRowsError:
         where = "; ".join(self._place(chunk) for chunk in batch.chunks[:3])

@@ -288,7 +288,7 @@ async def test_what_is_too_large_is_cut_to_rows_if_it_must_be_and_all_of_it_arri
     remote.form = form
     rows = numbered(8, "y" * 20_000)
     batch = Batch((remote.a(rows), remote.b([("x", "y", "z")])))
-    remote.server.set_faults({"match": "/raw", "contains": "y" * 20_000, "times": 4, **fault})
+    remote.server.set_faults({"match": "/raw", "contains": "y" * 20_000, "times": 3, **fault})
 
     answer = await remote.sink().write(batch)
 
@@ -299,6 +299,18 @@ async def test_what_is_too_large_is_cut_to_rows_if_it_must_be_and_all_of_it_arri
     ]
     assert answer.attempts >= 3
     assert answer.rows_written > 0
+
+
+async def test_as_much_as_was_too_large_before_is_not_sent_whole_again(remote: Target) -> None:
+    sink = remote.sink()
+    remote.server.set_faults({"match": "/raw", "times": 1, **TOO_LARGE})
+    await sink.write(Batch((remote.a(numbered(8, "y" * 20_000)),)))
+    remote.server.stats(reset=True)
+
+    again = await sink.write(Batch((remote.a(numbered(8, "z" * 20_000)),)))
+
+    assert remote.server.stats()["requests"] == again.attempts == 2
+    assert remote.rows("SELECT DISTINCT substr(v, 1, 1) FROM a") == [["z"]]
 
 
 async def test_keys_are_claimed_only_with_the_last_part_of_what_was_cut(remote: Target) -> None:

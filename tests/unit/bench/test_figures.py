@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from bench import comparing
 from bench.figures import Figures, medians
 from bench.report import table
-from bench.validate import verdict
-from bench.work import BENCH, WORKS
+from bench.work import BENCH, WORKS, small_tables
 
 
 def test_medians_are_taken_field_by_field() -> None:
@@ -46,11 +46,17 @@ def test_the_floors_statement_is_the_guarded_upsert() -> None:
     assert '"id"=excluded' not in BENCH.upsert_sql
 
 
-def test_a_comparison_is_judged_beside_the_moves_of_the_same_minutes() -> None:
-    runs = [Figures("validate", 100, wall_s=2.0, requests=9)] * 2
-    moves = [Figures("run", 100, wall_s=wall_s) for wall_s in (1.0, 3.0)]
+def test_a_comparison_is_judged_by_its_median() -> None:
+    runs = [Figures("x", 100, wall_s=wall_s, requests=9) for wall_s in (1.0, 2.0, 4.0)]
 
-    assert verdict(runs, moves).startswith("50 rows/s")
-    assert "9 requests" in verdict(runs, moves)
-    assert verdict(runs, moves).endswith("1.00 of the speed of moving them")
-    assert "moving" not in verdict(runs, [])
+    speed, requests = comparing.verdicts(runs)
+
+    assert (speed.figure, requests.figure) == (50, 9)
+    assert (speed.met, requests.met) == (False, True)
+
+
+def test_a_thousand_small_tables_are_made_with_their_indexes() -> None:
+    script = small_tables(3)
+
+    assert script.count("CREATE TABLE") == 3
+    assert script.count("CREATE INDEX") == 6

@@ -80,3 +80,15 @@ def test_a_size_that_worked_before_is_where_it_begins_within_its_bounds() -> Non
     fixed.start_at(3_000_000)
 
     assert (size.current, fixed.current) == (3_000_000, 100_000)
+
+
+def test_what_is_nearly_as_big_as_what_was_refused_is_not_worth_a_try() -> None:
+    batch = BatchBytes()
+    assert batch.worth_a_try is None
+
+    batch.was_too_much(2_000_000)
+    batch.was_too_much(3_000_000)
+    assert batch.worth_a_try == 1_800_000
+
+    batch.was_too_much(1_000)
+    assert batch.worth_a_try == FLOOR

@@ -1,0 +1,30 @@
+"""Sling: `sling run`; `SQLITE_PATH` keeps it from downloading a shell."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+dsn, table, file = sys.argv[1:]
+folder = Path(file).parent
+program = next(Path(sys.prefix).rglob("sling/bin/sling"), None) or shutil.which("sling")
+options = {
+    "--src-conn": "SOURCE",
+    "--src-stream": f"public.{table}",
+    "--tgt-conn": "TARGET",
+    "--tgt-object": f"main.{table}",
+    "--mode": "full-refresh",
+}
+subprocess.run(
+    [program, "run", *(word for option in options.items() for word in option)],
+    check=True,
+    env={
+        **os.environ,
+        "SOURCE": f"{dsn}?sslmode=disable",
+        "TARGET": f"sqlite://{file}",
+        "SQLITE_PATH": shutil.which("sqlite3") or "/usr/bin/sqlite3",
+        "SLING_HOME_DIR": str(folder),
+        "SLING_DISABLE_TELEMETRY": "true",
+    },
+)
