@@ -45,9 +45,13 @@ STEPS = (
     Step("import, a dry run", ("import", "--dry-run")),
     Step("import into a file that obeys D1's rules", ("import", "--target", TARGET)),
     Step(
-        "compare every row",
-        ("validate", "--full", "--target", TARGET, "--checkpoint", "validate.checkpoint.db"),
+        "compare the files with both databases",
+        (
+            *("validate", "--detailed", "--export-dir", EXPORTED, "--transformed-dir", TRANSFORMED),
+            *("--target", TARGET),
+        ),
     ),
+    Step("compare every row", ("validate", "--full", "--target", TARGET)),
     Step("take it back", ("rollback", "--yes", "--target", TARGET)),
 )
 

@@ -6,6 +6,7 @@ behind it plan the same job without PostgreSQL; `transform_manifest.json` does s
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -197,9 +198,19 @@ def _read(path: Path, kind: type[Kind], made_by: str) -> Kind:
             hint="Use the version that made it, or a newer one.",
         )
     try:
-        return decode(kind, document)
+        manifest = decode(kind, document)
     except ShapeError as error:
         raise BadFileError(f"{path}: {error}.", hint=_AGAIN) from None
+    _refuse_twice(path, [str(table.name) for table in manifest.tables])
+    _refuse_twice(path, [table.file.name for table in manifest.tables])
+    return manifest
+
+
+def _refuse_twice(path: Path, names: Sequence[str]) -> None:
+    """Refuse two files for one table, and two tables in one file."""
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise BadFileError(f"{path}: it names {name} {count} times.", hint=_AGAIN)
 
 
 def _document(path: Path, made_by: str) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import string
 from enum import StrEnum
 
@@ -9,6 +10,7 @@ from streamer.model import QualifiedName
 
 _OURS = frozenset({"export_manifest", "export_report"})
 _PLAIN = frozenset(string.ascii_letters + string.digits + "_-")
+_LONGEST = 200  # bytes of a stem: file systems take names of 255, ours have more behind it
 
 
 class Format(StrEnum):
@@ -43,12 +45,17 @@ def file_name(
 def stem(table: QualifiedName) -> str:
     """How files spell a table: `table` in the schema public, else `schema.table`.
 
-    A table that is called as one of our own files has its first letter encoded too.
+    A table that is called as one of our own files has its first letter encoded too. What would be too
+    long for a file system ends in `~` and a digest, which no other name does.
     """
     name = _encoded(table.name)
     if table.schema != "public":
-        return f"{_encoded(table.schema)}.{name}"
-    return f"%{ord(name[0]):02X}{name[1:]}" if name.casefold() in _OURS else name
+        name = f"{_encoded(table.schema)}.{name}"
+    elif name.casefold() in _OURS:
+        name = f"%{ord(name[0]):02X}{name[1:]}"
+    if len(name) <= _LONGEST:
+        return name
+    return f"{name[: _LONGEST - 17]}~{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
 def _encoded(name: str) -> str:

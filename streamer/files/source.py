@@ -156,8 +156,7 @@ def _bytes(cell: str, wire: Wire) -> int:
 class FilesSource:
     """A folder of transformed files, checked before; `digest` is of all that they hold.
 
-    `identity` is that of the database that they come from, with the digest behind its system's
-    identifier: other files are another source.
+    `identity` is that of the database that they come from, with the digest.
     """
 
     def __init__(self, folder: Path, manifest: TransformManifest, digest: str) -> None:
@@ -166,9 +165,7 @@ class FilesSource:
             table.name: File(table, table_path(folder, table.file)) for table in manifest.tables
         }
         source = manifest.origin.catalog.source
-        self.identity: SourceIdentity = replace(
-            source, system_identifier=f"{source.system_identifier}, files {digest[:16]}"
-        )
+        self.identity: SourceIdentity = replace(source, files=digest)
 
     @property
     def snapshots(self) -> tuple[SnapshotInfo, ...]:

@@ -269,7 +269,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class SourceIdentity:
-    """Which database this is: survives restarts, not a restore into another cluster."""
+    """Which database this is: survives restarts, not a restore into another cluster.
+
+    Where rows come from files that were made of it, `files` is a digest of these.
+    """
 
     system_identifier: str
     timeline: int
@@ -277,6 +280,7 @@ class SourceIdentity:
     server_version: int
     encoding: str = "UTF8"
     is_standby: bool = False
+    files: str = ""
 
 
 @dataclass(frozen=True, slots=True)

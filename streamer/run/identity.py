@@ -35,7 +35,8 @@ class Verdict:
 
 def source_facts(source: SourceIdentity) -> dict[str, JSON]:
     """What a checkpoint remembers of the source."""
-    return {
+    files: dict[str, JSON] = {"files": source.files} if source.files else {}
+    return files | {
         "system_identifier": source.system_identifier,
         "timeline": source.timeline,
         "database": source.database,
@@ -101,6 +102,26 @@ def check_source(now: SourceIdentity, then: Mapping[str, JSON]) -> str:
             "was promoted, or it was restored); changes that were lost with that are in the target"
         )
     return ""
+
+
+def check_files(now: SourceIdentity, then: Mapping[str, JSON]) -> None:
+    """Refuse to go on with other files than the checkpoint's run began with, or without any.
+
+    Raises:
+        UsageError: they are others.
+
+    """
+    if now.files == str(then.get("files", "")):
+        return
+    if not now.files:
+        raise UsageError(
+            "the run in the checkpoint is an import of files",
+            hint="Go on with `streamer import --resume`, name another --checkpoint, or use --restart.",
+        )
+    raise UsageError(
+        "the files aren't those that the run in the checkpoint began with",
+        hint="Put them back as they were, or start over with --restart.",
+    )
 
 
 def check_target(target: TargetIdentity, then: Mapping[str, JSON]) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import hashlib
 import os
 import secrets
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
@@ -28,7 +27,6 @@ from streamer.sinks import BadRow
 
 FOLDER = "rejects"
 LOCK = ".lock"
-MOST_NAME = 200  # of the 255 bytes that file systems give a name
 
 
 class TooManyRejectsError(StreamerError):
@@ -66,11 +64,7 @@ class Rejects:
 
     def path(self, table: QualifiedName) -> Path:
         """The file of a table's rejected rows."""
-        name = stem(table)
-        if len(name) > MOST_NAME:
-            digest = hashlib.sha256(name.encode()).hexdigest()[:16]
-            name = f"{name[: MOST_NAME - 17]}-{digest}"
-        return self._folder / f"{name}.ndjson"
+        return self._folder / f"{stem(table)}.ndjson"
 
     def holds(self, target: str, columns: tuple[str, ...], key: Key) -> bool:
         """Whether the row of the target table `target` that has `key` in `columns` is rejected."""

@@ -12,6 +12,7 @@ from streamer.model.plan import ViewPlan
 from streamer.run.admission import Found, admit, found, listed
 from streamer.run.identity import (
     GoOn,
+    check_files,
     check_loading,
     check_source,
     check_table,
@@ -214,6 +215,7 @@ def without_new(journal: Journal, tables: Sequence[TablePlan]) -> tuple[list[Tab
 __all__ = [
     "adopt_new_tables",
     "begun",
+    "check_files",
     "check_source",
     "check_tables_are_there",
     "check_target",

@@ -193,6 +193,8 @@ async def _continue(config: Config, journal: Journal, ends: Ends, events: Events
     resume.check_target(ends.database.identity, then_target)
     if warning := resume.check_source(ends.source.identity, then_source):
         events.warning(warning)
+    if not config.run.retry_rejects:  # that is what files are mended for
+        resume.check_files(ends.source.identity, then_source)
     check_hash_key(config.shaping.hash_key, journal.running.run_id, facts)
     code = code_of(ends.transforms)
     for changed in other_code(code, facts.get("transforms")):

@@ -36,7 +36,7 @@ def test_every_step_passes_and_only_the_report_stays(capsys: Any) -> None:
     assert code == 0, said
     assert [path.name for path in Path.cwd().iterdir()] == ["selftest_report.json"]
     found = report()
-    assert [step["exit_code"] for step in found["steps"]] == [0] * 8
+    assert [step["exit_code"] for step in found["steps"]] == [0] * 9
     assert "streamer import --dry-run" in [step["command"] for step in found["steps"]]
     assert len(found["tables"]) == 7
     assert found["totals"]["rows_written"] > 1_000

@@ -91,7 +91,7 @@ def test_other_files_than_it_began_with_are_refused(importer: Streamer) -> None:
     refused = importer("import", "--resume", "--edited")
 
     assert refused.code == 2, refused.said
-    assert "another source" in refused.stderr
+    assert "the files aren't those" in refused.stderr
 
 
 @pytest.fixture

@@ -262,6 +262,30 @@ def test_changed_renamed_and_missing_files_are_refused(files: Steps) -> None:
     assert not list(files.made.glob("*_transformed.json"))
 
 
+TWICE = {
+    "a table": (lambda two: [two[0], {**two[1], "name": two[0]["name"]}], "names public.people 2 times"),
+    "a file": (lambda two: [two[0], {**two[1], "file": two[0]["file"]}], "names people.json 2 times"),
+    "another folder": (
+        lambda two: [{**two[0], "file": {**two[0]["file"], "name": "../people.json"}}, two[1]],
+        "outside the folder",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("edit", "words"), TWICE.values(), ids=TWICE)
+def test_a_manifest_that_speaks_of_other_files_than_it_may_is_refused(
+    files: Steps, edit: Callable[[list[Any]], list[Any]], words: str
+) -> None:
+    path = files.folder / "migration_data/export_manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["tables"] = edit(manifest["tables"])
+    path.write_text(json.dumps(manifest))
+
+    code, said = files("transform")
+
+    assert (code, words in said) == (1, True), said
+
+
 def test_a_signal_ends_it_and_nothing_is_written(files: Steps) -> None:
     path = files.folder / "migration_data/people.json"
     path.unlink()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streamer.files.names import Compression, Format, file_name
@@ -24,6 +24,7 @@ def test_a_table_in_public_is_called_by_its_name_and_others_with_their_schema() 
 
 
 @given(TABLES, TABLES)
+@example(QualifiedName("😀" * 15, "é" * 31 + "a"), QualifiedName("😀" * 15, "é" * 31 + "b"))
 def test_two_tables_never_share_a_file(one: QualifiedName, other: QualifiedName) -> None:
     names = {
         file_name(table, Format.JSON, Compression.NONE, suffix="_transformed")
@@ -41,3 +42,11 @@ def test_the_name_says_how_the_file_is_written(
 
     assert "/" not in name
     assert format_of(Path(name)) == (form, compression)
+
+
+@given(TABLES)
+@example(QualifiedName("😀" * 15, "😀" * 15))
+def test_no_name_is_longer_than_file_systems_take(table: QualifiedName) -> None:
+    name = file_name(table, Format.NDJSON, Compression.ZSTD, suffix="_transformed")
+
+    assert len(f"{name}.part".encode()) <= 255

@@ -13,6 +13,7 @@ from streamer.model import KeyKind, Secret, SourceIdentity, Storage, Table, Tabl
 from streamer.model.target import TargetIdentity, TargetKind
 from streamer.run.identity import (
     GoOn,
+    check_files,
     check_settings,
     check_source,
     check_table,
@@ -84,6 +85,15 @@ def test_another_cluster_or_database_is_another_source(other: SourceIdentity, wo
         check_source(other, remembered(source_facts(SOURCE)))
 
     assert "--restart" in caught.value.hint
+
+
+@pytest.mark.parametrize(("now", "words"), [("", "import of files"), ("b" * 64, "began with")])
+def test_other_files_or_none_are_not_gone_on_with(now: str, words: str) -> None:
+    then = remembered(source_facts(replace(SOURCE, files="a" * 64)))
+
+    check_files(replace(SOURCE, files="a" * 64), then)
+    with pytest.raises(UsageError, match=words):
+        check_files(replace(SOURCE, files=now), then)
 
 
 def test_a_promoted_standby_goes_on_with_a_warning_and_a_new_version_without_one() -> None:
