@@ -41,6 +41,7 @@ from streamer.validate import (
     Sides,
     Suspects,
     Verdict,
+    is_whole,
     read_structure,
 )
 from streamer.validate import Status as Result
@@ -156,6 +157,7 @@ class ValidationJob:
             self._earlier.add(self._state.run.run_id)
         facts: dict[str, JSON] = {
             "depth": self.depth.value,
+            "whole": [str(table.name) for table in self._tables if is_whole(table, self.depth)],
             "source": source_facts(self._ends.source.identity),
             "target": target_facts(self._ends.database.identity),
             "tables": {str(table.name): table.fingerprint for table in self._tables},

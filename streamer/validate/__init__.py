@@ -17,7 +17,7 @@ differences  what was found, on disk
 verdict      the result as values and as a report
 """
 
-from streamer.validate.comparison import Comparer, Progress
+from streamer.validate.comparison import Comparer, Progress, is_whole
 from streamer.validate.differences import Difference, Differences, Kind
 from streamer.validate.sides import Sides
 from streamer.validate.structure import Structure, read_structure
@@ -38,5 +38,6 @@ __all__ = [
     "Structure",
     "Suspects",
     "Verdict",
+    "is_whole",
     "read_structure",
 ]

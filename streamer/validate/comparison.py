@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from streamer import limits
 from streamer.d1 import D1Database
-from streamer.model import Key, KeyKind, StepId, StepKind, TablePlan
+from streamer.model import Key, KeyKind, StepId, StepKind, TableKind, TablePlan
 from streamer.pack import Layout
 from streamer.pack.comparing import Comparison, compared
 from streamer.pipeline import Limits, Load, Mover, Position, Recorder
@@ -26,8 +26,20 @@ from streamer.validate.suspects import Suspects
 from streamer.validate.verdict import MOST_DIFFERENCES, Check, Depth, Status, Verdict
 
 FIXED_UPLOADERS = 16
+SMALL_TABLE_BYTES = 256 * 1024
+"""On PostgreSQL's disk; these share requests, and a sample takes two of its own."""
 RECOUNTS = 3  # while rows come and go
 LOOKED_AT = 1_000  # rows at once
+
+
+def is_whole(plan: TablePlan, depth: Depth) -> bool:
+    """Whether all values of a table are compared with its rows: always, or where a sample costs more."""
+    if depth is Depth.FULL or plan.key.kind is KeyKind.PHYSICAL:
+        return True
+    kinds = {TableKind.TABLE, TableKind.PARTITIONED}
+    return (
+        depth is Depth.SAMPLE and plan.table.kind in kinds and plan.table.bytes <= SMALL_TABLE_BYTES
+    )
 
 
 @dataclass(slots=True)
@@ -98,7 +110,7 @@ class Comparer:
         return plan.key.kind is not KeyKind.PHYSICAL or self._depth is not Depth.KEYS
 
     def _keys_only(self, plan: TablePlan) -> bool:
-        return self._depth is not Depth.FULL and plan.key.kind is not KeyKind.PHYSICAL
+        return not is_whole(plan, self._depth)
 
     def _load(self, plan: TablePlan, progress: Progress) -> Load:
         keys_only = self._keys_only(plan)
@@ -147,10 +159,10 @@ class Comparer:
         async for found in looker.over(progress.suspects.in_order(), self._heed_stop):
             self._differences.add(found)
         values: list[Check] = []
-        if self._depth is Depth.SAMPLE:
-            values = [await self._sampled(plan)]
-        elif self._depth is Depth.FULL:
+        if is_whole(plan, self._depth):
             values = [self._values(plan, progress.position.rows)]
+        elif self._depth is Depth.SAMPLE:
+            values = [await self._sampled(plan)]
         source, target = progress.position.rows, await checks.count()
         if target != source - self._count(plan, Kind.MISSING):
             async for found in extra_rows(self._sides, plan, self._heed_stop):
