@@ -33,7 +33,8 @@ def _of_columns(shaped: ShapedTable) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     if len(columns) > limits.COLUMNS:
         what = f"has {len(columns)} columns, D1 allows {limits.COLUMNS}"
-        found.append((what, f"{exclude_columns(name)} leaves one out (repeatable)"))
+        hint = f"{exclude_columns(name)} leaves one out (repeatable), views with a `key` take some each"
+        found.append((what, hint))
     for source, column in columns.items():
         if problem := column_name_problem(column.target):
             hint = f"{rename(name, source)} gives the column another name"

@@ -24,7 +24,10 @@ from streamer.model import (
 from streamer.plan.draft import Draft
 
 _MOST = f"{limits.VALUE_BYTES:,}"
-_HINT = "Leave such rows out with a `where` for the table, or cut a column with an `expression`"
+_HINT = (
+    "Leave such rows out with a `where` for the table, set them aside with --on-error reject, or store"
+    " NULL or less of a column by an `expression`"
+)
 _KNOWS_COMPRESSION = 140_000  # postgresql.org/docs/release/14.0: pg_column_compression() is new
 # What a stored byte may come to in print: JSON writes a control character as six, a boolean of an
 # array as `false,`; eight leaves room. pglz packs at most 273 bytes into 3 (src/common/

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from streamer.model import Shaping, TypeOptions
 from tests.engines.postgres import Database
 from tests.engines.sqlite_file import PlainFile
 from tests.engines.workerd import Workerd
+from tests.integration.postgres.test_questions import planned
 from tests.stories.command import Streamer
 
 pytestmark = [pytest.mark.postgres, pytest.mark.workerd, pytest.mark.processes]
@@ -192,3 +194,66 @@ async def test_a_plain_file_gets_the_same(streamer: Streamer, tmp_path: Path) ->
     assert "public.people.at.x: holds 1 values that are no numbers" in refused.said
     assert done.code == 0, done.said
     assert stored(streamer) == (HOMES, SPANS)
+
+
+async def test_a_table_that_is_too_wide_moves_as_views_that_share_its_key(
+    database: Database, tmp_path: Path
+) -> None:
+    names = [f"c{n}" for n in range(101)]
+    await database.execute(
+        f"CREATE TABLE wide (id int PRIMARY KEY, {', '.join(f'{n} int' for n in names)});"
+        f"INSERT INTO wide VALUES ({', '.join(map(str, range(102)))});"
+        f"CREATE VIEW wide_1 AS SELECT id, {', '.join(names[:50])} FROM wide;"
+        f"CREATE VIEW wide_2 AS SELECT id, {', '.join(names[50:])} FROM wide;"
+    )
+    keys = '[tables.wide_1]\nkey = ["id"]\n[tables.wide_2]\nkey = ["id"]\n'
+    (tmp_path / "streamer.toml").write_text(keys)
+    file = PlainFile(tmp_path / "plain.db")
+    streamer = Streamer(tmp_path, database, file, "")
+
+    refused = streamer("run")
+    done = streamer("run", "--config", "streamer.toml", "--exclude", "wide", "--validate")
+
+    assert refused.code == 2
+    assert "views with a `key` take some each" in refused.said
+    assert done.code == 0, done.said
+    assert file.rows("", "SELECT c0, c50 FROM wide_1 JOIN wide_2 USING (id)") == [[1, 51]]
+
+
+ENDS = {
+    "int4range": ("integer", "1", "7"),
+    "numrange": ("numeric", "-1.50", "NaN"),
+    "daterange": ("date", "-infinity", "2024-02-29"),
+    "tsrange": ("timestamp", "0044-03-15 12:00:00.5 BC", "10000-01-01"),
+    "tstzrange": ("timestamptz", "2024-01-15 10:30:45.123456+05:30", "infinity"),
+}
+
+
+async def test_every_range_can_be_made_of_its_parts_again(any_database: Database) -> None:
+    bounds = "unnest(ARRAY['[)', '[]', '(]', '()']) AS b (v)"
+    for kind, (of, low, high) in ENDS.items():
+        lower, upper = (
+            f"unnest(ARRAY[NULL, '{one}', '{other}']::{of}[]) AS {name} (v)"
+            for one, other, name in ((low, low, "l"), (low, high, "u"))
+        )
+        await any_database.execute(
+            f"CREATE TABLE {kind}s (v {kind}); INSERT INTO {kind}s VALUES (NULL), ('empty');"
+            f"INSERT INTO {kind}s SELECT {kind}(l.v, u.v, b.v) FROM {lower}, {upper}, {bounds}"
+        )
+
+    plan = await planned(any_database, Shaping(types=TypeOptions(ranges="columns")))
+
+    for table in plan.tables:
+        kind = table.name.name.removesuffix("s")
+        back = f"::{ENDS[kind][0]}".replace("timestamptz", "timestamp AT TIME ZONE 'UTC'")
+        lower, upper, bound = (f"({column.read_sql})" for column in table.columns)
+        made = (
+            f"CASE WHEN {bound} = 'empty' THEN 'empty'"
+            f" WHEN {bound} IS NOT NULL THEN {kind}({lower}{back}, {upper}{back}, {bound}) END"
+        )
+        rows = await any_database.fetch(
+            f"SELECT count(*), count(*) FILTER (WHERE {made} IS DISTINCT FROM t.v)"
+            f" FROM public.{table.name.name} AS t"
+        )
+        assert tuple(rows[0]) == (38, 0), kind
+    assert len(plan.tables) == len(ENDS)
