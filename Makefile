@@ -6,6 +6,7 @@
 # make bench  measure, and write docs/performance.md
 # make bench-peers  install other tools into bench/.peers and run them beside the product
 # make kills  kill -9 runs at random moments: KILLS=1000 of them, SEED=... to choose the moments
+# make audit  look the locked packages up among known vulnerabilities (needs the network)
 # make docs   write the pages that are made from the code
 # make lock   resolve the dependencies anew (needs uv)
 # make clean  remove what the others made
@@ -21,7 +22,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := uv --no-config pip compile pyproject.toml --quiet --no-header --no-annotate \
 	--universal --python-version 3.11 --generate-hashes
 
-.PHONY: demo test simulate mutants lint bench bench-peers kills docs lock clean
+.PHONY: demo test simulate mutants lint bench bench-peers kills audit docs lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -51,6 +52,13 @@ bench-peers: $(VENV)/.dev $(VENV)/.engines
 kills: $(VENV)/.dev $(VENV)/.engines
 	@STREAMER_KILLS=$(or $(KILLS),1000) STREAMER_SEED=$(SEED) $(BIN)/python -m pytest -rP \
 		--numprocesses=auto --maxprocesses=4 --dist=worksteal tests/faults/test_random_kills.py
+
+audit: | $(BIN)/python
+	@test -x .cache/audit/bin/pip-audit || { $(PYTHON) -m venv .cache/audit \
+		&& .cache/audit/bin/python -m pip --quiet install pip-audit; }
+	@failed=; for lock in run build demo dev; do echo "== requirements/$$lock.lock"; \
+		.cache/audit/bin/pip-audit --disable-pip --require-hashes \
+		--requirement requirements/$$lock.lock || failed=1; done; test -z "$$failed"
 
 docs: $(VENV)/.dev
 	@$(BIN)/python -m tests.documents.cli_page
