@@ -272,6 +272,7 @@ class SourceIdentity:
     """Which database this is: survives restarts, not a restore into another cluster.
 
     Where rows come from files that were made of it, `files` is a digest of these.
+    `collation` is the locale by which it orders texts where nothing else is said, or ''.
     """
 
     system_identifier: str
@@ -281,6 +282,7 @@ class SourceIdentity:
     encoding: str = "UTF8"
     is_standby: bool = False
     files: str = ""
+    collation: str = ""
 
 
 @dataclass(frozen=True, slots=True)

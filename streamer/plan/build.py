@@ -32,7 +32,7 @@ from streamer.plan.kinds import as_views, movable
 from streamer.plan.labels import label_tables, with_labels
 from streamer.plan.links import Place, link, order_of, places, slow_cycles
 from streamer.plan.naming import about_names
-from streamer.plan.others import about_others
+from streamer.plan.others import about_source
 from streamer.plan.questions import table_questions
 from streamer.plan.select import select
 from streamer.plan.shape import Shapes, problems_of, shape
@@ -88,7 +88,7 @@ def make_plan(catalog: Catalog, selection: Selection, options: PlanOptions | Non
     shapes = shape(chosen, options.shaping, options.expression_types, known=catalog.tables)
     moved, others = movable(shapes.tables, options.shaping)
     moved = with_labels(moved)
-    findings += [*_about_source(catalog), *about_others(catalog), *others, *about_names(moved)]
+    findings += [*about_source(catalog, options.shaping), *others, *about_names(moved)]
     drafts, refusals = make_drafts(moved, catalog.source.server_version, options.shaping.hash_key)
     refusals += [options.refused[d.table.name] for d in drafts if d.table.name in options.refused]
     drafts = [draft for draft in drafts if draft.table.name not in options.refused]
@@ -194,10 +194,3 @@ def _about_size(cost: Estimate) -> list[Finding]:
         return []
     what = f"about {cost.size_bytes:,} bytes are expected, D1 holds {limits.DATABASE_BYTES:,}"
     return [Finding(Severity.WARNING, "size", what, "Move fewer tables")]
-
-
-def _about_source(catalog: Catalog) -> list[Finding]:
-    if catalog.source.encoding != "SQL_ASCII":
-        return []
-    what = "the database's encoding is SQL_ASCII: text that isn't UTF-8 will stop the run"
-    return [Finding(Severity.WARNING, catalog.source.database, what)]

@@ -67,6 +67,7 @@ async def read_identity(session: Session) -> SourceIdentity:
         server_version=found["version"],
         encoding=found["encoding"],
         is_standby=found["standby"],
+        collation=found["collation"],
     )
 
 

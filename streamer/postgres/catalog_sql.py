@@ -250,6 +250,7 @@ SELECT current_database()::text AS database, d.oid AS oid,
        current_setting('server_version_num')::int AS version,
        pg_encoding_to_char(d.encoding)::text AS encoding, pg_is_in_recovery() AS standby,
        current_user::text AS user,
+       coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale', d.datcollate::text) AS collation,
        has_function_privilege('pg_control_system()', 'EXECUTE')
            AND has_function_privilege('pg_control_checkpoint()', 'EXECUTE') AS may_look
 FROM pg_database AS d WHERE d.datname = current_database()

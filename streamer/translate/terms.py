@@ -10,7 +10,8 @@ from streamer.translate.expressions import Operand, Scope, Translated
 from streamer.translate.mentions import mentions
 
 REFUSED = "D1 doesn't accept its translation"
-_BY_BYTES = frozenset({"C", "POSIX", "C.utf8", "C.UTF-8", "ucs_basic", "pg_c_utf8"})
+BY_BYTES = frozenset({"C", "POSIX", "C.utf8", "C.UTF-8", "ucs_basic", "pg_c_utf8"})
+"""Names of collations that order texts by their bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Terms:
 
 def byte_order(column: Column) -> bool:
     """Whether PostgreSQL orders the column's texts by their bytes, as D1 does."""
-    return column.collation.partition(".")[2].strip('"') in _BY_BYTES
+    return column.collation.partition(".")[2].strip('"') in BY_BYTES
 
 
 def warn(said: list[Finding], where: str, what: str, hint: str = "") -> None:

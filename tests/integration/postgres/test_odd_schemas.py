@@ -1,10 +1,12 @@
 """What schemas may hold that no tutorial mentions: carried over exactly, or named. Never merely lost."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from streamer.model import KeyKind, Plan, Shaping, TypeOptions
+from streamer.files.codec import decode, encode
+from streamer.model import KeyKind, Plan, Shaping, Table, TypeOptions
 from streamer.postgres.connect import SETTINGS
 from tests.engines.postgres import Database, Postgres, now
 from tests.engines.sqlite_file import PlainFile
@@ -192,6 +194,7 @@ async def test_casts_of_the_database_s_own_print_no_value(database: Database):
     shaping = Shaping(types=TypeOptions(composites="postgres"))
     plan = await planned(database, shaping)
     [table] = plan.tables
+    assert decode(Table, json.loads(json.dumps(encode(table.table)))) == table.table
 
     async with opened(database) as source:
         rows = await read_all(source, table, rows=1)

@@ -224,3 +224,23 @@ def test_one_line_tells_what_a_database_holds_besides_tables():
     )
     assert "1 publication (pub), privileges on 1 table; nor are owners and roles" in said(findings)
     assert "not moved:" not in said(make_plan(empty, Selection()).findings)
+
+
+def test_how_a_database_orders_texts_and_how_many_comments_stay_is_said_once():
+    said_of = replace(
+        identified("a", replace(column("v"), comment="of a column")), comment="of a table"
+    )
+    source = catalog(said_of)
+    french = replace(source, source=replace(source.source, collation="fr_FR.UTF-8"))
+
+    findings = said(make_plan(french, Selection()).findings)
+    kept = PlanOptions(shaping=Shaping(comments=True))
+
+    assert (
+        "shop: its texts are ordered by the collation fr_FR.UTF-8: D1 orders texts by" in findings
+    )
+    assert "shop: not moved: 2 comments (comments = true keeps them)" in findings
+    assert "comment" not in said(make_plan(french, Selection(), kept).findings)
+    for usual in ("", "C", "POSIX", "C.UTF-8"):
+        plain = replace(source, source=replace(source.source, collation=usual))
+        assert "ordered" not in said(make_plan(plain, Selection()).findings)
