@@ -93,19 +93,26 @@ async def test_parts_are_stored_as_columns_of_their_types_and_compare_equal(
     assert "public.people.many: stays whole" in done.said
 
 
-async def test_a_corrupted_part_is_found_and_mended(streamer: Streamer) -> None:
+async def test_a_corrupted_part_is_found_by_its_name_and_mended(streamer: Streamer) -> None:
     assert streamer("run", *ALL).code == 0
     for change in (
-        "UPDATE people SET home__place__at__y = -2.5 WHERE id = 1",
-        "UPDATE people SET during__bounds = '[]' WHERE id = 1",
-        "UPDATE people SET days__upper = NULL WHERE id = 1",
-        "UPDATE people SET home__pic = '' WHERE id = 4",
+        "home__place__at__y = -2.5, during__bounds = '[]', days__upper = NULL WHERE id = 1",
+        "home__street = NULL WHERE id = 4",
     ):
-        streamer.target.rows(streamer.uuid, change)
-        assert streamer("validate", "--full", *ALL).code == 3, change
-        mended = streamer("validate", "--full", "--repair", *ALL)
-        assert mended.code == 0, mended.said
-        assert stored(streamer) == (HOMES, SPANS)
+        streamer.target.rows(streamer.uuid, f"UPDATE people SET {change}")
+
+    found = streamer("validate", "--full", *ALL)
+    report = json.loads((streamer.folder / "validation_report.json").read_text())
+    mended = streamer("validate", "--full", "--repair", *ALL)
+
+    assert found.code == 3, found.said
+    (table,) = report["tables"]
+    assert [(one["key"], one["columns"]) for one in table["differences"]] == [
+        (["1"], ["home.place.at.y", "during.bounds", "days.upper"]),
+        (["4"], ["home.street"]),
+    ]
+    assert mended.code == 0, mended.said
+    assert stored(streamer) == (HOMES, SPANS)
 
 
 async def test_a_run_that_was_stopped_goes_on_with_the_same_parts_and_no_others(
