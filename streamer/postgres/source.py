@@ -16,6 +16,7 @@ from streamer.model import (
     Consistency,
     Key,
     KeyKind,
+    Loading,
     OwnSql,
     Page,
     PageSize,
@@ -293,7 +294,8 @@ class PostgresSource:
             async with contextlib.aclosing(self._reader(what, holder).pages()) as pages:
                 async for page in pages:
                     yield page
-            await self._let_go_of(plan.table)
+            if kind is StepKind.EDGES or plan.loading is not Loading.TWO_PASS:
+                await self._let_go_of(plan.table)  # the second pass must see what the first one saw
 
     def _numbered(self, table: Table) -> dict[int, int]:
         return self.leaf_numbers.get(table.oid) or self.number_leaves(table)

@@ -10,7 +10,9 @@ queries     the SELECTs that readers make, evaluated over these rows
 sessions    asyncpg's connection to that server: it dies, hangs, has no place left
 target      D1: a real SQLite with its limits; blocks, overloads, loses answers, executes late
 checkpoint  the checkpoint file, written without threads
-shapes      tables, and what happens to their rows meanwhile
+shapes      tables of every kind, and rows for them
+changes     what somebody else does to these rows meanwhile
+before      what the target holds before the run: rows of others, tables that refuse some
 settings    what one history is like, drawn from its seed
 process     one start of `streamer run`, on all of these
 history     starts, kills and resumes until it is done
@@ -19,6 +21,7 @@ oracle      what must hold after a crash, and at the end
 test_histories   hundreds of them
 test_anomalies   the n-th call to the outside goes wrong, for every n
 test_faults      single faults, for as long as they last
+test_refusals    every refusal that D1 is known to make
 
 `python -m tests.simulation --seed N --histories M` plays histories and replays one exactly.
 """

@@ -10,16 +10,22 @@ from math import exp, log
 from pathlib import Path
 
 from streamer.errors import ExitCode
+from streamer.model import IfExists
 from tests.simulation import shapes
+from tests.simulation.before import heal, if_exists_of, prepare
+from tests.simulation.changes import change
 from tests.simulation.oracle import BrokenPromiseError, Oracle
-from tests.simulation.process import Death, Ended, Process, World
+from tests.simulation.process import Death, Ended, Mode, Process, World
 from tests.simulation.rows import Postgres
 from tests.simulation.settings import HistorySettings
 from tests.simulation.target import D1
 from tests.simulation.trouble import Fate, SourceTrouble, TargetTrouble
 
 _STARTS = 80
-_STALE = re.compile(r"\w+: D1 holds [\d,]+ rows, [\d,]+ were moved")
+_LONGEST_QUOTA_S = 7_200.0
+_STALE = re.compile(r"\w+: D1 holds [\d,]+ rows, [\d,]+ were moved; compare both sides")
+_REJECTED = re.compile(r"[\d,]+ rows were rejected; they are in .*")
+_TOO_MANY = re.compile(r".*that makes more than [\d,]+ rejected rows", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +76,28 @@ class History:
             dice=random.Random(f"process {settings.seed}"),
         )
         self.oracle = Oracle(self.world, server.transaction)
-        self._kills = self._signals = self._steps = 0
+        plans = self.oracle.plans
+        self.world.if_exists = if_exists_of(settings, plans)
+        self.world.max_rejects = settings.max_rejects
+        self.oracle.others = prepare(settings, server, self.world.d1, plans)
+        self._kills = self._signals = self._restarts = self._steps = 0
 
     def play(self) -> Told:
         """Play it to its end; raises as `play_history` does."""
         return self.play_on(1)
 
     def play_on(self, first: int = 2) -> Told:
-        """Play the starts from number `first` on; all but the first one resume."""
+        """Play the starts from number `first` on; all but the first one resume, or start over."""
         for number in range(first, _STARTS + 1):
             ended = self._start(number)
-            self._steps += ended.steps
-            self.world.d1.execute_due(self.world.true_now)
-            if ended.code is ExitCode.DONE or self._is_stale(number, ended):
+            if ended.code is ExitCode.DONE or self._is_done_but(number, ended):
                 self.oracle.at_the_end()
+                if self.oracle.rejected:
+                    self._retry()
                 return self._told(number)
-            if ended.code not in {None, ExitCode.RESUMABLE}:
+            if _TOO_MANY.match(ended.said):
+                self.world.max_rejects = 100_000
+            elif ended.code not in {None, ExitCode.RESUMABLE}:
                 raise BrokenPromiseError(f"start {number} ended with {ended.code!r}: {ended.said}")
             self.oracle.after_crash()
             self._pass_time()
@@ -99,22 +111,60 @@ class History:
         elif self._signals < self._settings.signals:
             self._signals += 1
             stop_after = exp(self._dice.uniform(log(0.05), log(300.0)))
-        return Process(self.world, resume=number > 1, death=death, stop_after=stop_after).play()
+        return self._process(self._mode(number), death, stop_after)
+
+    def _process(
+        self, mode: Mode, death: Death | None = None, stop_after: float | None = None
+    ) -> Ended:
+        server = self.world.server
+        seen = server.transaction, len(server.moments)
+        ended = Process(self.world, mode, death=death, stop_after=stop_after).play()
+        self._steps += ended.steps
+        self.world.d1.execute_due(self.world.true_now)
+        self.oracle.take_note(*seen)
+        return ended
+
+    def _mode(self, number: int) -> Mode:
+        if number == 1:
+            return Mode.FIRST
+        upserts = self.world.if_exists is IfExists.UPSERT  # what an abandoned run wrote stays then
+        if self._restarts < self._settings.restarts and not upserts and self._dice.random() < 0.5:
+            self._restarts += 1
+            return Mode.RESTART
+        return Mode.RESUME
 
     def _death(self) -> Death:
         if self._dice.random() < 0.5:
             return Death(int(exp(self._dice.uniform(log(20), log(20_000)))))
         return Death(self._dice.randrange(120), request=self._dice.randint(1, 60))
 
-    def _is_stale(self, starts: int, ended: Ended) -> bool:
-        """Whether it says that rows in D1 were deleted from the source before a resume read them.
+    def _retry(self) -> None:
+        """Mend what D1 refuses, and send it again; then nothing is left out."""
+        heal(self.world.server)
+        self.oracle.retried = True
+        quiet = self._settings.rates.quiet_at + _LONGEST_QUOTA_S
+        self.world.now = max(self.world.now, quiet)
+        self.world.server.exported.clear()
+        ended = self._process(Mode.RETRY)
+        if ended.code is not ExitCode.DONE and not all(map(_STALE.fullmatch, ended.errors)):
+            raise BrokenPromiseError(f"sending again ended with {ended.code!r}: {ended.said}")
+        self.oracle.at_the_end()
+        if self.oracle.rejected:
+            raise BrokenPromiseError(f"still rejected: {self.oracle.rejected}")
 
-        They had been executed, but not acknowledged, when the run was killed.
+    def _is_done_but(self, starts: int, ended: Ended) -> bool:
+        """Whether it is done, but says that rows are rejected, or that D1 holds more than it moved.
+
+        The latter may be where rows were deleted from the source before a resume read them: they had
+        been executed, but not acknowledged, when the run was killed.
         """
-        problems = ended.said.split("; ")[::2]
         resumed = starts > 1 and self._settings.changes_s > 0
-        said = all(_STALE.fullmatch(problem) for problem in problems)
-        return ended.code is ExitCode.INCOMPLETE and resumed and said
+        said = all(
+            (_REJECTED.fullmatch(problem) and self._settings.poison)
+            or (resumed and _STALE.fullmatch(problem))
+            for problem in ended.errors
+        )
+        return ended.code is ExitCode.INCOMPLETE and said
 
     def _pass_time(self) -> None:
         """Until somebody starts it again; meanwhile rows change, and clocks may be set."""
@@ -123,7 +173,7 @@ class History:
         world.d1.execute_due(world.true_now)
         if self._settings.changes_s:
             for _ in range(dice.randrange(10)):
-                shapes.change(world.server, dice)
+                change(world.server, dice)
         world.server.exported.clear()
         if self._settings.clock_jumps:
             world.wall_ahead += dice.choice([-86_400.0, -3_600.0, 0.0, 3_600.0, 86_400.0])

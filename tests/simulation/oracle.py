@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,10 +11,13 @@ from typing import Any
 
 import checkpoints
 from streamer.config import Selection
-from streamer.model import Consistency
+from streamer.model import Consistency, IfExists
 from streamer.model.sql import quote_identifier
 from streamer.plan import PlanOptions, make_plan
+from streamer.run.rejected import all_rejected
+from tests.simulation.before import as_it_was, is_poisonous
 from tests.simulation.process import World
+from tests.simulation.rows import Cells as RowCells
 from tests.simulation.rows import Stored, Version
 
 Cells = tuple[str | None, ...]
@@ -26,16 +30,42 @@ class BrokenPromiseError(AssertionError):
 
 @dataclass(slots=True)
 class Oracle:
-    """Knows what is in the source, now and before, and compares. `began` is the transaction at which the run did."""
+    """Knows what is in the source, now and before, and compares.
+
+    `prepared` is the transaction at which the target was, `began` that at which the run did, `first` the number of its first snapshot. `others`
+    are rows that were in the target before, `rejected` the keys of rows that the run rejected, by
+    table; `retried`: they were sent again, as they are then.
+    """
 
     world: World
     began: int
-    starts: int = 0
+    first: int = 0
     plans: dict[str, Any] = field(init=False)
+    others: dict[str, list[RowCells]] = field(default_factory=dict[str, list[RowCells]])
+    rejected: dict[str, set[Cells]] = field(default_factory=dict[str, set[Cells]])
+    retried: bool = False
+    prepared: int = field(init=False)
+    _run: str = ""
 
     def __post_init__(self) -> None:
+        self.prepared = self.began
         plan = make_plan(self.world.server.catalog, Selection(schemas=("*",)), PlanOptions())
         self.plans = {str(table.name): table for table in plan.tables}
+
+    def take_note(self, transaction: int, moments: int) -> None:
+        """Look at the checkpoint after a start, before which these had been: is the run a new one?"""
+        saved = checkpoints.peek(self.world.checkpoint)
+        if saved is None:
+            return
+        if saved.run.run_id != self._run:
+            self._run, self.began, self.first = saved.run.run_id, transaction, moments
+        self.rejected = {}
+        for row in all_rejected(saved.steps):
+            self.rejected.setdefault(row.table, set()).add(tuple(row.reject.key))
+
+    @property
+    def _moments(self) -> list[int]:
+        return self.world.server.moments[self.first :]
 
     def after_crash(self) -> None:
         """Every row up to a position in the checkpoint is in the target."""
@@ -47,6 +77,7 @@ class Oracle:
             if step.kind in {"rows", "edges"} and step.last_key is not None:
                 self._is_there(step)
         self._not_much_again(saved)
+        self._rejects_are_kept(saved)
 
     def at_the_end(self) -> None:
         """The target holds what the source does, as promised, and nothing of ours."""
@@ -92,6 +123,8 @@ class Oracle:
         for key, cells in self._throughout(stored):
             if _sortable(stored, key) > last:
                 continue
+            if key in self.rejected.get(step.table, ()):
+                continue
             _demand(key in rows, f"{step.table}: the key {key} is behind {last}, and not in D1")
             if step.kind == "edges":
                 self._edges_are_set(plan, stored, key, cells, rows[key])
@@ -108,8 +141,9 @@ class Oracle:
         plan = self.plans[step.table]
         there = {
             int(n)
+            for table in self._places(plan, staged=True)
             for (n,) in self._ask(
-                f"SELECT CAST({plan.key.rowid} AS TEXT) FROM {quote_identifier(plan.target)}"
+                f"SELECT CAST({plan.key.rowid} AS TEXT) FROM {quote_identifier(table)}"
             )
         }
         last = int((step.last_key or ("0",))[0])
@@ -144,30 +178,82 @@ class Oracle:
                 more = int(reached) - record.next_number
                 _demand(more <= allowed, f"{table}: {more} chunks are sent again, {allowed} may be")
 
+    def _rejects_are_kept(self, saved: checkpoints.Saved) -> None:
+        """Whatever the checkpoint calls rejected can be read in a file."""
+        files = (self.world.folder / "rejects").glob("*.ndjson")
+        kept = {json.loads(line)["id"] for file in files for line in file.read_text().splitlines()}
+        lost = {row.reject.line for row in all_rejected(saved.steps)} - kept
+        _demand(not lost, f"{len(lost)} rejected rows are in no file")
+
+    def _may_be_missing(self, name: str, stored: Stored) -> set[Cells]:
+        """The keys of rejected rows, each of which was refused for a reason."""
+        lives = self._lives(stored)
+        for key in self.rejected.get(name, ()):
+            reasons = (self._is_refused(stored, version) for version in lives.get(key, ()))
+            _demand(any(reasons), f"{name}: {key} was rejected for nothing")
+        return self.rejected.get(name, set())
+
+    def _is_refused(self, stored: Stored, version: Version) -> bool:
+        """Whether D1 refuses such a row, or one that it refers to was rejected."""
+        return is_poisonous(version.cells) or any(
+            (_text(version.cells[key.columns[0]]),) in self.rejected.get(str(key.parent), ())
+            for key in stored.table.foreign_keys
+        )
+
     def _holds(self, name: str, stored: Stored) -> None:
         plan = self.plans[name]
         if not stored.key:
             self._holds_one_moment(name, stored, plan)
             return
-        rows = self._rows(plan)
-        if (
-            self.world.settings.consistency is Consistency.SNAPSHOT
-            and self.world.server.exports == 1
-        ):
-            (seen,) = self.world.server.moments
+        rows, missing = self._rows(plan), self._may_be_missing(name, stored)
+        self._others_are_there(name, plan, rows)
+        snapshot = self.world.settings.consistency is Consistency.SNAPSHOT and not self.retried
+        if snapshot and len(self._moments) == 1 and self.world.if_exists is not IfExists.UPSERT:
+            (seen,) = self._moments
             wanted = {_key(stored, v): _cells(plan, v) for v in stored.at(seen)}
-            _demand(rows == wanted, f"{name}: not the snapshot: {_difference(rows, wanted)}")
+            for key in missing & wanted.keys():
+                del wanted[key]
+            rows = {key: row for key, row in rows.items() if key in wanted or key not in missing}
+            self._is_the_snapshot(name, plan, rows, wanted)
             return
         throughout = dict(self._throughout(stored))
         for key, versions in throughout.items():
-            _demand(key in rows, f"{name}: the key {key} is missing")
-            self._had_it(plan, stored, key, versions, rows[key])
-        lives = self._lives(stored)
+            if key in rows or key not in missing:
+                _demand(key in rows, f"{name}: the key {key} is missing")
+                self._had_it(plan, stored, key, versions, rows[key], gone=key in missing)
+        upserts = self.world.if_exists is IfExists.UPSERT
+        lives = self._lives(stored, self.prepared if upserts else self.began)
         strange = sorted(rows.keys() - lives.keys())
         _demand(not strange, f"{name}: never in the source: {strange[:3]}")
         for key, row in rows.items():
             if key not in throughout:
                 self._had_it(plan, stored, key, lives[key], row, gone=True)
+
+    def _others_are_there(self, name: str, plan: Any, rows: dict[Cells, Cells]) -> None:
+        """Rows that only the target had stay as they are, or are gone; then take them out of `rows`."""
+        if self.world.if_exists is not IfExists.UPSERT:
+            return
+        for cells in self.others.get(name, ()):
+            key = tuple(_text(cells[column]) for column in plan.key.columns)
+            row = tuple(_text(cells[column.source]) for column in plan.columns)
+            _demand(rows.pop(key, None) == row, f"{name}: {key} of others isn't as it was")
+
+    def _is_the_snapshot(
+        self, name: str, plan: Any, rows: dict[Cells, Cells], wanted: dict[Cells, Cells]
+    ) -> None:
+        known = wanted
+        if (
+            any(self.rejected.values()) and plan.deferred
+        ):  # references to what was rejected are NULL
+            at = [n for n, c in enumerate(plan.columns) if c.target in plan.deferred]
+            known = {
+                key: tuple(
+                    None if n in at and key in rows and rows[key][n] is None else cell
+                    for n, cell in enumerate(row)
+                )
+                for key, row in wanted.items()
+            }
+        _demand(rows == known, f"{name}: not the snapshot: {_difference(rows, known)}")
 
     def _had_it(
         self,
@@ -184,6 +270,8 @@ class Oracle:
         Where it was `gone` before the second pass came, that left nothing.
         """
         held = [_cells(plan, v) for v in lives]
+        if self.world.if_exists is IfExists.UPSERT and gone:
+            held += [_cells(plan, as_it_was(stored, v)) for v in lives]
         if plan.deferred:
             nothing = (
                 {column.target for column in plan.columns} & set(plan.deferred) if gone else set()
@@ -200,7 +288,7 @@ class Oracle:
         target = quote_identifier(plan.target)
         columns = ", ".join(f"CAST({quote_identifier(c.target)} AS TEXT)" for c in plan.columns)
         found = self._ask(f"SELECT CAST({plan.key.rowid} AS TEXT), {columns} FROM {target}")
-        moments = [*self.world.server.moments, self.world.server.transaction]
+        moments = [*self._moments, self.world.server.transaction]
         seen: list[Any] = []
         for moment in moments:
             wanted = [
@@ -214,11 +302,12 @@ class Oracle:
             f"{name}: {len(found)} rows are none of {list(map(len, seen))} that were read"
         )
 
-    def _lives(self, stored: Stored) -> dict[Cells, list[Version]]:
-        """The rows that each key had since the run began."""
+    def _lives(self, stored: Stored, since: int | None = None) -> dict[Cells, list[Version]]:
+        """The rows that each key had since a transaction (None: since the run began)."""
+        since = self.began if since is None else since
         lives: dict[Cells, list[Version]] = {}
         for version in stored.versions:
-            if version.gone is None or version.gone > self.began:
+            if version.gone is None or version.gone > since:
                 lives.setdefault(_key(stored, version), []).append(version)
         return lives
 
@@ -235,13 +324,17 @@ class Oracle:
         columns = ", ".join(f"CAST({quote_identifier(c.target)} AS TEXT)" for c in plan.columns)
         keys = ", ".join(f"CAST({quote_identifier(c)} AS TEXT)" for c in plan.key.targets)
         rows: dict[Cells, Cells] = {}
-        for table in [plan.target, *([plan.stage] if staged and plan.stage else [])]:
-            if not self._ask("SELECT 1 FROM sqlite_schema WHERE name = ?", table):
-                continue
+        for table in self._places(plan, staged=staged):
             width = len(plan.key.targets)
             for row in self._ask(f"SELECT {keys}, {columns} FROM {quote_identifier(table)}"):
                 rows[row[:width]] = row[width:]
         return rows
+
+    def _places(self, plan: Any, *, staged: bool) -> list[str]:
+        """The tables of the target that hold its rows, or will be published into what does."""
+        names = [plan.target, *([plan.stage] if staged and plan.stage else [])]
+        exists = "SELECT 1 FROM sqlite_schema WHERE name = ?"
+        return [name for name in names if self._ask(exists, name)]
 
     def _ask(self, sql: str, *parameters: Any) -> list[Any]:
         return self.world.d1.database.ask(sql, parameters)

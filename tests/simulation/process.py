@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,12 @@ import streamer.run.start
 from streamer.config import Config, RunSettings, SourceSettings, TargetSettings
 from streamer.d1 import open_database
 from streamer.errors import ExitCode, StreamerError
-from streamer.model import Secret
+from streamer.model import IfExists, OnError, Secret
 from streamer.pipeline import Limits
 from streamer.pipeline.budget import ByteBudget
 from streamer.postgres.patience import Patience
 from streamer.progress import Events
-from tests.simulation import shapes
+from tests.simulation.changes import change
 from tests.simulation.checkpoint import InlineConnection, full
 from tests.simulation.clock import ProcessDiedError, VirtualLoop, play
 from tests.simulation.rows import Postgres
@@ -78,11 +79,20 @@ class Death:
     request: int | None = None
 
 
+class Mode(Enum):
+    """What is asked of a process."""
+
+    FIRST = "a run"
+    RESUME = "--resume"
+    RESTART = "--restart"
+    RETRY = "--retry-rejects"
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """How a process ended: its exit code (None: killed), what it said, and when.
 
-    `signalled_at`: when it was asked to stop, if it was.
+    `errors` are those of its report. `signalled_at`: when it was asked to stop, if it was.
     """
 
     code: ExitCode | None
@@ -90,13 +100,14 @@ class Ended:
     at: float
     steps: int
     signalled_at: float | None = None
+    errors: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class World:
     """What outlives a process: both ends, the clock, and the machine's files in `folder`.
 
-    The machine's time is `now`; it was `asleep` for so many seconds, which the others have seen.
+    `if_exists` and `max_rejects` are what runs are told. The machine's time is `now`; it was `asleep` for so many seconds, which the others have seen.
     """
 
     settings: HistorySettings
@@ -108,6 +119,8 @@ class World:
     booted: float = 0.0
     asleep: float = 0.0
     wall_ahead: float = 1_800_000_000.0
+    if_exists: IfExists = IfExists.FAIL
+    max_rejects: int = 1_000
     dice: random.Random = field(default_factory=random.Random)
 
     @property
@@ -121,13 +134,13 @@ class World:
 
 
 class Process:
-    """One start; `resume` as on the command line."""
+    """One start, asked for `mode`."""
 
     def __init__(
         self,
         world: World,
+        mode: Mode,
         *,
-        resume: bool,
         death: Death | None = None,
         stop_after: float | None = None,
         liveness: Died | None = None,
@@ -137,7 +150,7 @@ class Process:
         self._loop = VirtualLoop(world.now)
         self.events = Events(self._loop.time)
         self.watch: Callable[[float], None] | None = None
-        self._resume = resume
+        self._mode = mode
         self._death = death
         self._stop_after = stop_after
         self._signalled_at: float | None = None
@@ -152,20 +165,20 @@ class Process:
     def play(self) -> Ended:
         """Run until it ends or dies."""
         self._loop.watch = self._watch
-        code, said = None, "killed"
+        code, said, errors = None, "killed", tuple[str, ...]()
         with self._in_place():
             try:
                 code = play(self._loop, self._main())
-                said = "; ".join(
-                    json.loads((self.world.folder / "run_report.json").read_text())["errors"]
-                )
+                report = json.loads((self.world.folder / "run_report.json").read_text())
+                errors = tuple(report["errors"])
+                said = "; ".join(errors)
             except ProcessDiedError:
                 pass
             except StreamerError as error:
                 code, said = error.exit_code, f"{type(error).__name__}: {error.what}"
         if code is not None:
             self.world.now = self._loop.time()
-        return Ended(code, said, self.world.now, self._loop.steps, self._signalled_at)
+        return Ended(code, said, self.world.now, self._loop.steps, self._signalled_at, errors)
 
     async def _main(self) -> ExitCode:
         stop = asyncio.Event()
@@ -183,7 +196,7 @@ class Process:
         every_s = self.world.settings.changes_s
         for _ in range(_CHANGES if every_s else 0):
             await asyncio.sleep(self.world.dice.random() * 2 * every_s)
-            shapes.change(self.world.server, self.world.dice)
+            change(self.world.server, self.world.dice)
 
     async def _clocks(self) -> None:
         """What happens to the machine's: somebody sets them, or closes the lid."""
@@ -227,7 +240,12 @@ class Process:
                 pushdown=chosen.pushdown,
                 consistency=chosen.consistency,
                 indexes=chosen.indexes,
-                resume=self._resume,
+                if_exists=self.world.if_exists,
+                on_error=OnError.REJECT if chosen.poison else OnError.STOP,
+                max_rejects=self.world.max_rejects,
+                resume=self._mode is Mode.RESUME,
+                restart=self._mode is Mode.RESTART,
+                retry_rejects=self._mode is Mode.RETRY,
             ),
         )
 

@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import orjson
+
 from tests.simulation.rows import Postgres, Stored, Version
 
 _SELECT = re.compile(
@@ -21,6 +23,7 @@ _BEHIND = re.compile(r'\(?((?:t\."\w+"(?:, )?)+)\)? > \(?((?:\$\d+::text::\w+(?:
 _WANTED = re.compile(
     r'\(((?:t\."\w+"(?:, )?)+)\) IN \(SELECT .* FROM unnest\(.*\) AS wanted \(.*\)\)'
 )
+_ARRAY = re.compile(r"pg_catalog\.json_build_array\((.*)\)::text", re.DOTALL)
 _POSITION = "t.ctid::text::point"
 
 Row = tuple[Any, ...]
@@ -59,6 +62,9 @@ def _output(expression: str) -> Callable[[Version], Any]:
     if expression.startswith("0::bigint"):
         names = _COLUMN.findall(expression)
         return lambda v: sum(len(_text(v.cells[name]) or "") for name in names)
+    if printed := _ARRAY.fullmatch(expression):
+        cells = [_output(cell.strip(", ")) for cell in _parts(printed[1], ", ")]
+        return lambda v: orjson.dumps([cell(v) for cell in cells]).decode()
     if _POSITION in expression:
         base = re.match(r"\((\d+)::bigint", expression)
         assert base is not None

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 from streamer.config import PacingSettings
-from streamer.model import Consistency, IndexTiming, Pack, Pushdown, Rate
+from streamer.model import Consistency, IfExists, IndexTiming, Pack, Pushdown, Rate
 from tests.simulation.target import Network
 from tests.simulation.trouble import Rates
 
@@ -17,7 +17,9 @@ class HistorySettings:
 
     `rows` is about how many each table has; `changes_s` the seconds between two transactions of
     somebody else's (0: none). `memory_bytes` is the run's byte budget. Of `clock_jumps`, wall time
-    jumps at each start. `disk` is the probability that a write to the checkpoint fails.
+    jumps at each start. `disk` is the probability that a write to the checkpoint fails. `restarts`
+    starts begin anew. `if_exists` but FAIL: the target holds rows of others before the run. `poison`
+    is the share of rows that D1 will never take.
     """
 
     seed: int
@@ -38,6 +40,10 @@ class HistorySettings:
     idle_s: float
     clock_jumps: bool
     disk: float
+    restarts: int = 0
+    if_exists: IfExists = IfExists.FAIL
+    poison: float = 0.0
+    max_rejects: int = 1_000
 
     @classmethod
     def of(cls, seed: int) -> HistorySettings:
@@ -66,12 +72,16 @@ class HistorySettings:
             memory_bytes=dice.choice([10_000, 100_000, 24 << 20]),
             consistency=dice.choice([Consistency.SNAPSHOT, Consistency.ROLLING]),
             pack=dice.choice([Pack.AUTO, Pack.AUTO, Pack.VALUES, Pack.ROWS]),
-            pushdown=Pushdown.TEXT,
+            pushdown=dice.choice([Pushdown.TEXT, Pushdown.TEXT, Pushdown.JSON]),
             indexes=dice.choice(list(IndexTiming)),
             batch_size=dice.choice([100, 100, 7, 1]),
             idle_s=dice.choice([0.0, 0.0, 60.0]),
             clock_jumps=dice.random() < 0.3,
             disk=dice.choice([0.0, 0.0, 0.0, 0.002]),
+            restarts=dice.choice([0, 0, 0, 1]),
+            if_exists=dice.choice([*[IfExists.FAIL] * 3, IfExists.UPSERT, IfExists.REPLACE]),
+            poison=dice.choice([0.0, 0.0, 0.02, 0.2]),
+            max_rejects=dice.choice([1_000, 1_000, 2]),
         )
 
 

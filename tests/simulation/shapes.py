@@ -1,4 +1,4 @@
-"""Tables of every kind, rows for them, and what somebody else does to these rows meanwhile."""
+"""Tables of every kind, and rows for them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from streamer.model import Table
-from tests.engines.catalogs import INT4, TEXT, column, identified, primary, refers, table
-from tests.simulation.rows import Cells, Postgres, Version
+from tests.engines.catalogs import INT4, TEXT, column, identified, index, primary, refers, table
+from tests.simulation.rows import Postgres
 
 _LETTERS = "abcxyz019 é😀'\"\\,[]\n"
 Shape = tuple[list[tuple[Table, tuple[str, ...]]], Callable[[Postgres, random.Random, int], None]]
 
 
-def _word(dice: random.Random, most: int = 12) -> str:
+def word(dice: random.Random, most: int = 12) -> str:
+    """A text of 1 to `most` letters, some of them awkward."""
     return "".join(dice.choice(_LETTERS) for _ in range(dice.randint(1, most)))
 
 
@@ -29,7 +30,7 @@ def _plain() -> Shape:
     def fill(server: Postgres, dice: random.Random, rows: int) -> None:
         for key in _numbers(dice, rows):
             server.insert(
-                "public.items", {"id": key, "name": _word(dice, 60), "n": dice.choice([None, key])}
+                "public.items", {"id": key, "name": word(dice, 60), "n": dice.choice([None, key])}
             )
 
     return [(items, ("id",))], fill
@@ -41,8 +42,8 @@ def _texts() -> Shape:
     )
 
     def fill(server: Postgres, dice: random.Random, rows: int) -> None:
-        for word in sorted({_word(dice) for _ in range(rows)}, key=lambda _: dice.random()):
-            server.insert("public.words", {"w": word, "n": dice.randrange(100)})
+        for text in sorted({word(dice) for _ in range(rows)}, key=lambda _: dice.random()):
+            server.insert("public.words", {"w": text, "n": dice.randrange(100)})
 
     return [(words, ("w",))], fill
 
@@ -57,9 +58,9 @@ def _pairs() -> Shape:
     )
 
     def fill(server: Postgres, dice: random.Random, rows: int) -> None:
-        keys = {(dice.randrange(9), _word(dice, 5)) for _ in range(rows)}
+        keys = {(dice.randrange(9), word(dice, 5)) for _ in range(rows)}
         for a, b in sorted(keys, key=lambda _: dice.random()):
-            server.insert("public.pairs", {"a": a, "b": b, "v": _word(dice, 40)})
+            server.insert("public.pairs", {"a": a, "b": b, "v": word(dice, 40)})
 
     return [(pairs, ("a", "b"))], fill
 
@@ -69,7 +70,7 @@ def _keyless() -> Shape:
 
     def fill(server: Postgres, dice: random.Random, rows: int) -> None:
         for n in range(rows):
-            server.insert("public.log", {"at": n // 3, "line": dice.choice(["x", _word(dice, 40)])})
+            server.insert("public.log", {"at": n // 3, "line": dice.choice(["x", word(dice, 40)])})
 
     return [(log, ())], fill
 
@@ -94,14 +95,14 @@ def _family() -> Shape:
     def fill(server: Postgres, dice: random.Random, rows: int) -> None:
         parents = _numbers(dice, max(1, rows // 4))
         for key in parents:
-            server.insert("public.parents", {"id": key, "name": _word(dice)})
+            server.insert("public.parents", {"id": key, "name": word(dice)})
         children = _numbers(dice, rows)
         for key in children:
-            cells = {"id": key, "parent": dice.choice(parents), "note": _word(dice, 30)}
+            cells = {"id": key, "parent": dice.choice(parents), "note": word(dice, 30)}
             server.insert("public.children", cells)
         for key in _numbers(dice, rows // 2):
             child = dice.choice([None, dice.choice(children)])
-            server.insert("public.toys", {"id": key, "child": child, "note": _word(dice)})
+            server.insert("public.toys", {"id": key, "child": child, "note": word(dice)})
 
     return [(t, ("id",)) for t in tables], fill
 
@@ -115,7 +116,7 @@ def _staff() -> Shape:
         keys = _numbers(dice, rows)
         for key in keys:
             boss = dice.choice([None, dice.choice(keys)])
-            server.insert("public.staff", {"id": key, "name": _word(dice, 30), "boss": boss})
+            server.insert("public.staff", {"id": key, "name": word(dice, 30), "boss": boss})
 
     return [(staff, ("id",))], fill
 
@@ -127,6 +128,7 @@ def _cycle() -> Shape:
             column("other", INT4, not_null=True),
             column("note"),
             keys=[refers(f"of_{theirs}", "other", theirs)],
+            indexes=[index(f"{mine}_note", "note", unique=True)] if mine == "chickens" else [],
         )
         for mine, theirs in (("chickens", "eggs"), ("eggs", "chickens"))
     ]
@@ -138,12 +140,90 @@ def _cycle() -> Shape:
         keys = _numbers(dice, max(1, rows // 2))
         for name in ("chickens", "eggs"):
             for key in keys:
-                cells = {"id": key, "other": dice.choice(keys), "note": _word(dice, 30)}
+                note = dice.choice([None, f"{key}{word(dice, 20)}"])
+                cells = {"id": key, "other": dice.choice(keys), "note": note}
                 server.insert(f"public.{name}", cells)
         for key in _numbers(dice, rows // 2):
             server.insert("public.feathers", {"id": key, "of": dice.choice(keys)})
 
     return [(t, ("id",)) for t in (*tables, feathers)], fill
+
+
+def _accounts() -> Shape:
+    """Values that may be there once, of columns that may be NULL and that may not, and of two."""
+    accounts = identified(
+        "accounts",
+        column("mail", TEXT, not_null=True),
+        column("nick"),
+        column("org", INT4, not_null=True),
+        column("seat", INT4),
+        indexes=[
+            index("accounts_mail", "mail", unique=True),
+            index("accounts_nick", "nick", unique=True),
+            index("accounts_seat", "org", "seat", unique=True),
+        ],
+    )
+    notes = identified(
+        "notes", column("account", INT4), keys=[refers("of_account", "account", "accounts")]
+    )
+
+    def fill(server: Postgres, dice: random.Random, rows: int) -> None:
+        keys = _numbers(dice, rows)
+        for n, key in enumerate(keys):
+            nick = dice.choice([None, f"{word(dice)}{key}"])
+            seat = dice.choice([None, n % 5])
+            cells = {"id": key, "mail": f"{key}{word(dice)}", "nick": nick, "org": n // 5}
+            server.insert("public.accounts", {**cells, "seat": seat})
+        for key in _numbers(dice, rows // 2):
+            server.insert("public.notes", {"id": key, "account": dice.choice([None, *keys])})
+
+    return [(accounts, ("id",)), (notes, ("id",))], fill
+
+
+def _nodes() -> Shape:
+    """A table without a key that refers to itself, and one that refers to it."""
+    nodes = table(
+        "nodes",
+        column("id", INT4),
+        column("up", INT4),
+        indexes=[index("nodes_id", "id", unique=True)],
+        keys=[refers("of_up", "up", "nodes")],
+    )
+    leaves = identified(
+        "leaves", column("node", INT4, not_null=True), keys=[refers("of_node", "node", "nodes")]
+    )
+
+    def fill(server: Postgres, dice: random.Random, rows: int) -> None:
+        keys = _numbers(dice, max(1, rows // 2))
+        for key in keys:
+            up = dice.choice([None, dice.choice(keys)])
+            server.insert("public.nodes", {"id": key, "up": up})
+        for key in _numbers(dice, rows // 2):
+            server.insert("public.leaves", {"id": key, "node": dice.choice(keys)})
+
+    return [(nodes, ()), (leaves, ("id",))], fill
+
+
+def _loose() -> Shape:
+    """A cycle that is published together, one of its tables without a key."""
+    locks = table(
+        "locks",
+        column("id", INT4),
+        column("of", INT4, not_null=True),
+        indexes=[index("locks_id", "id", unique=True)],
+        keys=[refers("of_bolt", "of", "bolts")],
+    )
+    bolts = identified(
+        "bolts", column("of", INT4, not_null=True), keys=[refers("of_lock", "of", "locks")]
+    )
+
+    def fill(server: Postgres, dice: random.Random, rows: int) -> None:
+        keys = _numbers(dice, max(1, rows // 3))
+        for name in ("locks", "bolts"):
+            for key in keys:
+                server.insert(f"public.{name}", {"id": key, "of": dice.choice(keys)})
+
+    return [(locks, ()), (bolts, ("id",))], fill
 
 
 def _fat() -> Shape:
@@ -164,7 +244,7 @@ def _many() -> Shape:
     def fill(server: Postgres, dice: random.Random, rows: int) -> None:
         for small in tables:
             for key in range(dice.choice([0, 1, 3, rows // 20])):
-                server.insert(str(small.name), {"id": key, "v": _word(dice)})
+                server.insert(str(small.name), {"id": key, "v": word(dice)})
 
     return [(t, ("id",)) for t in tables], fill
 
@@ -179,6 +259,9 @@ SHAPES: tuple[Callable[[], Shape], ...] = (
     _cycle,
     _fat,
     _many,
+    _accounts,
+    _nodes,
+    _loose,
 )
 
 
@@ -194,69 +277,3 @@ def make_of(kinds: Sequence[Callable[[], Shape]], dice: random.Random, rows: int
     for _, fill in shapes:
         fill(server, dice, max(1, int(rows * dice.choice([0.1, 0.5, 1.0, 1.5]))))
     return server
-
-
-def change(server: Postgres, dice: random.Random) -> None:
-    """One transaction of somebody else's; every foreign key holds before and after it."""
-    name = dice.choice(list(server.tables))
-    server.transact(lambda: _change_table(server, name, dice))
-    if dice.random() < 0.2:
-        server.vacuum(name, dice)
-
-
-def _change_table(server: Postgres, name: str, dice: random.Random) -> None:
-    rows = server.live(name)
-    kind = dice.random()
-    if kind < 0.4 or not rows:
-        _insert(server, name, dice)
-    elif kind < 0.75:
-        version = dice.choice(rows)
-        server.update(name, version, _other_values(server, name, version, dice))
-    else:
-        _delete(server, name, dice.choice(rows))
-
-
-def _insert(server: Postgres, name: str, dice: random.Random) -> None:
-    stored = server.tables[name]
-    cells: dict[str, int | str | None] = {}
-    for made in stored.table.columns:
-        is_text = made.type.name == "text"
-        cells[made.name] = _word(dice, 20) if is_text else dice.randrange(-500, 5_000)
-    for key in stored.table.foreign_keys:
-        parents = server.live(str(key.parent))
-        if not parents:
-            return
-        cells[key.columns[0]] = dice.choice(parents).cells[key.parent_columns[0]]
-    wanted = [cells[k] for k in stored.key]
-    if wanted and any([v.cells[k] for k in stored.key] == wanted for v in server.live(name)):
-        return
-    server.insert(name, cells)
-
-
-def _other_values(server: Postgres, name: str, version: Version, dice: random.Random) -> Cells:
-    stored = server.tables[name]
-    values: dict[str, int | str | None] = {}
-    for made in stored.table.columns:
-        if made.name in stored.key:
-            continue
-        if made.type.name == "text":
-            values[made.name] = _word(dice, 40)
-    for key in stored.table.foreign_keys:
-        parents = server.live(str(key.parent))
-        parent = dice.choice(parents).cells[key.parent_columns[0]]
-        is_free = not stored.table.column(key.columns[0]).not_null
-        values[key.columns[0]] = None if is_free and dice.random() < 0.3 else parent
-    return values or version.cells
-
-
-def _delete(server: Postgres, name: str, version: Version) -> None:
-    """Unless another row refers to it."""
-    for stored in server.tables.values():
-        for key in stored.table.foreign_keys:
-            if str(key.parent) != name:
-                continue
-            gone = version.cells[key.parent_columns[0]]
-            others = (v for v in server.live(str(stored.table.name)) if v is not version)
-            if any(v.cells[key.columns[0]] == gone for v in others):
-                return
-    server.delete(version)

@@ -74,8 +74,8 @@ class D1:
     """The database and the API before it. Times are true time, which all processes share.
 
     `arrivals` are the times at which requests were counted, `blocks` how often the limit was
-    exceeded. `executed` counts committed requests that carry rows; `bytes_max` is the most that
-    was in flight at once.
+    exceeded. `bytes_max` is the most that was in flight at once. `refusals` are what the next requests
+    that carry rows are answered, and whether they are executed all the same.
     """
 
     def __init__(self, trouble: TargetTrouble, network: Network, rate: Rate | None) -> None:
@@ -90,21 +90,24 @@ class D1:
         self.in_flight = 0
         self.bytes_in_flight = 0
         self.bytes_max = 0
+        self.refusals: list[tuple[Reply, bool]] = []
         self._free_at = 0.0
         self._blocked_until = -inf
         self._waiting: list[Sent] = []
         self._numbers: Iterator[int] = itertools.count()
 
     def arrive(self, now: float) -> Reply | None:
-        """Count a request; what it is answered where it is one too many."""
+        """Count a request; what it is answered where it is one too many, of now or of the day."""
         self.arrivals.append(now)
+        quota = refusal(400, 7500, "D1 free tier daily row write limit exceeded")
+        used_up = quota if now < self.trouble.used_up_until else None
         if self.rate is None:
-            return None
+            return used_up
         recent = sum(at > now - self.rate.seconds for at in self.arrivals)
         if now >= self._blocked_until and recent > self.rate.requests:
             self.blocks += 1
             self._blocked_until = now + API_WINDOW_S
-        return limited() if now < self._blocked_until else None
+        return limited() if now < self._blocked_until else used_up
 
     def submit(self, body: bytes, now: float, delay_s: float) -> Sent:
         """Have `body` executed `delay_s` from now, behind what waits already."""
@@ -183,8 +186,11 @@ class ModelTransport:
             return Break(Broken.DISCONNECTED, "the connection was lost before an answer")
         if (reply := d1.arrive(self._now())) is not None:
             return reply
-        if self._now() < d1.trouble.used_up_until:
-            return _refusal(400, 7500, "D1 free tier daily row write limit exceeded")
+        if d1.refusals and b"_streamer_rows" in b"".join(body.pieces):
+            refused, executed = d1.refusals.pop(0)
+            if executed:
+                await self._executed(Fate.FINE, method, path, b"".join(body.pieces))
+            return refused
         if fate in _NEVER:
             await asyncio.sleep(dice.random() * 5.0)
             return self._failed(fate)
@@ -193,7 +199,7 @@ class ModelTransport:
     def _failed(self, fate: Fate) -> Reply | Break:
         dice = self._d1.trouble.dice
         if fate in _REFUSED:
-            return _refusal(*_REFUSED[fate])
+            return refusal(*_REFUSED[fate])
         match fate:
             case Fate.SERVER_ERROR:
                 return Reply(dice.choice([500, 502, 503, 504, 522]), b"<html>")
@@ -236,9 +242,9 @@ class ModelTransport:
         await asyncio.sleep(0.01)
         match fate:
             case Fate.SERVER_ERROR_AFTER:
-                return _refusal(500, 7500, "internal error; reference = abcdef")
+                return refusal(500, 7500, "internal error; reference = abcdef")
             case Fate.OBJECT_RESET_AFTER:
-                return _refusal(500, 7500, _RESET)
+                return refusal(500, 7500, _RESET)
             case _:
                 return Break(Broken.DISCONNECTED, "the connection was lost within the answer")
 
@@ -246,7 +252,7 @@ class ModelTransport:
 def limited(after: str | None = None) -> Reply:
     """Code 971, with what `Retry-After` says."""
     headers = {"retry-after": after} if after is not None else {}
-    refused = _refusal(429, 971, "Please wait and consider throttling your request speed")
+    refused = refusal(429, 971, "Please wait and consider throttling your request speed")
     return Reply(429, refused.body, headers)
 
 
@@ -261,7 +267,8 @@ def _nonsense(number: int, reply: Reply) -> Reply:
     return Reply(200, shapes[number])
 
 
-def _refusal(status: int, code: int, message: str) -> Reply:
+def refusal(status: int, code: int, message: str) -> Reply:
+    """What the API says where it doesn't do what it was asked to."""
     return _reply(status, answers.failure(code, message))
 
 

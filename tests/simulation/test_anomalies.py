@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from streamer.errors import ExitCode
-from streamer.model import Consistency
+from streamer.model import Consistency, IfExists
 from tests.simulation import shapes
 from tests.simulation.history import History
-from tests.simulation.process import Ended, Process
+from tests.simulation.process import Ended, Mode, Process
 from tests.simulation.sessions import Died, Harm
 from tests.simulation.settings import HistorySettings
 from tests.simulation.trouble import Rates
@@ -49,6 +49,9 @@ def history(folder: Path) -> History:
         HistorySettings.of(1),
         kills=0,
         signals=0,
+        restarts=0,
+        poison=0.0,
+        if_exists=IfExists.FAIL,
         changes_s=0.0,
         rates=Rates(),
         clock_jumps=False,
@@ -62,7 +65,7 @@ def history(folder: Path) -> History:
 
 def start(story: History, number: int, harm: Harm) -> tuple[Ended, int]:
     fated = Fated(number, harm)
-    process = Process(story.world, resume=False, liveness=fated)
+    process = Process(story.world, Mode.FIRST, liveness=fated)
     fated.process = process
     return process.play(), fated.calls
 

@@ -12,7 +12,7 @@ import pytest
 from streamer.errors import ExitCode
 from streamer.model import Rate
 from tests.simulation.history import History
-from tests.simulation.process import Ended, Process
+from tests.simulation.process import Ended, Mode, Process
 from tests.simulation.settings import HistorySettings
 from tests.simulation.trouble import Fate, Rates
 
@@ -32,6 +32,8 @@ def history(
             rows=100,
             kills=0,
             signals=0,
+            restarts=0,
+            poison=0.0,
             rates=rates,
             disk=0.0,
             clock_jumps=False,
@@ -45,7 +47,7 @@ def history(
 
 
 def first_start(story: History) -> Ended:
-    return Process(story.world, resume=False).play()
+    return Process(story.world, Mode.FIRST).play()
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -127,7 +129,7 @@ def test_fault_30_hours_of_outage_are_waited_out_in_flat_memory(tmp_path: Path) 
     story.world.d1.trouble.of_request = lambda now: (
         Fate.SERVER_ERROR if 2.0 <= now < 5 * HOUR else of_request(now)
     )
-    process = Process(story.world, resume=False)
+    process = Process(story.world, Mode.FIRST)
     held: dict[int, int] = {}
 
     def watch(now: float) -> None:
