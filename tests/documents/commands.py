@@ -13,6 +13,7 @@ import yaml
 
 from streamer.cli.commands import COMMANDS
 from streamer.cli.execute import parse
+from streamer.config import resolve
 from streamer.errors import StreamerError
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +41,9 @@ class Line:
             return ""
         filled = [_PLACES.get(word, word) for word in arguments]
         try:
-            parse(command, importlib.import_module(command.module), filled)
+            args = parse(command, importlib.import_module(command.module), filled)
+            options = {**vars(args), "config": None, "env_file": None}  # files that aren't here
+            resolve(options, {}, job=command.job)
         except StreamerError as error:
             return str(error)
         except SystemExit:  # after --help
