@@ -110,7 +110,8 @@ class ModelSession:
         me = self.server.identity
         if sql == catalog_sql.DATABASE:
             known = {"database": me.database, "version": me.server_version, "encoding": me.encoding}
-            return {**known, "oid": 5, "standby": False, "user": "u", "may_look": True}
+            known |= {"oid": 5, "collation": me.collation, "standby": False}
+            return {**known, "user": "u", "may_look": True}
         if sql == catalog_sql.CONTROL:
             return {"system_identifier": me.system_identifier, "timeline": me.timeline}
         if "bool_or(setting = 'on')" in sql:
