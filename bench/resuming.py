@@ -90,10 +90,10 @@ def _rows_recorded(folder: Path) -> int:
 
 
 def _recorded(ends: Ends, folder: Path) -> tuple[int, float]:
-    """Rows up to the checkpoint's position, and how many rows a request carries."""
-    rows = _rows_recorded(folder)
-    stats = ends.d1.stats()
-    return rows, rows / max(1, int(stats["requests"]))
+    """Rows up to the checkpoint's position, and how many rows a request carries, by the ledger."""
+    noted = "SELECT sum(rows), count(*) FROM _streamer_ledger WHERE rows > 0"
+    rows, requests = ends.d1.rows(ends.uuid, noted)[0]
+    return _rows_recorded(folder), rows / requests
 
 
 def _resume(ends: Ends, folder: Path) -> tuple[float, float, float]:

@@ -24,3 +24,4 @@ MEMORY_BYTES = 24 * 1024 * 1024  # ours: read, queued, encoded and in flight, ov
 DATABASE_BYTES = 10_000_000_000  # [limits] paid plan
 USD_PER_MILLION_WRITTEN = 1.0  # [pricing] beyond 50 million a month
 ANSWER_BYTES = 64 * 1024 * 1024  # ours: a longer answer is a fault, not data
+PAGE_BYTES = 4_096  # [local] of D1's SQLite files

@@ -219,6 +219,19 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """What a table's rows were seen to be: how many, and the average bytes of one.
+
+    `body_bytes` in a request's body; `stored_bytes` of each column as SQLite stores its cells, in
+    the columns' order.
+    """
+
+    rows: int
+    body_bytes: float
+    stored_bytes: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ViewPlan:
     """A view that the target gets, after all tables."""
 

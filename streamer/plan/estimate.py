@@ -1,4 +1,4 @@
-"""What a run will cost, guessed from PostgreSQL's statistics: requests, time, rows written, money.
+"""What a run will cost, by what was measured, or guessed from statistics: requests, time, rows, money.
 
 Guesses are for deciding, not for billing; each constant says where it comes from.
 """
@@ -6,7 +6,8 @@ Guesses are for deciding, not for billing; each constant says where it comes fro
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from streamer import limits
 from streamer.model import (
@@ -14,25 +15,38 @@ from streamer.model import (
     Estimate,
     KeyKind,
     Loading,
+    Measure,
+    Plan,
+    QualifiedName,
     Rate,
     Storage,
     Table,
     TablePlan,
     Wire,
 )
+from streamer.translate.indexes import LARGE_INDEX_BYTES
 from streamer.translate.keys import is_rowid_alias, primary_index
+from streamer.translate.names import quote
 
 _TUPLE_BYTES = 28  # 24 of header and 4 of line pointer, postgresql.org/docs/17/storage-page-layout
 _SMALL_TABLE_BYTES = 1_000_000  # below it, half-empty pages and maps say nothing of the rows
 _BYTES_OF = {Storage.INTEGER: 6, Storage.REAL: 8, Storage.TEXT: 24, Storage.BLOB: 64}
-_REQUEST_BYTES = 2_500_000  # between the 2 MB a run starts with and the 4 MB it grows to
+_FIRST_BYTES = 1_800_000  # of the 2 MB a run starts with, its rows being cut into even chunks
+_REQUEST_BYTES = 3_400_000  # of the 4 MB it grows to, likewise
+_SECOND_PASS_BYTES = 30  # a key and a reference
 _CELL_OVERHEAD = 3  # quotes and comma of a JSON cell
 _PLAIN_ROWS_PER_S = 40_000  # what 100 requests of 1,000,000 rows of ten columns come to
 _BODY_BYTES_PER_S = 5_000_000
-_CONTROL_REQUESTS = 6  # survey, bookmark, owner, ledger, foreign key check, optimize
+_CONTROL_REQUESTS = 8  # find, look, bookmark, owners, claim, optimize, leave, tidy up
+_CHECKED_AT_ONCE = 90
+_START_S = 1.0  # reading both ends
 _PUBLISH_ROWS_PER_S = 100_000  # an eighth of what a local engine publishes
 _PUBLISH_BYTES_PER_S = 20_000_000
-_ROW_BYTES = 8  # a SQLite row's or index entry's header and number
+_ROW_BYTES = 8  # a SQLite row's length, number, header and pointer, sqlite.org/fileformat2.html
+_ENTRY_BYTES = 8  # of an index likewise, the row's number in it
+_KEY_BYTES = 10  # an expression's value
+_FILLED = 0.97  # of a page
+_OWN_PAGES = 10  # of D1's own table, and those that our marks leave free
 
 
 def estimated_rows(table: Table, columns: Sequence[ColumnPlan]) -> int:
@@ -65,31 +79,109 @@ def publish_seconds(tables: Sequence[tuple[Table, Sequence[ColumnPlan]]]) -> flo
     return max(rows / _PUBLISH_ROWS_PER_S, size / _PUBLISH_BYTES_PER_S)
 
 
-def estimate(tables: Sequence[TablePlan], rate: Rate | None) -> Estimate:
-    """What moving `tables` will cost; `rate` None: as fast as D1 goes."""
-    total = sum(body_bytes(table.table, table.columns) for table in tables)
-    statements = sum(2 + len(table.indexes) for table in tables)
-    late = sum(not index.early for table in tables for index in table.indexes)
-    requests = (
-        math.ceil(total / _REQUEST_BYTES)
-        + math.ceil(statements / limits.BATCH_STATEMENTS)
-        + sum(table.loading is Loading.TWO_PASS for table in tables)
-        + late
-        + len({table.cycle for table in tables if table.cycle >= 0})
-        + _CONTROL_REQUESTS
-    )
-    if not tables:
-        requests = 0
-    rows = sum(estimated_rows(table.table, table.columns) for table in tables)
+def estimate(
+    tables: Sequence[TablePlan],
+    rate: Rate | None,
+    measures: Mapping[QualifiedName, Measure] | None = None,
+    *,
+    views: int = 0,
+) -> Estimate:
+    """What moving `tables` will cost; `rate` None: as fast as D1 goes.
+
+    By what was measured of them; of others, by what the statistics say.
+    """
+    seen = [
+        (table, (measures or {}).get(table.name) or _guessed(table.table, table.columns))
+        for table in tables
+    ]
+    requests = _requests(seen, views) if tables else 0
+    rows = sum(measure.rows for _, measure in seen)
+    total = sum(measure.rows * measure.body_bytes for _, measure in seen)
     paced = (requests - rate.requests) / (rate.requests / rate.seconds) if rate else 0.0
-    written = sum(_rows_written(table) for table in tables)
+    written = sum(_rows_written(table, measure.rows) for table, measure in seen)
+    took = _START_S + max(rows / _PLAIN_ROWS_PER_S, total / _BODY_BYTES_PER_S, paced, 0.0)
     return Estimate(
         requests=requests,
-        seconds=round(max(rows / _PLAIN_ROWS_PER_S, total / _BODY_BYTES_PER_S, paced, 0.0), 1),
+        seconds=round(took, 1) if tables else 0.0,
         rows_written=written,
         cost_usd=round(written / 1_000_000 * limits.USD_PER_MILLION_WRITTEN, 2),
-        size_bytes=sum(_size_bytes(table) for table in tables),
+        size_bytes=sum(
+            (_size_bytes(table, measure) for table, measure in seen),
+            _OWN_PAGES * limits.PAGE_BYTES if tables else 0,
+        ),
     )
+
+
+def measured(plan: Plan, rate: Rate | None, measures: Mapping[QualifiedName, Measure]) -> Plan:
+    """The plan with the rows that were counted, and an estimate by what was measured."""
+    tables = tuple(
+        replace(table, table=replace(table.table, rows=measures[table.name].rows))
+        if table.name in measures
+        else table
+        for table in plan.tables
+    )
+    found = estimate(tables, rate, measures, views=len(plan.views))
+    return replace(plan, tables=tables, estimate=found)
+
+
+def _guessed(table: Table, columns: Sequence[ColumnPlan]) -> Measure:
+    rows = estimated_rows(table, columns)
+    stored = _stored_bytes(table, columns) / max(rows, 1)
+    width = _row_width(columns)
+    return Measure(
+        rows,
+        body_bytes(table, columns) / max(rows, 1),
+        tuple(stored * _BYTES_OF[column.storage] / width for column in columns),
+    )
+
+
+def _requests(seen: Sequence[tuple[TablePlan, Measure]], views: int) -> int:
+    """What rows need, level by level of what refers to what, and everything before and after them."""
+    tables = [table for table, _ in seen]
+    late = [index for table in tables for index in table.indexes if not index.early]
+    statements = sum(1 + len(t.indexes) + bool(t.stage) * 2 for t in tables) - len(late)
+    heavy = sum(index.source_bytes for index in late) // LARGE_INDEX_BYTES
+    return (
+        sum(_batches(*level) for level in _bytes_by_level(seen).values())
+        + math.ceil(statements / limits.BATCH_STATEMENTS)
+        + math.ceil(len(late) / limits.BATCH_STATEMENTS)
+        + heavy
+        + any(table.after_sql for table in tables)
+        + 2 * len({table.cycle for table in tables if table.cycle >= 0})
+        + math.ceil(len(tables) / _CHECKED_AT_ONCE)
+        + (views > 0)
+        + _CONTROL_REQUESTS
+    )
+
+
+def _bytes_by_level(
+    seen: Sequence[tuple[TablePlan, Measure]],
+) -> dict[int, tuple[float, float]]:
+    """Bytes of bodies that can flow together, and of the longest rows among them, on average.
+
+    Children wait for their parents' last request. `seen` is in load order. A second pass is a level
+    behind everything.
+    """
+    level: dict[QualifiedName, int] = {}
+    total: dict[int, tuple[float, float]] = {}
+    for table, measure in seen:
+        found = 1 + max((level.get(parent, -1) for parent in table.parents), default=-1)
+        level[table.name] = found
+        if measure.rows:
+            size, longest = total.get(found, (0.0, 0.0))
+            more = measure.rows * measure.body_bytes
+            total[found] = (size + more, max(longest, measure.body_bytes))
+    second = sum(m.rows * _SECOND_PASS_BYTES for t, m in seen if t.loading is Loading.TWO_PASS)
+    return {**total, **({len(seen) + 1: (second, 0.0)} if second else {})}
+
+
+def _batches(size: float, row_bytes: float) -> int:
+    """Requests for so many bytes that flow together; the first ones are smaller, none is quite full."""
+    begun = min(size, 4 * limits.BATCH_BYTES_START)
+    first, later = (
+        max(bytes_ / 2, bytes_ - row_bytes) for bytes_ in (_FIRST_BYTES, _REQUEST_BYTES)
+    )
+    return math.ceil(begun / first + (size - begun) / later)
 
 
 def _row_width(columns: Sequence[ColumnPlan]) -> int:
@@ -113,9 +205,8 @@ def _key_has_own_index(table: TablePlan) -> bool:
     )
 
 
-def _rows_written(table: TablePlan) -> int:
+def _rows_written(table: TablePlan, rows: int) -> int:
     """Each row, and each entry of an index, is billed as a row written."""
-    rows = estimated_rows(table.table, table.columns)
     own_index = _key_has_own_index(table)
     once = rows * (1 + len(table.indexes) + own_index)
     match table.loading:
@@ -128,9 +219,19 @@ def _rows_written(table: TablePlan) -> int:
             return once + rows * (1 + keyed)
 
 
-def _size_bytes(table: TablePlan) -> int:
-    rows = estimated_rows(table.table, table.columns)
-    data = _stored_bytes(table.table, table.columns)
-    indexes = sum(index.source_bytes for index in table.indexes)
-    key = sum(i.bytes for i in table.table.indexes if i.primary) * _key_has_own_index(table)
-    return data + rows * (_ROW_BYTES + len(table.columns)) + indexes + key
+def _size_bytes(table: TablePlan, measure: Measure) -> int:
+    """Whole pages of the table and of each index."""
+    stored = {
+        quote(column.target): size
+        for column, size in zip(table.columns, measure.stored_bytes, strict=False)
+    }
+    row = sum(stored.values()) + _ROW_BYTES
+    if not _key_has_own_index(table) and len(table.key.targets) == 1 and not table.without_rowid:
+        row -= stored.get(quote(table.key.targets[0]), 1.0) - 1.0  # it is the row's number
+    keys = [tuple(index.keys) for index in table.indexes]
+    keys += [tuple(map(quote, table.key.targets))] * _key_has_own_index(table)
+    entries = [sum(stored.get(key, _KEY_BYTES) for key in columns) for columns in keys]
+    return sum(
+        limits.PAGE_BYTES * (1 + math.floor(measure.rows * size / (limits.PAGE_BYTES * _FILLED)))
+        for size in (row, *(entry + _ENTRY_BYTES for entry in entries))
+    )

@@ -9,7 +9,9 @@ from streamer.config import Config
 from streamer.errors import ExitCode
 from streamer.model import Plan
 from streamer.pipeline.transform import load_transforms
+from streamer.plan.estimate import measured
 from streamer.postgres import PostgresSource
+from streamer.postgres.measures import measure
 from streamer.run.planning import plan_job
 
 log = logging.getLogger("streamer.plan")
@@ -29,6 +31,8 @@ async def read_plan(config: Config) -> Plan:
     )
     async with opening as source:
         plan = await plan_job(source, config, say=log.info)
+        log.info("measuring rows")
+        plan = measured(plan, config.pacing.rate, await measure(plan.tables, source.run))
     load_transforms(plan.tables, Path.cwd())
     return plan
 

@@ -64,7 +64,7 @@ def test_beyond_one_window_of_requests_the_rate_limit_takes_the_time():
     free = plan_of(made, options=PlanOptions(rate=None)).estimate
 
     assert free.seconds <= limited.seconds < slow.seconds
-    assert slow.seconds > 10_000
+    assert slow.seconds > 5_000
     assert free.requests == slow.requests
 
 

@@ -1,0 +1,142 @@
+"""What a plan's rows are like, counted and sampled, so that what it will cost isn't guessed.
+
+Statistics may be old, or were never made. A table is counted where that reads little, and of some
+of its rows PostgreSQL says how long they are as they will be sent, and as they will be stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from streamer.errors import StreamerError
+from streamer.model import (
+    ColumnPlan,
+    Measure,
+    QualifiedName,
+    Storage,
+    TableKind,
+    TablePlan,
+    TypeKind,
+    Wire,
+)
+from streamer.plan.source_sql import column_sql, from_sql, rows_sql
+from streamer.postgres.connect import Session
+from streamer.postgres.questions import AT_A_TIME, Ask
+
+COUNTED_BYTES = 500_000_000  # a table up to this size is counted: a second or two
+SAMPLED_ROWS = 4_000
+SAMPLED_BYTES = 16_000_000
+_LONG_ROW_BYTES = 4_000  # longer rows are in TOAST: asking for their lengths alone doesn't read it
+_SAMPLED_BLOCKS = 200
+_LENGTH_IS_KNOWN = frozenset({"text", "varchar", "bytea", "json", "xml", "citext"})
+_SAMPLES = frozenset({TableKind.TABLE, TableKind.PARTITIONED, TableKind.MATERIALIZED_VIEW})
+_TIMEOUT_S = 20.0
+
+
+async def measure(plans: Sequence[TablePlan], ask: Ask) -> Mapping[QualifiedName, Measure]:
+    """The measures of all tables that can be measured in a short time."""
+    found: dict[QualifiedName, Measure] = {}
+    places = asyncio.Semaphore(AT_A_TIME)
+
+    async def one(plan: TablePlan) -> None:
+        async with places:
+            try:
+                found[plan.name] = await ask(f"measuring {plan.name}", _work(plan))
+            except (StreamerError, TimeoutError):
+                return  # then its statistics have to do
+
+    async with asyncio.TaskGroup() as group:
+        for plan in plans:
+            group.create_task(one(plan), name=f"measure-{plan.name}")
+    return found
+
+
+def _work(plan: TablePlan) -> Callable[[Session], Awaitable[Measure]]:
+    async def work(session: Session) -> Measure:
+        row = await session.fetchrow(sample_query(plan), timeout=_TIMEOUT_S)
+        assert row is not None
+        sampled, *sums = (float(cell or 0) for cell in row)
+        rows = plan.table.rows
+        if is_counted(plan):
+            rows = await session.fetchval(
+                f"SELECT count(*) {rows_sql(plan.table, plan.where)}", timeout=_TIMEOUT_S
+            )
+        body, *stored = (total / max(sampled, 1) for total in sums)
+        return Measure(int(rows), body, tuple(stored))
+
+    return work
+
+
+def is_counted(plan: TablePlan) -> bool:
+    """Whether the rows are counted, and not taken from the statistics."""
+    never_analysed = plan.table.rows < 0 or plan.where
+    return bool(never_analysed) or plan.table.bytes <= COUNTED_BYTES
+
+
+def sample_query(plan: TablePlan) -> str:
+    """One row: how many rows were sampled, their bytes in a request body, each column's as stored."""
+    table = plan.table
+    average = table.bytes // table.rows if table.rows > 0 else 0
+    limit = max(100, min(SAMPLED_ROWS, SAMPLED_BYTES // max(average, 1)))
+    is_long = average > _LONG_ROW_BYTES
+    cells = [_cell(plan, column, is_long=is_long) for column in plan.columns]
+    if is_long:
+        frames = 8 * len(cells)  # of quotes, each escaped, and commas
+        body = " + ".join([str(frames), *(f"coalesce(octet_length({cell}), 0)" for cell in cells)])
+        body = _doubled(plan, cells, body)
+    else:
+        row = f"pg_catalog.json_build_array({', '.join(cells)})::text"
+        # PostgreSQL writes a blank behind each comma, which isn't sent; a comma is, behind the row.
+        body = f"octet_length(pg_catalog.to_json({row})::text) - {len(cells) + 1}"
+    stored = [_stored(column, cell) for column, cell in zip(plan.columns, cells, strict=True)]
+    outputs = [f"({sql})::bigint AS s{at}" for at, sql in enumerate((body, *stored))]
+    sums = ", ".join(f"sum(x.s{at})" for at in range(len(outputs)))
+    sampled = f"SELECT {', '.join(outputs)} {_rows(plan)} LIMIT {limit}"
+    return f"SELECT count(*), {sums} FROM ({sampled}) AS x"
+
+
+def _rows(plan: TablePlan) -> str:
+    """FROM and WHERE of the sample: some blocks, wherever they are, of a table that has many."""
+    blocks = sum(leaf.blocks for leaf in plan.table.leaves)
+    rows = rows_sql(plan.table, plan.where)
+    if plan.table.kind not in _SAMPLES or blocks <= 2 * _SAMPLED_BLOCKS:
+        return rows
+    name = from_sql(plan.table)
+    share = 100.0 * _SAMPLED_BLOCKS / blocks
+    return rows.replace(name, f"{name} TABLESAMPLE SYSTEM ({share:.6f}) REPEATABLE (1)", 1)
+
+
+def _cell(plan: TablePlan, column: ColumnPlan, *, is_long: bool) -> str:
+    name = column_sql(column.source)
+    if not is_long or name not in column.read_sql:
+        return f"({column.read_sql})"
+    kind = plan.table.column(column.source).type.base
+    if kind.kind is TypeKind.BASE and kind.name in _LENGTH_IS_KNOWN:
+        return name if kind.name == "bytea" else f"{name}::text"
+    return f"({column.read_sql})"
+
+
+def _doubled(plan: TablePlan, cells: Sequence[str], body: str) -> str:
+    """Count what is sent as hex twice, where its length is asked for as it is."""
+    again = [
+        f" + coalesce(octet_length({cell}), 0)"
+        for column, cell in zip(plan.columns, cells, strict=True)
+        if column.wire is Wire.HEX and cell == column_sql(column.source)
+    ]
+    return body + "".join(again)
+
+
+def _stored(column: ColumnPlan, cell: str) -> str:
+    """A cell's bytes in a SQLite record, its type's byte included."""
+    length = f"coalesce(octet_length({cell}), 0)"
+    match column.storage:
+        case Storage.TEXT:
+            return f"1 + {length}"
+        case Storage.BLOB:
+            is_hex = cell != column_sql(column.source)
+            return f"1 + {length} / {2 if is_hex else 1}"
+        case Storage.INTEGER:  # 1, 2, 3, 4, 6 or 8 bytes, by the digits
+            return f"1 + least(8, ({length} * 42 + 50) / 100)"
+        case Storage.REAL:  # whole numbers are stored as integers
+            return f"1 + CASE WHEN {length} = 0 THEN 0 ELSE least(8, {length}) END"
