@@ -112,6 +112,10 @@ def _move(parser: Parser) -> None:
     for name, text in (
         ("--no-schema", "create no tables: they must be there as planned"),
         ("--resume", "go on with the checkpoint's run, or start one where there is none"),
+        (
+            "--rebuild-checkpoint",
+            "with --resume: where the checkpoint is lost, make it anew from what the run left in D1",
+        ),
         ("--retry-rejects", "send the rows again that the checkpoint's run rejected"),
         ("--restart", "forget the checkpoint's run and start over"),
         (

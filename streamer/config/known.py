@@ -139,6 +139,7 @@ INDEXES: Setting[IndexTiming] = Setting("indexes", values.choice(IndexTiming))
 NO_SCHEMA: Setting[bool] = Setting("no_schema", values.flag, switch=True)
 SKIP_REFUSED: Setting[bool] = Setting("skip_refused", values.flag, switch=True)
 RESUME: Setting[bool] = Setting("resume", values.flag, switch=True)
+REBUILD_CHECKPOINT: Setting[bool] = Setting("rebuild_checkpoint", values.flag, switch=True)
 RESTART: Setting[bool] = Setting("restart", values.flag, switch=True)
 VALIDATE: Setting[bool] = Setting("validate", values.flag, switch=True)
 DRY_RUN: Setting[bool] = Setting("dry_run", values.flag, switch=True)
@@ -195,7 +196,7 @@ JOB: tuple[Setting[object], ...] = (
     TABLE, EXCLUDE, SCHEMA, CHECKPOINT, REPORT, BATCH_SIZE, BATCH_BYTES, PACK, PUSHDOWN,
     CONCURRENCY, RATE_LIMIT, GIVE_UP_AFTER, MAX_DURATION, MAX_SNAPSHOT_AGE, IF_EXISTS, ON_ERROR,
     MAX_REJECTS, RETRY_REJECTS, CONSISTENCY, INDEXES, NO_SCHEMA,
-    SKIP_REFUSED, RESUME, RESTART, VALIDATE, DRY_RUN,
+    SKIP_REFUSED, RESUME, REBUILD_CHECKPOINT, RESTART, VALIDATE, DRY_RUN,
 )  # fmt: skip
 SHAPING: tuple[Setting[object], ...] = (
     *TYPES.values(), WITHOUT_ROWID, AUTOINCREMENT, STRICT, COMMENTS, CHECKS, DEFAULTS, VIEWS,

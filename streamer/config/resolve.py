@@ -299,11 +299,21 @@ def _run(look: Lookup) -> RunSettings:
         create_schema=not look.one(known.NO_SCHEMA, default=False),
         skip_refused=look.one(known.SKIP_REFUSED, default=False),
         resume=resume and resume_alone,
+        rebuild_checkpoint=_rebuilding(look, resume=resume and resume_alone),
         restart=restart and restart_alone,
         retry_rejects=retry and retry_too,
         dry_run=look.one(known.DRY_RUN, default=False),
         validate=look.one(known.VALIDATE, default=False),
     )
+
+
+def _rebuilding(look: Lookup, *, resume: bool) -> bool:
+    """Whether a lost checkpoint is made anew; that is for going on alone."""
+    rebuilding = look.one(known.REBUILD_CHECKPOINT, default=False)
+    given = look.given(known.REBUILD_CHECKPOINT)
+    if rebuilding and not resume and given is not None:
+        look.problems.append(f"{given.where} is for going on; write {known.RESUME.option} too")
+    return rebuilding and resume
 
 
 def _validation(look: Lookup, *, compares: bool) -> ValidateSettings:

@@ -129,7 +129,8 @@ class RunSettings:
 
     `max_rejects` is how many rows of a run may be rejected before it stops. `max_duration_s` is after
     how long a run stops as on a signal (None: never), `max_snapshot_age_s` after how long its
-    snapshot of the source ends. At most one of `resume`, `restart` and `retry_rejects` is true.
+    snapshot of the source ends. At most one of `resume`, `restart` and `retry_rejects` is true; with
+    `rebuild_checkpoint`, a checkpoint that is lost is made anew for `resume`.
     """
 
     checkpoint: Path = Path("streamer.checkpoint.db")
@@ -148,6 +149,7 @@ class RunSettings:
     create_schema: bool = True
     skip_refused: bool = False
     resume: bool = False
+    rebuild_checkpoint: bool = False
     restart: bool = False
     dry_run: bool = False
     validate: bool = False

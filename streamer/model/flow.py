@@ -110,7 +110,8 @@ class Chunk:
     counts rows that were read and that the source had no more when they were sent; `rows` doesn't
     count them, and the one with the key `last` may be among them. Nor does it count the rows that a rule
     left out, `skipped` in number; `last_skipped`: the one with the key `last` is among these.
-    Those `rejected` aren't counted either, and the one with the key `last` may be among them.
+    Those `rejected` aren't counted either, and the one with the key `last` may be among them. `before`
+    counts rows of the same interval that earlier requests have written, where this is its last part.
     """
 
     step: StepId
@@ -126,6 +127,7 @@ class Chunk:
     skipped: int = 0
     last_skipped: bool = False
     rejected: tuple[Reject, ...] = ()
+    before: int = 0
 
 
 @dataclass(frozen=True, slots=True)

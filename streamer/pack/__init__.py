@@ -3,6 +3,14 @@
 from streamer.pack.batches import BatchBuilder
 from streamer.pack.blame import blame, clashing, nulls, unique_columns
 from streamer.pack.doubles import hard_doubles_probe, probe_is_exact
+from streamer.pack.facts import (
+    OF_THE_RUN,
+    Facts,
+    facts_of,
+    read_facts,
+    record_emptied,
+    record_facts,
+)
 from streamer.pack.fat import Oversized, oversized_rows
 from streamer.pack.layout import Layout, step_columns
 from streamer.pack.ledger import (
@@ -33,9 +41,11 @@ from streamer.pack.unpack import chunk_rows, is_fat, whole_row, without_rows
 
 __all__ = [
     "LEDGER_TABLE",
+    "OF_THE_RUN",
     "OWNER_TABLE",
     "BatchBuilder",
     "Entry",
+    "Facts",
     "Layout",
     "LedgerStep",
     "Oversized",
@@ -49,6 +59,7 @@ __all__ = [
     "create_ledger",
     "drop_unused",
     "entries_of",
+    "facts_of",
     "forget",
     "forget_numbers",
     "halve",
@@ -65,9 +76,12 @@ __all__ = [
     "probe_is_exact",
     "reach",
     "reaches",
+    "read_facts",
     "read_ledger",
     "read_owners",
     "record_batch",
+    "record_emptied",
+    "record_facts",
     "release",
     "sift",
     "step_columns",

@@ -47,7 +47,10 @@ _RECORD = (
 )
 _READ_OWNERS = 'SELECT "table", run, CAST(epoch AS TEXT), holder FROM _streamer_owner'
 _READ_LEDGER = (
-    'SELECT "table", step, first, behind, last, next, rows FROM _streamer_ledger WHERE run = ?1 '
+    'SELECT "table", step, first, behind, last, next, rows, '
+    '(SELECT r.rows FROM _streamer_ledger AS r WHERE (r."table", r.run, r.step, r.first, r.behind, '
+    "r.last) = (o.\"table\", o.run, o.step || '-rejected', o.first, o.behind, o.last) "
+    "AND r.epoch = o.epoch) FROM _streamer_ledger AS o WHERE run = ?1 "
     'AND "table" = ?2 AND step = ?3 ORDER BY first, behind, last'
 )
 _REFUSE_IF_USED = (
@@ -70,6 +73,7 @@ _FORGET_NUMBERS = (
     "AND _streamer_ledger.first >= CAST(s.value->>2 AS INTEGER))"
 )
 _BEGINNING = ""
+_REJECTED = "-rejected"
 _NAME_BYTES = 640  # a table's name of 63 bytes, escaped three times over, and the numbers
 
 LEDGER_FRAME_BYTES = len(Statement.of(_RECORD, "[]", "0" * 40, "0" * 20).encoded()) + 1
@@ -105,6 +109,7 @@ class Entry:
 
     They lie behind the key `after` (None: from the beginning) up to and with `last` (None: the entry
     claims no keys). One that claims nothing at all, where keys are hidden, has a negative number.
+    `rejected` counts the rows between these keys that D1 will never take.
     """
 
     table: str
@@ -114,6 +119,7 @@ class Entry:
     after: Key | None
     last: Key | None
     rows: int
+    rejected: int = 0
 
 
 def create_ledger() -> tuple[Statement, ...]:
@@ -160,19 +166,22 @@ def record_batch(
     It fails the whole request, naming `_streamer_ledger`, where one of the tables has another owner
     or a newer epoch.
     """
-    rows = [
-        [
-            entry.table,
-            entry.kind.value,
-            str(entry.first),
-            _key_text(entry.after),
-            _key_text(entry.last),
-            str(entry.next),
-            str(entry.rows),
-        ]
-        for entry in entries_for(batch, steps)
-    ]
+    entries = entries_for(batch, steps)
+    rows = [_row(entry, entry.kind.value, entry.rows) for entry in entries]
+    rows += [_row(e, f"{e.kind.value}{_REJECTED}", e.rejected) for e in entries if e.rejected]
     return Statement.of(_RECORD, orjson.dumps(rows).decode(), run, str(epoch))
+
+
+def _row(entry: Entry, step: str, count: int) -> list[str]:
+    return [
+        entry.table,
+        step,
+        str(entry.first),
+        _key_text(entry.after),
+        _key_text(entry.last),
+        str(entry.next),
+        str(count),
+    ]
 
 
 def before_rows(tables: Sequence[str], *, run: str, epoch: int) -> Statement:
@@ -194,7 +203,13 @@ def entries_for(batch: Batch, steps: Mapping[StepId, LedgerStep]) -> list[Entry]
         entry = _entry(chunk, steps[chunk.step])
         before = open_entries.get(chunk.step)
         if before and _joins(before, entry):
-            entry = replace(before, next=entry.next, last=entry.last, rows=before.rows + entry.rows)
+            entry = replace(
+                before,
+                next=entry.next,
+                last=entry.last,
+                rows=before.rows + entry.rows,
+                rejected=before.rejected + entry.rejected,
+            )
         elif before:
             closed.append(before)
         open_entries[chunk.step] = entry
@@ -204,7 +219,8 @@ def entries_for(batch: Batch, steps: Mapping[StepId, LedgerStep]) -> list[Entry]
 def entry_bytes(chunk: Chunk) -> int:
     """At most what a chunk adds to the ledger statement in a request's body."""
     keys = orjson.dumps([_key_text(chunk.after), _key_text(chunk.last)])
-    return _NAME_BYTES + len(orjson.dumps(keys.decode()))
+    size = _NAME_BYTES + len(orjson.dumps(keys.decode()))
+    return 2 * size if chunk.rejected else size
 
 
 def read_ledger(run: str, table: str, kind: StepKind) -> Statement:
@@ -214,7 +230,8 @@ def read_ledger(run: str, table: str, kind: StepKind) -> Statement:
 
 def forget(steps: Iterable[LedgerStep], *, run: str, epoch: int) -> Statement:
     """Take back what older epochs of a run claim to have written of `steps`, which start over."""
-    names = [[step.table, step.kind.value] for step in steps]
+    kinds = [(step.table, step.kind.value) for step in steps]
+    names = [[table, kind + of] for table, kind in kinds for of in ("", _REJECTED)]
     return Statement.of(_FORGET, orjson.dumps(names).decode(), run, str(epoch))
 
 
@@ -238,8 +255,9 @@ def entries_of(result: Result) -> tuple[Entry, ...]:
             after=_key(str(after)),
             last=_key(str(last)),
             rows=_whole(rows),
+            rejected=_whole(rejected or 0),
         )
-        for table, kind, first, after, last, following, rows in result.rows
+        for table, kind, first, after, last, following, rows, rejected in result.rows
     )
 
 
@@ -287,7 +305,8 @@ def _entry(chunk: Chunk, step: LedgerStep) -> Entry:
         next=first if nothing else first + 1,
         after=chunk.after if shown else None,
         last=chunk.last if shown else None,
-        rows=chunk.rows,
+        rows=chunk.rows + (chunk.before if chunk.claims else 0),
+        rejected=len(chunk.rejected) if shown else 0,
     )
 
 

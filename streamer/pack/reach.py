@@ -13,12 +13,14 @@ from streamer.pack.ledger import Entry
 class Reach:
     """How far a step's entries reach without a gap: up to the key `last` (None: nothing).
 
-    `rows` counts the rows up to there; no chunk has had `next_number` or a higher one.
+    `rows` counts the rows up to there that arrived, `rejected` those that D1 will never take; no
+    chunk has had `next_number` or a higher one.
     """
 
     last: Key | None
     rows: int
     next_number: int
+    rejected: int = 0
 
 
 def reach(entries: Sequence[Entry]) -> Reach:
@@ -28,18 +30,22 @@ def reach(entries: Sequence[Entry]) -> Reach:
     chains end apart, the chain with the most rows reaches farthest.
     """
     claims = [entry for entry in entries if entry.last is not None and entry.last != entry.after]
-    rows_at: dict[Key | None, int] = {None: 0}
-    moved = True
-    while moved:
+    at: dict[Key | None, tuple[int, int]] = {None: (0, 0)}
+    for _ in claims:  # no chain has more links, even where a ledger that isn't ours goes in circles
         moved = False
         for entry in claims:
-            rows = rows_at.get(entry.after, -1)
-            if rows >= 0 and rows + entry.rows > rows_at.get(entry.last, -1):
-                rows_at[entry.last] = rows + entry.rows
+            if (before := at.get(entry.after)) is None:
+                continue
+            there = (before[0] + entry.rows, before[1] + entry.rejected)
+            if sum(there) > sum(at.get(entry.last, (-1, 0))):
+                at[entry.last] = there
                 moved = True
-    farthest = max(rows_at, key=rows_at.__getitem__)
+        if not moved:
+            break
+    farthest = max(at, key=lambda key: sum(at[key]))
+    rows, rejected = at[farthest]
     numbers = max((entry.next for entry in entries), default=0)
-    return Reach(farthest, rows_at[farthest], numbers)
+    return Reach(farthest, rows, max(0, numbers), rejected)
 
 
 def reaches(entries: Sequence[Entry], key: Key | None) -> bool:

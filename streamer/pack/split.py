@@ -53,9 +53,20 @@ def halve_chunk(layout: Layout, chunk: Chunk) -> tuple[Chunk, Chunk] | None:
         middle = len(chunk.statements) // 2
         first, second = chunk.statements[:middle], chunk.statements[middle:]
         first_rows = sum(len(statement_rows(layout, statement)) for statement in first)
+    begun = replace(chunk, before=chunk.before + first_rows)
     return (
         _part(replace(chunk, gone=0), first, rows=first_rows, claims=False),
-        _part(chunk, second, rows=chunk.rows - first_rows, claims=chunk.claims),
+        _part(begun, second, rows=chunk.rows - first_rows, claims=chunk.claims),
+    )
+
+
+def behind(batch: Batch, gone: Mapping[tuple[StepId, int], int]) -> Batch:
+    """The second of two parts of a batch, where so many rows of the first weren't written after all."""
+    return Batch(
+        tuple(
+            replace(chunk, before=max(0, chunk.before - gone.get((chunk.step, chunk.number), 0)))
+            for chunk in batch.chunks
+        )
     )
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from streamer import limits
-from streamer.d1 import D1Database, TooLargeError
+from streamer.d1 import D1Database
 from streamer.model import Statement
-from streamer.model.sql import quote_identifier
 from streamer.pack import LEDGER_TABLE, OWNER_TABLE, owners_of, read_owners
 from streamer.pack.ledger import Owner
-from streamer.run.survey import OURS, Survey, survey
+from streamer.run.survey import OURS, Survey, count_rows, survey
 
 _EDGES = """\
 SELECT m.name, f.id, f."from", f."table", x."notnull" FROM sqlite_master AS m,
@@ -72,7 +70,7 @@ async def look(database: D1Database, tables: Sequence[str], run_id: str) -> Seen
     owners, ledger_rows = await _ledger(database, {str(name) for (name,) in ours}, run_id)
     return Seen(
         survey=seen,
-        rows=dict(zip(map(str.lower, there), await _counts(database, there), strict=True)),
+        rows=dict(zip(map(str.lower, there), await count_rows(database, there), strict=True)),
         foreign_keys=_foreign_keys(edges),
         without_rowid=frozenset(str(n).lower() for n, wr in forms if int(float(str(wr)))),
         indexes={table: tuple(names) for table, names in by_table.items()},
@@ -93,26 +91,6 @@ async def _ledger(
         answer = await database.execute([Statement.of(_LEDGER, run_id)])
         rows = {str(table).lower(): int(str(count)) for table, count in answer.results[0].rows}
     return owners, rows
-
-
-async def _counts(database: D1Database, tables: Sequence[str]) -> list[int | None]:
-    """How many rows each table has; fewer share a request where that is too much for one."""
-    if not tables:
-        return []
-    if len(tables) <= limits.BATCH_STATEMENTS:
-        count = [Statement.of(f"SELECT count(*) FROM {quote_identifier(name)}") for name in tables]
-        try:
-            answer = await database.execute(count)
-        except TooLargeError:
-            if len(tables) == 1:
-                return [None]
-        else:
-            return [int(float(str(result.rows[0][0]))) for result in answer.results]
-    middle = len(tables) // 2
-    return [
-        *await _counts(database, tables[:middle]),
-        *await _counts(database, tables[middle:]),
-    ]
 
 
 def _foreign_keys(edges: Sequence[tuple[object, ...]]) -> tuple[ForeignKey, ...]:

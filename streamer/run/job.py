@@ -30,6 +30,7 @@ from streamer.pipeline.transform import Function, Transforming
 from streamer.progress import Events
 from streamer.run import steps
 from streamer.run.ending import Ending
+from streamer.run.facts import ledger_facts
 from streamer.run.finish import optimize
 from streamer.run.journal import Journal
 from streamer.run.keyless import Keyless
@@ -146,6 +147,7 @@ class Job:
             since=self._journal.claimed_since,
             reached=self._hidden_reached() if self._journal.running.epoch > 1 else {},
             from_others=bool(self._journal.running.document.get("takes_over")),
+            facts=ledger_facts(self._journal, self._tables),
         )
         await self._journal.note(
             claimed=sorted({*known, *(t.target for t in self._tables)}),
@@ -186,6 +188,8 @@ class Job:
             await remove(preparing, self._ends.survey, [table.target for table in remade])
         if emptied := [table for table in there if table not in remade]:
             await empty(preparing, emptied)
+        if there:
+            await preparing.execute([self._ownership.emptied([table.target for table in there])])
         await self._journal.mark_all(map(steps.empty_step, to_empty), State.DONE)
         await self._make_tables()
 

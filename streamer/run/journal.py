@@ -18,7 +18,14 @@ from streamer.errors import CheckpointProblemError
 from streamer.model import StepId
 from streamer.pipeline import Load, Position
 from streamer.run.recorded import expecting, items, members
-from streamer.run.rejected import Rejected, all_rejected, pages_with, pages_without, settled
+from streamer.run.rejected import (
+    Rejected,
+    all_rejected,
+    pages_of,
+    pages_with,
+    pages_without,
+    settled,
+)
 from streamer.run.states import RunState, Start, State, StepName, Work
 from streamer.run.unwritable import translated
 
@@ -126,9 +133,19 @@ class Journal:
         """Whether rows that are written may stand in the target already, with other values."""
         return self.held_rows(name) or bool(self.steps[name].document.get("again"))
 
-    async def begin(self, run: RunRecord, names: Sequence[StepName], start: Start) -> None:
-        """Forget any earlier run and write down the new one with all its steps, in one commit."""
+    async def begin(
+        self,
+        run: RunRecord,
+        names: Sequence[StepName],
+        start: Start,
+        rejected: Iterable[Rejected] = (),
+    ) -> None:
+        """Forget any earlier run and write down another with all its steps, in one commit.
+
+        Of one that isn't new, rows may be `rejected` already.
+        """
         steps = [start.of(self._new(StepId(n), name), name) for n, name in enumerate(names, 1)]
+        steps += pages_of(steps, rejected)
         with translated():
             await self._store.begin(run, steps)
         self.run = run

@@ -47,7 +47,8 @@ def pages_with(
             continue
         pages = [r for r in records if r.kind == KIND and r.table == table and _kind(r) is kind]
         last = max(pages, key=lambda page: page.step_id, default=None)
-        rows = [*(_rejects(last) if last else ()), *rejects]
+        known = {row.line for page in pages for row in _rejects(page)}
+        rows = [*(_rejects(last) if last else ()), *(r for r in rejects if r.line not in known)]
         number = len(pages) or 1
         for start in range(0, len(rows), PAGE_ROWS):
             if start or last is None:
@@ -56,6 +57,14 @@ def pages_with(
             changed.append(_holding(last, rows[start : start + PAGE_ROWS]))
             number += 1
     return changed
+
+
+def pages_of(records: Collection[StepRecord], rejected: Iterable[Rejected]) -> list[StepRecord]:
+    """The pages that hold these rows, where `records` have none yet."""
+    groups: dict[tuple[str, StepKind], list[Reject]] = {}
+    for row in rejected:
+        groups.setdefault((row.table, row.kind), []).append(row.reject)
+    return pages_with(records, [(table, kind, rows) for (table, kind), rows in groups.items()])
 
 
 def pages_without(
@@ -96,7 +105,7 @@ def _counted(step: StepRecord, *, written: int, gone: int) -> StepRecord:
     """A step with so many rejected rows fewer; the rows of a second pass are counted already."""
     rows = step.kind == StepKind.ROWS
     figures: dict[str, JSON] = {
-        "rejected": int(str(step.document.get("rejected", 0))) - written - gone,
+        "rejected": max(0, int(str(step.document.get("rejected", 0))) - written - gone),
         "skipped": int(str(step.document.get("skipped", 0))) + gone * rows,
     }
     return replace(step, rows=step.rows + written * rows, document={**step.document, **figures})

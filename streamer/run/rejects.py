@@ -27,6 +27,7 @@ from streamer.sinks import BadRow
 
 FOLDER = "rejects"
 LOCK = ".lock"
+_Row = tuple[str, StepKind, Key]  # a rejected row: its table, the step that found it, its key
 
 
 class TooManyRejectsError(StreamerError):
@@ -54,6 +55,7 @@ class Rejects:
         self._most = most
         self._one = asyncio.Lock()
         self._keys: dict[str, set[Key]] = {}
+        self._lines: dict[_Row, Reject] = {}
         self._count = 0
         self._know(known)
 
@@ -76,29 +78,38 @@ class Rejects:
     async def record(self, rows: Sequence[BadRow]) -> list[Reject]:
         """Write rows down, durably; what the checkpoint is to know of each, in their order.
 
+        One that is rejected already has its line.
+
         Raises:
             TooManyRejectsError: then they would be more than allowed; nothing is written.
             CheckpointFullError: the disk doesn't take them.
 
         """
         async with self._one:
-            if self._count + len(rows) > self._most:
-                raise self._too_many(rows[0])
-            rejects = [Reject(secrets.token_hex(8), row.key, row.reason) for row in rows]
+            names = [(str(r.carried.plan.name), r.carried.layout.kind, r.key) for r in rows]
+            fresh = [
+                (row, name)
+                for row, name in zip(rows, names, strict=True)
+                if name not in self._lines
+            ]
+            if self._count + len(fresh) > self._most:
+                raise self._too_many(fresh[0][0])
+            rejects = {n: Reject(secrets.token_hex(8), row.key, row.reason) for row, n in fresh}
             lines: dict[str, list[bytes]] = {}
-            for row, reject in zip(rows, rejects, strict=True):
-                lines.setdefault(str(row.carried.plan.name), []).append(self._line(row, reject))
-            await asyncio.to_thread(self._append, lines)
+            for row, name in fresh:
+                lines.setdefault(name[0], []).append(self._line(row, rejects[name]))
+            if lines:
+                await asyncio.to_thread(self._append, lines)
             self._know(
-                Rejected(str(row.carried.plan.name), row.carried.layout.kind, reject)
-                for row, reject in zip(rows, rejects, strict=True)
+                Rejected(table, kind, rejects[table, kind, key]) for _, (table, kind, key) in fresh
             )
-            return rejects
+            return [self._lines[name] for name in names]
 
     async def forget_unknown(self, known: Collection[Rejected]) -> None:
         """Take away the lines of this run that aren't `known` to its checkpoint (any more)."""
         async with self._one:
             self._keys.clear()
+            self._lines.clear()
             self._count = 0
             self._know(known)
             await asyncio.to_thread(self._keep_lines, {row.reject.line for row in known})
@@ -110,6 +121,7 @@ class Rejects:
     def _know(self, rows: Iterable[Rejected]) -> None:
         for row in rows:
             self._count += 1
+            self._lines[row.table, row.kind, row.reject.key] = row.reject
             table = self._tables.get(row.table)
             if table is not None and row.kind is StepKind.ROWS:
                 self._keys.setdefault(table.target, set()).add(row.reject.key)
@@ -128,6 +140,7 @@ class Rejects:
             "id": reject.line,
             "run": self._run,
             "table": str(row.carried.plan.name),
+            "step": layout.kind.value,
             "key": dict(zip(layout.key, reject.key, strict=True)),
             "reason": reject.reason,
             "row": cells,
@@ -216,6 +229,26 @@ class Rejects:
                 f"Rejected rows can't be written to {self._folder}: {error.strerror}.",
                 hint="Make room or access for it, then run again with --resume.",
             ) from None
+
+
+async def lines_of(folder: Path, run_id: str) -> list[Rejected]:
+    """A run's rejected rows as the files of the folder have them."""
+    return await asyncio.to_thread(_lines_of, folder, run_id)
+
+
+def _lines_of(folder: Path, run_id: str) -> list[Rejected]:
+    found: list[Rejected] = []
+    for path in sorted(folder.glob("*.ndjson")):
+        with path.open("rb") as file:
+            documents = [_parsed(line) for line in file]
+        for one in documents:
+            key = one.get("key")
+            if one.get("run") == run_id and isinstance(key, dict):
+                texts = tuple(map(str, cast("dict[str, object]", key).values()))
+                reject = Reject(str(one.get("id")), texts, str(one.get("reason")))
+                kind = StepKind.EDGES if one.get("step") == StepKind.EDGES else StepKind.ROWS
+                found.append(Rejected(str(one.get("table")), kind, reject))
+    return found
 
 
 def beside(checkpoint: Path) -> Path:

@@ -30,7 +30,9 @@ from streamer.run.identity import (
 )
 from streamer.run.job import Ends, Job
 from streamer.run.journal import Journal
+from streamer.run.lost import Lost, find_lost
 from streamer.run.planning import plan_job, refused_then
+from streamer.run.rebuild import rebuild
 from streamer.run.reporting import recall_report, report_nothing, save_report, take_over_figures
 from streamer.run.retry import check_retry, retry_rejects
 from streamer.run.sources import FROM_POSTGRES, JobSource, RowsFrom
@@ -62,7 +64,8 @@ async def run(
         stack.enter_context(stopping.timed())
         journal = await Journal.open(config.run.checkpoint)
         stack.push_async_callback(journal.close)
-        going_on = _going_on(config, journal, events)
+        rebuilt = _is_rebuilt(config, journal, events)
+        going_on = not rebuilt and _going_on(config, journal, events)
         if going_on and _is_over(config, journal):
             code = _repeat(rows_from.database(config), target, journal, events)
             recall_report(config, events, journal)
@@ -72,14 +75,18 @@ async def run(
             database = await open_target(target, config.pacing, events)
             stack.push_async_callback(database.aclose)
             stopping.sending = database
-            ends = await _look(config, source, database, events, journal if going_on else None)
+            ends, lost = await _look(
+                config, source, database, events, journal if going_on else None, rebuilt=rebuilt
+            )
             ends = replace(ends, command=rows_from.command)
+            if lost is not None:
+                await rebuild(config, journal, ends, lost, events)
             if not (ends.plan.tables or going_on):
                 events.phase("nothing to do: there is no table to move")
                 code = ExitCode.INCOMPLETE if ends.plan.refusals else ExitCode.DONE
                 report_nothing(events, code, [*map(sentence, ends.plan.refusals)])
                 return code
-            if going_on:
+            if going_on or rebuilt:
                 ends = await _continue(config, journal, ends, events)
             else:
                 await begin(config, journal, ends, events)
@@ -89,6 +96,16 @@ async def run(
             async with stopping.heeded():
                 return await retry_rejects(config, events, journal, ends)
         return await _carry_out(config, events, journal, ends, stopping)
+
+
+def _is_rebuilt(config: Config, journal: Journal, events: Events) -> bool:
+    """Whether the checkpoint is to be made anew; one that holds a run isn't lost."""
+    if not config.run.rebuild_checkpoint:
+        return False
+    if journal.run is None or journal.run.state == RunState.UNDONE:
+        return True
+    events.note(f"{config.run.checkpoint} holds a run: it isn't made anew")
+    return False
 
 
 def _is_over(config: Config, journal: Journal) -> bool:
@@ -142,19 +159,29 @@ async def _look(
     database: D1Database,
     events: Events,
     earlier: Journal | None,
-) -> Ends:
+    *,
+    rebuilt: bool,
+) -> tuple[Ends, Lost | None]:
     """Read both ends and make the plan; refuse what can't be moved.
 
-    Of the run in `earlier`, which goes on, rows aren't counted again.
+    Of the run in `earlier`, which goes on, rows aren't counted again; nor of one whose checkpoint is
+    lost and to be `rebuilt`, which is looked for in the target.
     """
     seen = await survey(database)
-    refused = earlier.running.document.get("refused") if earlier is not None else None
+    lost: Lost | None = None
+    refused, asked = None, set[str]()
+    if rebuilt:
+        lost = await find_lost(database, seen, source.identity, config.selection)
+        refused, asked = lost.facts.get("refused"), {*lost.tables}
+    elif earlier is not None:
+        refused = earlier.running.document.get("refused")
+        asked = {step.table for step in earlier.steps}
     plan = await plan_job(
         source,
         config,
         existing_parents=seen.names,
         refused=refused_then(refused),
-        asked={step.table for step in earlier.steps} if earlier is not None else (),
+        asked=asked,
         say=events.phase,
     )
     refusals = [sentence(finding) for finding in plan.refusals]
@@ -163,7 +190,8 @@ async def _look(
     for table in plan.tables:
         events.table_expected(str(table.name), table.table.rows)
     transforms = load_transforms(plan.tables, Path.cwd())
-    return Ends(source=source, database=database, survey=seen, plan=plan, transforms=transforms)
+    ends = Ends(source=source, database=database, survey=seen, plan=plan, transforms=transforms)
+    return ends, lost
 
 
 MOST_SAID = 200  # things that aren't carried over, before only their kinds are said

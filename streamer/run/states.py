@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from checkpoints import StepRecord
+from streamer.pipeline import Position
 
 if TYPE_CHECKING:
     from checkpoints import JSON
@@ -62,7 +63,8 @@ class StepName:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What is known of new steps: facts about some, and those that there is nothing to do for.
+    """What is known of new steps: facts about some, those that there is nothing to do for, and how
+    far others have come.
 
     It goes into the commit that makes the steps. A run that was killed right after that would
     otherwise take tables for its to empty, of which only the next commit says that they are not.
@@ -70,11 +72,18 @@ class Start:
 
     facts: Mapping[StepName, Mapping[str, JSON]]
     done: frozenset[StepName]
+    positions: Mapping[StepName, Position] = field(default_factory=dict["StepName", Position])
 
     def of(self, step: StepRecord, name: StepName) -> StepRecord:
         """`step`, which is called `name`, with what is known of it."""
-        return replace(
-            step,
-            state=State.DONE if name in self.done else step.state,
-            document={**step.document, **self.facts.get(name, {})},
-        )
+        known = {**step.document, **self.facts.get(name, {})}
+        if at := self.positions.get(name):
+            step = replace(
+                step,
+                state=State.DOING,
+                last_key=at.last,
+                next_number=at.next_number,
+                rows=at.rows,
+            )
+            known |= {"last_gone": at.last_gone, "rejected": at.rejected}
+        return replace(step, state=State.DONE if name in self.done else step.state, document=known)

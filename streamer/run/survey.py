@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from streamer import limits
+from streamer.d1 import TooLargeError
 from streamer.model import Answer, Statement
 from streamer.model.sql import quote_identifier
 from streamer.pack import hard_doubles_probe, probe_is_exact
@@ -136,3 +137,23 @@ async def _holding_rows(database: Database, names: Sequence[str]) -> frozenset[s
 
 def _parts(names: Sequence[str], size: int) -> Iterable[Sequence[str]]:
     return (names[start : start + size] for start in range(0, len(names), size))
+
+
+async def count_rows(database: Database, tables: Sequence[str]) -> list[int | None]:
+    """How many rows each table has; fewer share a request where that is too much for one."""
+    if not tables:
+        return []
+    if len(tables) <= limits.BATCH_STATEMENTS:
+        count = [Statement.of(f"SELECT count(*) FROM {quote_identifier(name)}") for name in tables]
+        try:
+            answer = await database.execute(count)
+        except TooLargeError:
+            if len(tables) == 1:
+                return [None]
+        else:
+            return [int(float(str(result.rows[0][0]))) for result in answer.results]
+    middle = len(tables) // 2
+    return [
+        *await count_rows(database, tables[:middle]),
+        *await count_rows(database, tables[middle:]),
+    ]

@@ -28,6 +28,12 @@ def translated(
         raise CheckpointProblemError(
             str(error), hint="Name another file with --checkpoint."
         ) from None
+    except checkpoints.Damaged as error:
+        raise CheckpointProblemError(
+            str(error),
+            hint="Restore the file from a backup; or move it away, and have an unfinished run's made "
+            "anew with `streamer run --resume --rebuild-checkpoint`.",
+        ) from None
     except checkpoints.CheckpointError as error:
         raise CheckpointProblemError(
             str(error),

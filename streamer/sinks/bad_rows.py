@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -84,9 +85,15 @@ def without(batch: Batch, bad: Iterable[BadRow]) -> Batch:
     keys: dict[tuple[StepId, int], dict[Key, Layout]] = {}
     for row in bad:
         keys.setdefault((row.step, row.number), {})[row.key] = row.carried.layout
-    return Batch(
-        tuple(_without(chunk, keys.get((chunk.step, chunk.number))) for chunk in batch.chunks)
-    )
+    fewer: Counter[tuple[StepId, int]] = Counter()
+    chunks: list[Chunk] = []
+    for chunk in batch.chunks:
+        at = (chunk.step, chunk.number)
+        left = _without(chunk, keys.get(at))
+        # Of a chunk that was cut in two, both parts may be here, and the last one counts for both.
+        chunks.append(replace(left, before=max(0, left.before - fewer[at])))
+        fewer[at] += chunk.rows - left.rows
+    return Batch(tuple(chunks))
 
 
 def _without(chunk: Chunk, keys: dict[Key, Layout] | None) -> Chunk:

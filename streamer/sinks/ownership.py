@@ -22,6 +22,8 @@ from streamer.pack import (
     read_ledger,
     read_owners,
     record_batch,
+    record_emptied,
+    record_facts,
     release,
     take_over,
 )
@@ -72,8 +74,9 @@ class Ownership:
         since: int = 0,
         reached: Mapping[LedgerStep, int] | None = None,
         from_others: bool = True,
+        facts: Mapping[str, str] | None = None,
     ) -> None:
-        """Become the only one whose batches D1 takes for `tables`.
+        """Become the only one whose batches D1 takes for `tables`, and leave `facts` about them.
 
         Of those, `resumed` were this run's already, claimed at the epoch `since` or a later one. Of
         the steps in `reached`, whose keys are hidden, the ledger forgets what lies beyond that number.
@@ -93,6 +96,7 @@ class Ownership:
             claim = [take_over(tables, seen, run=self._run, epoch=self._epoch, holder=self._holder)]
             if reached:
                 claim.append(forget_numbers(reached, run=self._run, epoch=self._epoch))
+            claim += record_facts(facts or {}, self._run)
             try:
                 await self._database.execute(claim)
             except FencedError:
@@ -135,7 +139,8 @@ class Ownership:
                 raise FencedError(
                     f"{owner.table}: another run writes to it (run {owner.run}), from another "
                     "checkpoint, or it was begun and never ended.",
-                    hint="Let that one finish, or resume it; or take over with --restart.",
+                    hint="Let that one finish, or resume it (with --rebuild-checkpoint, if its "
+                    "checkpoint is lost); or take over with --restart.",
                 )
 
     def record(self, batch: Batch, steps: Mapping[StepId, LedgerStep]) -> Statement:
@@ -151,6 +156,10 @@ class Ownership:
         """The database for what must be done to our `tables` before their first rows of this start."""
         guard = before_rows(tables, run=self._run, epoch=self._epoch)
         return Preparing(self._database, guard)
+
+    def emptied(self, tables: Sequence[str]) -> Statement:
+        """What writes down that our `tables` hold no rows of others any more; to be guarded."""
+        return record_emptied(tables, self._run)
 
     def read(self, step: LedgerStep) -> Statement:
         """What asks for the ledger of one step of this run; `entries_of` reads the answer."""

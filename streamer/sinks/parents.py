@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from streamer.d1 import RefusedRowsError
 from streamer.model import Answer, Batch, Chunk, Key, KeyKind, StepId
 from streamer.pack import pack_page, step_columns, without_rows
+from streamer.pack.split import behind
 from streamer.sinks.ahead import (
     LOOKUP_KEYS,
     Ahead,
@@ -193,7 +194,8 @@ class ParentsFirst:
         except FoundBadRowsError as found:
             raise found.beside(behind=two) from None
         try:
-            return joined(first, await self._write_after_parents(two, refused))
+            second = await self._write_after_parents(behind(two, first.gone), refused)
+            return joined(first, second)
         except FoundBadRowsError as found:
             raise found.beside(before=one) from None
 

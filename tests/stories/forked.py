@@ -52,8 +52,12 @@ class Loaded:
         folder: Path,
         environment: Mapping[str, str],
         kill_after_s: float | None = None,
+        kill_when: asyncio.Event | None = None,
     ) -> tuple[int, str]:
-        """Run a command to its end, or kill it; its exit code (-9 where it was killed) and words."""
+        """Run a command to its end, or kill it, after a time or when something is so.
+
+        Its exit code (-9 where it was killed) and words.
+        """
         said = folder / "said"
         order = {
             "arguments": arguments,
@@ -62,6 +66,7 @@ class Loaded:
             "said": str(said),
         }
         pid = int(await self._ask(json.dumps(order)))
+        killer = asyncio.create_task(self._kill_when(kill_when, pid)) if kill_when else None
         try:
             code = int(await asyncio.wait_for(self._line(), kill_after_s or TIMEOUT_S))
         except TimeoutError:
@@ -70,8 +75,16 @@ class Loaded:
             code = int(await self._line())
             if kill_after_s is None:
                 raise AssertionError(f"still running:\n{said.read_text()}") from None
+        finally:
+            if killer is not None:
+                killer.cancel()
         await self._ask("reap")
         return code, said.read_text()
+
+    @staticmethod
+    async def _kill_when(so: asyncio.Event, pid: int) -> None:
+        await so.wait()
+        os.kill(pid, signal.SIGKILL)
 
     async def _ask(self, line: str) -> str:
         assert self._process is not None

@@ -29,7 +29,7 @@ RUN_OPTIONS = re.findall(
     r"\S+",
     """
     --target --env --table --exclude --schema --checkpoint --batch-size --batch-bytes --pack --concurrency
-    --rate-limit --if-exists --on-error --max-rejects --retry-rejects --no-schema --resume --restart --validate --dry-run --report --consistency
+    --rate-limit --if-exists --on-error --max-rejects --retry-rejects --no-schema --resume --rebuild-checkpoint --restart --validate --dry-run --report --consistency
     --indexes --pushdown --skip-refused --give-up-after --max-duration --max-snapshot-age --config --env-file --progress
     --log-format --log-file --log-max-bytes --log-keep --metrics-port --verbose --quiet -v -q
     --timestamps --dates --intervals --bigint --numeric --money --nan --booleans --varchar --char

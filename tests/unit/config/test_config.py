@@ -354,6 +354,12 @@ def test_a_resume_on_the_command_line_outweighs_a_restart_in_a_file(tmp_path: Pa
     assert (config.run.resume, config.run.restart) == (True, False)
 
 
+def test_a_checkpoint_is_made_anew_only_for_a_resume() -> None:
+    assert job({"resume": True, "rebuild_checkpoint": True}).run.rebuild_checkpoint
+    with pytest.raises(SettingsError, match="--rebuild-checkpoint is for going on; write --resume"):
+        job({"rebuild_checkpoint": True})
+
+
 def test_resume_and_restart_together_are_a_problem() -> None:
     with pytest.raises(SettingsError, match="--resume and --restart exclude each other"):
         job({"resume": True, "restart": True})

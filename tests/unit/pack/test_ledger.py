@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.model import Batch, Chunk, Result, Statement, StepId, StepKind
+from streamer.model import Batch, Chunk, Reject, Result, Statement, StepId, StepKind
 from streamer.pack import (
     Entry,
     LedgerStep,
     Owner,
+    Reach,
     before_rows,
     covers,
     create_ledger,
@@ -191,6 +194,41 @@ def test_hidden_keys_and_unfinished_parts_claim_nothing_but_are_fenced() -> None
     )
     assert reach(target.entries("a")).last is None
     assert b"9" not in str(target.rows("SELECT * FROM _streamer_ledger WHERE last <> ''")).encode()
+
+
+def test_the_last_part_of_a_chunk_claims_the_rows_of_all_its_parts() -> None:
+    target = Target()
+    epoch = target.take("run", (), "one")
+    one = Chunk(StepId(1), 0, 3, None, ("9",), (), 0, claims=False)
+    two = Chunk(StepId(1), 0, 4, None, ("9",), (), 0, before=3)
+
+    target.send("run", epoch, one)
+    target.send("run", epoch, two)
+
+    assert reach(target.entries("a")) == Reach(("9",), rows=7, next_number=1)
+
+
+def test_claims_say_how_many_rows_between_their_keys_were_rejected_when_they_were_last_sent() -> (
+    None
+):
+    target = Target()
+    epoch = target.take("run", (), "one")
+    rejects = tuple(Reject(f"line {n}", (str(n),), "why") for n in range(2))
+    first = Chunk(StepId(1), 0, 3, None, ("5",), (), 0, rejected=rejects)
+    second = Chunk(StepId(1), 1, 4, ("5",), ("9",), (), 0, rejected=rejects[:1])
+
+    target.send("run", epoch, first, second)
+    assert reach(target.entries("a")) == Reach(("9",), rows=7, next_number=2, rejected=3)
+
+    epoch = target.take("run", target.owners(), "two")
+    target.send("run", epoch, replace(first, rows=5, rejected=()), second)
+    assert reach(target.entries("a")) == Reach(("9",), rows=9, next_number=2, rejected=1)
+
+
+def test_claims_that_go_in_circles_have_an_end() -> None:
+    around = [entry(0, None, 1), entry(1, 1, 2, rows=1), entry(2, 2, 1, rows=1)]
+
+    assert reach(around).last in {("1",), ("2",)}
 
 
 def test_keys_come_back_as_they_were() -> None:

@@ -81,6 +81,7 @@ def test_parts_keep_number_and_keys_and_only_the_last_claims_them() -> None:
 
     assert [part.claims for part in rows] == [False, False, False, True]
     assert {(part.number, part.after, part.last) for part in rows} == {(0, None, ("4",))}
+    assert [part.before for part in rows] == [0, 1, 2, 3]
 
 
 def test_a_single_row_is_not_halved() -> None:

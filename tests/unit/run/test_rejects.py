@@ -14,7 +14,7 @@ from checkpoints import StepRecord
 from streamer.errors import CheckpointFullError
 from streamer.model import QualifiedName, Reject, StepId, StepKind, Storage
 from streamer.run.rejected import Rejected, all_rejected, pages_with, pages_without, settled
-from streamer.run.rejects import Rejects, TooManyRejectsError, beside
+from streamer.run.rejects import Rejects, TooManyRejectsError, beside, lines_of
 from streamer.sinks import BadRow, Carried
 from tests.engines.limited_sqlite import column, layout_of, table_plan
 
@@ -87,6 +87,7 @@ async def test_a_line_is_whole_private_and_names_row_and_reason(tmp_path: Path) 
         "id": found[0].line,
         "run": "run",
         "table": TABLE,
+        "step": "rows",
         "key": {"k": "1"},
         "reason": "CHECK constraint failed: c",
         "row": {"k": "1", "v": "precious"},
@@ -159,3 +160,34 @@ def test_files_lie_beside_the_checkpoint(tmp_path: Path) -> None:
     assert beside(tmp_path / "any.db") == tmp_path / "rejects"
     long = QualifiedName("ü" * 31, "é" * 31)
     assert len(rejects(tmp_path, []).path(long).name) < 255
+
+
+async def test_lines_that_a_lost_checkpoint_knew_are_found_and_the_same_rows_get_no_others(
+    tmp_path: Path,
+) -> None:
+    await rejects(tmp_path, []).record([bad(1), bad(2)])
+    await rejects(tmp_path, [], run="other").record([bad(3)])
+
+    found = await lines_of(tmp_path / "rejects", "run")
+    again = rejects(tmp_path, found)
+    rejected = await again.record([bad(2), bad(4)])
+
+    assert [(row.table, row.kind, row.reject.key) for row in found] == [
+        (TABLE, StepKind.ROWS, ("1",)),
+        (TABLE, StepKind.ROWS, ("2",)),
+    ]
+    assert rejected[0] == found[1].reject
+    assert [line["key"] for line in lines(tmp_path)] == [{"k": str(n)} for n in (1, 2, 3, 4)]
+    assert again.count == 3
+    assert await lines_of(tmp_path / "nothing", "run") == []
+
+
+def test_a_row_whose_line_is_known_is_in_the_pages_once() -> None:
+    rows = [Reject(str(n), (str(n),), "why") for n in range(3)]
+    records = {1: a_step(1, "rows")}
+    records |= {p.step_id: p for p in pages_with(records.values(), [(TABLE, StepKind.ROWS, rows)])}
+
+    pages = pages_with(records.values(), [(TABLE, StepKind.ROWS, [rows[1], Reject("9", (), "")])])
+
+    records |= {page.step_id: page for page in pages}
+    assert [row.reject.line for row in all_rejected(records.values())] == ["0", "1", "2", "9"]

@@ -1,0 +1,180 @@
+"""A lost checkpoint made anew: each table goes on from what the ledger proves, or from its start."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from checkpoints import RunRecord
+from streamer.errors import UsageError
+from streamer.model import Plan, Reject, StepKind, TablePlan
+from streamer.pack import Reach
+from streamer.run import steps
+from streamer.run.facts import ledger_facts, parsed
+from streamer.run.identity import table_facts
+from streamer.run.journal import Journal
+from streamer.run.lost import Lost
+from streamer.run.rebuild import judged, refuse_others, start_of, untold
+from streamer.run.rejected import Rejected
+from streamer.run.schema import create
+from streamer.run.states import RunState, Start
+from streamer.run.survey import survey
+from tests.engines.catalogs import INT4, TEXT, column, identified, index, plan_of, refers, table
+from tests.engines.sqlite_database import SqliteDatabase
+from tests.fakes.memory_checkpoint import MemoryCheckpoint, Place
+
+SHOP = identified("shop", column("name", TEXT), indexes=[index("shop_name", "name")])
+LOOP = identified("loop", column("up", INT4), keys=[refers("f", "up", "loop")])
+HEN = identified("hen", column("egg", INT4, not_null=True), keys=[refers("f", "egg", "egg")])
+EGG = identified("egg", column("hen", INT4, not_null=True), keys=[refers("f", "hen", "hen")])
+LOG = table("log", column("line", TEXT))
+PLAN = plan_of(SHOP, LOOP, HEN, EGG, LOG)
+UPTO_9 = {StepKind.ROWS: Reach(("9",), 90, 4, rejected=2)}
+
+
+def called(name: str, plan: Plan = PLAN) -> TablePlan:
+    return next(t for t in plan.tables if t.target == name)
+
+
+async def journal_of(start: Start, rejected: list[Rejected] | None = None) -> Journal:
+    journal = Journal(await MemoryCheckpoint.open(Place()), None)
+    run = RunRecord("run", RunState.RUNNING, 1, {"bookmark": "mark", "tally": {}})
+    await journal.begin(run, steps.named(PLAN.tables), start, rejected or [])
+    return journal
+
+
+def found(name: str, **facts: bool) -> dict[str, object]:
+    return {**table_facts(called(name)), "found": "absent", "emptied": False, **facts}
+
+
+async def lost(*begun: str, emptied: tuple[str, ...] = (), **facts: dict[str, bool]) -> Lost:
+    """The run over all tables as its own facts tell of it."""
+    start = Start(
+        {steps.rows_step(t): found(t.target, **facts.get(t.target, {})) for t in PLAN.tables},  # type: ignore[misc]
+        frozenset(),
+    )
+    texts = ledger_facts(await journal_of(start), PLAN.tables)
+    tables = {str(parsed(text)["name"]): parsed(text) for at, text in texts.items() if at}
+    return Lost(
+        run_id="run",
+        facts=parsed(texts[""]),
+        tables=tables,
+        targets={f"public.{at}": at for at in texts if at},
+        emptied=frozenset(emptied),
+        begun=frozenset(begun),
+        since=1,
+        newest=1,
+        indexes=frozenset({"shop_name"}),
+    )
+
+
+async def test_facts_are_those_of_the_tables_before_the_first_write_and_no_figures() -> None:
+    one = await lost(shop={"emptied": True})
+
+    assert one.facts == {"bookmark": "mark", "views": {}}
+    assert one.tables["public.shop"]["emptied"] is True
+    assert one.tables["public.shop"]["fingerprint"] == called("shop").fingerprint
+    assert "columns" not in one.tables["public.shop"]
+
+
+def test_only_tables_with_keys_that_are_told_are_known_by_their_ledger() -> None:
+    told = {t.target for t in PLAN.tables if not untold(t)}
+
+    assert told == {"shop", "loop"}
+    assert "hidden" in untold(replace(called("shop"), hides_key=True))
+
+
+def test_a_table_goes_on_unless_fewer_rows_are_there_than_its_ledger_claims() -> None:
+    shop = called("shop")
+
+    assert judged(shop, UPTO_9, 95, [], begun=True).reached == UPTO_9
+    assert judged(shop, UPTO_9, None, [], begun=True).reached == UPTO_9
+    assert judged(shop, UPTO_9, 90, [], begun=True).reason == ""
+    assert "D1 holds 89 of the 90 rows" in judged(shop, UPTO_9, 89, [], begun=True).reason
+    assert judged(called("log"), None, 5, [], begun=True).reason
+    assert judged(called("log"), None, 0, [], begun=False).reason == ""
+
+
+async def test_what_the_ledger_proves_is_where_the_run_goes_on() -> None:
+    run = await lost("shop")
+    database = SqliteDatabase()
+    await create(database, [called("shop")])
+    line = Rejected("public.shop", StepKind.ROWS, Reject("line", ("3",), "why"))
+    progress = [judged(t, None, 0, [], begun=False) for t in PLAN.tables if t.target != "shop"]
+    progress += [judged(called("shop"), UPTO_9, 95, [line], begun=True)]
+
+    journal = await journal_of(start_of(progress, await survey(database), run), [line])
+
+    shop, loop = called("shop"), called("loop")
+    at = journal.position(steps.rows_step(shop))
+    assert (at.last, at.rows, at.next_number, at.rejected) == (("9",), 90, 4, 2)
+    assert (at.done, at.last_gone, at.first) == (False, True, None)
+    assert journal.parents_sent(steps.rows_step(shop)) == 5
+    assert journal.rejected == [line]
+    assert "1 rows were rejected" in str(journal.steps[steps.rows_step(shop)].document["problem"])
+    assert journal.is_done(steps.schema_step(shop))
+    assert journal.is_done(steps.index_step(shop, shop.indexes[0]))
+    assert not journal.is_done(steps.schema_step(loop))
+    assert journal.position(steps.rows_step(loop)).last is None
+    assert not journal.may_hold_older(steps.rows_step(loop))
+
+
+async def test_a_table_that_starts_over_may_hold_what_is_there() -> None:
+    run = await lost("shop", "log", "loop")
+    progress = [
+        judged(called("shop"), UPTO_9, 80, [], begun=True),
+        judged(called("log"), None, 7, [], begun=True),
+        judged(
+            called("loop"),
+            {StepKind.ROWS: Reach(None, 0, 3), StepKind.EDGES: Reach(None, 0, 0)},
+            6,
+            [],
+            begun=True,
+        ),
+    ]
+
+    journal = await journal_of(start_of(progress, await survey(SqliteDatabase()), run))
+
+    rows = {name: steps.rows_step(called(name)) for name in ("shop", "log", "loop")}
+    assert {name: journal.position(step).last for name, step in rows.items()} == dict.fromkeys(rows)
+    assert {name: journal.parents_sent(step) for name, step in rows.items()} == {
+        "shop": 80,
+        "log": 0,  # it is emptied first
+        "loop": 6,
+    }
+    assert journal.may_hold_older(rows["shop"])
+
+
+@pytest.mark.parametrize("emptied", [(), ("shop",)])
+async def test_a_table_is_emptied_again_unless_the_ledger_knows_that_it_was(
+    emptied: tuple[str, ...],
+) -> None:
+    run = await lost("shop", emptied=emptied, shop={"emptied": True})
+    database = SqliteDatabase()
+    await create(database, [called("shop"), called("log")])
+    progress = [
+        judged(called("shop"), None, 0, [], begun=True),
+        judged(called("log"), None, 0, [], begun=False),
+    ]
+
+    start = start_of(progress, await survey(database), run)
+
+    assert (steps.empty_step(called("shop")) in start.done) == bool(emptied)
+    assert (steps.schema_step(called("shop")) in start.done) == bool(emptied)
+    assert steps.empty_step(called("log")) in start.done
+
+
+async def test_a_plan_that_is_not_the_runs_is_refused_before_anything_is_written() -> None:
+    run = await lost()
+    shop = called("shop")
+    others = [t for t in PLAN.tables if t is not shop]
+
+    refuse_others(PLAN.tables, run)
+    with pytest.raises(UsageError, match=r"public\.shop: not selected"):
+        refuse_others(others, run)
+    with pytest.raises(UsageError, match=r"public\.shop: not what the run"):
+        refuse_others([*others, replace(shop, fingerprint="other")], run)
+    loop = replace(called("loop"), deferred=())
+    with pytest.raises(UsageError, match=r"public\.loop: not what"):
+        refuse_others([loop if t.target == "loop" else t for t in PLAN.tables], run)
