@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date as calendar
 from datetime import datetime, timedelta
 from decimal import Context, Decimal, InvalidOperation
+from functools import lru_cache
 from typing import TypeAlias
 
 Derivation: TypeAlias = Callable[[object], "str | None"]
@@ -192,6 +193,7 @@ def date_seconds(value: object) -> str:
     return printed if printed in _INFINITE else str((_day(printed) - _EPOCH_DAY) * 86_400)
 
 
+@lru_cache(maxsize=4_096)  # days come again and again
 def _day(printed: str) -> int:
     """The proleptic Gregorian ordinal of a date, 1 for 0001-01-01."""
     found = _DATE.fullmatch(printed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -21,6 +20,7 @@ from tests.stories import busy
 from tests.stories.command import Streamer, ended
 from tests.stories.compare import differences, our_leftovers
 from tests.stories.forked import Loaded
+from tests.stories.reports import read_report
 
 pytestmark = [pytest.mark.postgres, pytest.mark.workerd, pytest.mark.processes]
 
@@ -62,7 +62,7 @@ def into_file(source: Database, tmp_path: Path) -> Streamer:
 
 
 def report(streamer: Streamer) -> dict[str, Any]:
-    return json.loads((streamer.folder / "validation_report.json").read_text())
+    return read_report(streamer.folder / "validation_report.json")
 
 
 def named(streamer: Streamer) -> list[tuple[str, str, list[str], list[str]]]:

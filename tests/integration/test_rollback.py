@@ -14,14 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
-from streamer.rollback.report import schema
 from tests.engines.d1server import D1Server
 from tests.engines.postgres import Database
 from tests.engines.sqlite_file import PlainFile
 from tests.stories.command import Outcome, Streamer, ended
+from tests.stories.reports import read_report
 
 pytestmark = [pytest.mark.postgres, pytest.mark.workerd, pytest.mark.processes]
 
@@ -37,6 +36,7 @@ BEFORE = (
     "INSERT INTO store VALUES (7, NULL, '')",
     "DELETE FROM store",
 )
+
 Content = dict[str, Any]
 
 
@@ -112,9 +112,7 @@ def held(streamer: Streamer) -> Content:
 
 
 def report(streamer: Streamer) -> dict[str, Any]:
-    document = json.loads((streamer.folder / "rollback_report.json").read_text())
-    jsonschema.validate(document, schema(), cls=jsonschema.Draft202012Validator)
-    return document
+    return read_report(streamer.folder / "rollback_report.json")
 
 
 def rolled_back(streamer: Streamer, *options: str) -> Outcome:

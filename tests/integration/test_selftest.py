@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
-from jsonschema import validate
 
 from streamer.cli import main
 from streamer.demo import selftest
-from streamer.demo.selftest import Step, schema
+from streamer.demo.selftest import Step
+from tests.stories.reports import read_report
 
 pytestmark = [pytest.mark.postgres, pytest.mark.processes]
 
@@ -24,9 +23,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def report() -> dict[str, Any]:
-    found = orjson.loads(Path("selftest_report.json").read_bytes())
-    validate(found, schema())
-    return found
+    return read_report(Path("selftest_report.json"))
 
 
 def test_every_step_passes_and_only_the_report_stays(capsys: Any) -> None:

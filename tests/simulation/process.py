@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -35,6 +34,7 @@ from tests.simulation.sessions import Died, ModelConnector
 from tests.simulation.settings import HistorySettings
 from tests.simulation.target import ACCOUNT, D1, DATABASE, ModelTransport
 from tests.simulation.trouble import SourceTrouble
+from tests.stories.reports import read_report
 
 _LONGEST = 1_000_000  # steps of one process
 _CHANGES = 150  # of the source while one process runs
@@ -169,8 +169,7 @@ class Process:
         with self._in_place():
             try:
                 code = play(self._loop, self._main())
-                report = json.loads((self.world.folder / "run_report.json").read_text())
-                errors = tuple(report["errors"])
+                errors = tuple(read_report(self.world.folder / "run_report.json")["errors"])
                 said = "; ".join(errors)
             except ProcessDiedError:
                 pass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from typing import Any
 from tests.engines.d1server import D1Server
 from tests.engines.postgres import Database
 from tests.engines.sqlite_file import PlainFile
+from tests.stories.reports import read_report
 
 TIMEOUT_S = 120
 
@@ -88,7 +88,7 @@ class Streamer:
     @property
     def report(self) -> dict[str, Any]:
         """The newest run_report.json."""
-        return json.loads((self.folder / "run_report.json").read_text())
+        return read_report(self.folder / "run_report.json")
 
     @property
     def checkpoint(self) -> Path:

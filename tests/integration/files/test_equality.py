@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import gzip
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 import zstandard
-from jsonschema import validate
 
-from streamer.files.report import schema
 from tests.engines.postgres import Database, Postgres, now
 from tests.engines.sqlite_file import PlainFile
 from tests.engines.wrangler import Project
 from tests.integration.files.contents import SELECTED, TORTURE, contents
-from tests.stories.command import Streamer
+from tests.stories.command import Streamer, ended
+from tests.stories.reports import read_report
 
 pytestmark = [pytest.mark.postgres, pytest.mark.processes]
 
@@ -80,6 +80,39 @@ def test_the_steps_give_what_run_gives_cell_by_cell(torture: Torture, steps: Str
     assert sum(name.startswith("rows of") for name in torture.contents) > 75
 
 
+def test_killed_in_every_step_and_begun_again_they_give_it_too(
+    torture: Torture, steps: Streamer
+) -> None:
+    exporting = ("export", *SELECTED, "--resume", "-q")
+    exported, made = steps.folder / "migration_data", steps.folder / "d1_migration_data"
+    importing = ("import", "--batch-bytes", "50000", "--resume", "-q")
+
+    killed_once(steps.start(*exporting), exported, "*.json", 15)
+    assert not (exported / "export_manifest.json").exists()
+    assert steps(*exporting).code == 3
+    killed_once(steps.start("transform", "-q"), made, "*.part", 30)
+    assert not (made / "transform_manifest.json").exists()
+    assert steps("transform", "-q").code == 0
+    for request, moment in (("9", "within"), ("12", "after")):
+        steps.program = ("tests.stories.killed", request, moment)
+        assert steps(*importing).code == -signal.SIGKILL
+    steps.program = ("streamer",)
+    done = steps(*importing)
+
+    assert done.code == 0, done.said
+    assert not list(made.glob("*.part"))
+    assert torture.differs(steps.folder / "steps.db") == []
+
+
+def killed_once(process: subprocess.Popen[str], folder: Path, pattern: str, files: int) -> None:
+    """Kill a step once it has written so many files; it must not have come to its end."""
+    while process.poll() is None:
+        if len(list(folder.glob(pattern))) >= files:
+            process.send_signal(signal.SIGKILL)
+            break
+    assert ended(process).code == -signal.SIGKILL
+
+
 def test_lines_and_arrays_compressed_and_plain_hold_the_same_rows(
     torture: Torture, steps: Streamer
 ) -> None:
@@ -106,8 +139,7 @@ def test_wrangler_loads_sql_files_to_what_run_gives_cell_by_cell(
     assert made.code == 0, made.said
     folder = steps.folder / "d1_migration_data"
     files = sorted(folder.glob("*.sql"))
-    report = orjson.loads((folder / "transformation_report.json").read_bytes())
-    validate(report, schema("files_report"))
+    report = read_report(folder / "transformation_report.json")
     assert report["files"] == [path.name for path in files]
     assert not list(folder.glob("*_transformed*"))
     project = Project(steps.folder / "shop", JSONC)

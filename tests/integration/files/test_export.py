@@ -19,6 +19,7 @@ from streamer.files.report import schema
 from tests.engines.postgres import Database
 from tests.engines.sqlite_file import PlainFile
 from tests.stories.command import Streamer, ended
+from tests.stories.reports import read_report
 
 pytestmark = [pytest.mark.postgres, pytest.mark.processes]
 
@@ -81,8 +82,7 @@ async def test_what_lies_beside_the_files_is_as_the_schemas_say_and_nobody_elses
 
     assert done.code == 0, done.said
     folder = exporter.folder / "migration_data"
-    report = orjson.loads((folder / "export_report.json").read_bytes())
-    validate(report, schema("files_report"))
+    report = read_report(folder / "export_report.json")
     validate(
         orjson.loads((folder / "export_manifest.json").read_bytes()), schema("export_manifest")
     )
@@ -166,8 +166,7 @@ async def test_a_signal_stops_it_resumably(exporter: Streamer) -> None:
     stopped = ended(process)
 
     assert stopped.code == 75, stopped.said
-    report = orjson.loads((folder / "export_report.json").read_bytes())
-    validate(report, schema("files_report"))
+    report = read_report(folder / "export_report.json")
     assert report["status"] == "stopped"
     assert not (folder / "export_manifest.json").exists()
     done = exporter("export", "--resume", "--validate")

@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import apsw
-import orjson
 import pytest
-from jsonschema import validate
 
 from streamer.cli import main
-from streamer.progress.report import schema
 from tests.engines.postgres import Database
 from tests.stories.command import Streamer, ended
 from tests.stories.compare import differences, our_leftovers
+from tests.stories.reports import read_report
 
 pytestmark = [pytest.mark.postgres, pytest.mark.workerd, pytest.mark.processes]
 
@@ -43,9 +41,7 @@ def importer(streamer: Streamer, made: Path) -> Streamer:
 
 
 def report(streamer: Streamer) -> dict[str, Any]:
-    found = orjson.loads((streamer.folder / "d1_migration_data/import_report.json").read_bytes())
-    validate(found, schema())
-    return found
+    return read_report(streamer.folder / "d1_migration_data/import_report.json")
 
 
 async def test_every_row_arrives_and_the_report_is_as_its_schema_says(importer: Streamer) -> None:

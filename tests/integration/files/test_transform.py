@@ -20,6 +20,7 @@ from jsonschema import validate
 from streamer.cli import main
 from streamer.files.report import schema
 from tests.engines.postgres import Database, Postgres, now
+from tests.stories.reports import read_report
 
 pytestmark = pytest.mark.postgres
 
@@ -72,9 +73,7 @@ class Steps:
 
     @property
     def report(self) -> dict[str, Any]:
-        found = orjson.loads((self.made / "transformation_report.json").read_bytes())
-        validate(found, schema("files_report"))
-        return found
+        return read_report(self.made / "transformation_report.json")
 
     def edit(self, table: str, edit: Callable[[str], str]) -> None:
         path = self.folder / f"migration_data/{table}.json"

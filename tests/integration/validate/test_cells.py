@@ -13,6 +13,7 @@ import pytest
 from tests.engines.postgres import Database, Postgres, now
 from tests.engines.workerd import Workerd
 from tests.stories.command import Streamer
+from tests.stories.reports import read_report
 
 pytestmark = [pytest.mark.postgres, pytest.mark.workerd, pytest.mark.processes]
 
@@ -96,7 +97,7 @@ def compared(streamer: Streamer, *arguments: str, code: int) -> list[tuple[str, 
     options = ("--config", "streamer.toml", "--full", *QUIETLY, *arguments)
     done = streamer("validate", *options)
     assert done.code == code, done.said
-    report: Any = json.loads((streamer.folder / "validation_report.json").read_text())
+    report: Any = read_report(streamer.folder / "validation_report.json")
     assert "precious" not in done.said + json.dumps(report)
     return sorted(
         (table["name"].removeprefix("public."), one["kind"], *one["key"], *one["columns"])

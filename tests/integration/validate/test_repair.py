@@ -13,6 +13,7 @@ from tests.engines.postgres import Database
 from tests.engines.workerd import Workerd
 from tests.stories.command import Streamer
 from tests.stories.compare import differences, our_leftovers
+from tests.stories.reports import read_report
 
 pytestmark = [pytest.mark.postgres, pytest.mark.workerd, pytest.mark.processes]
 
@@ -73,7 +74,7 @@ async def streamer(
 
 
 def report(streamer: Streamer) -> dict[str, Any]:
-    return json.loads((streamer.folder / "validation_report.json").read_text())
+    return read_report(streamer.folder / "validation_report.json")
 
 
 def change(streamer: Streamer) -> None:

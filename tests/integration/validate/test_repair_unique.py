@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from tests.engines.postgres import Database
 from tests.engines.workerd import Workerd
 from tests.stories.command import Streamer
 from tests.stories.compare import differences, our_leftovers
+from tests.stories.reports import read_report
 
 pytestmark = [pytest.mark.postgres, pytest.mark.workerd, pytest.mark.processes]
 
@@ -129,5 +129,5 @@ async def test_what_holds_a_value_and_may_not_be_deleted_is_left_alone(
     assert held == [["m50"]]
     assert streamer.target.rows(streamer.uuid, "SELECT * FROM theirs") == [[9050]]
     assert our_leftovers(streamer.target, streamer.uuid) == []
-    report = json.loads((streamer.folder / "validation_report.json").read_text())
+    report = read_report(streamer.folder / "validation_report.json")
     assert report["status"] == "failed"
