@@ -143,7 +143,14 @@ def lookup_query(plan: TablePlan) -> Query:
     wanted = f"SELECT {', '.join(casts)} FROM unnest({arrays}) AS wanted ({', '.join(names)})"
     found = _is_wanted(_compared(plan), wanted, _operators(plan))
     where = where_sql([found, chosen(plan.where)])
-    sql = f"SELECT {outputs} FROM {from_sql(plan.table)}{where} ORDER BY {', '.join(keys)}"
+    order = ", ".join(f"{key} AS o{number}" for number, key in enumerate(keys))
+    names = [f"c{number}" for number in range(len(cells) + len(extra))]
+    # Sorting comes behind finding: sessions do without sorts, and would look at all rows in order.
+    sql = (
+        f"WITH found AS MATERIALIZED (SELECT {outputs}, {order} FROM {from_sql(plan.table)}{where}) "
+        f"SELECT {', '.join(names)} FROM found "
+        f"ORDER BY {', '.join(f'o{number}' for number in range(len(keys)))}"
+    )
     return Query(sql, (), len(cells), key_cells)
 
 

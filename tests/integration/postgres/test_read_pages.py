@@ -3,6 +3,8 @@
 import pytest
 
 from streamer.model import Consistency, PageSize, StepKind
+from streamer.postgres.connect import Session
+from streamer.postgres.reader_sql import lookup_query
 from tests.engines.postgres import Database
 from tests.integration.postgres.reading import KEYED, NUMBERS, opened, plan_for, read_all, rows_of
 
@@ -82,3 +84,24 @@ async def test_questions_are_answered_while_every_reader_is_paused(database: Dat
 
     assert [row.key for page in pages for row in rows_of(page)] == [("7",)]
     assert count == 100
+
+
+async def test_many_rows_are_looked_up_without_comparing_each_row_with_each_key(
+    database: Database,
+):
+    await database.execute(
+        "CREATE TABLE a (id int PRIMARY KEY, v text); INSERT INTO a SELECT n, 'v' || n"
+        " FROM generate_series(1, 20000) AS n; ANALYZE a"
+    )
+
+    async with opened(database) as source:
+        sql = lookup_query(await plan_for(source, "a")).sql
+        keys = [str(n) for n in range(1, 20_000, 20)]
+
+        async def explain(session: Session) -> list[str]:
+            return [row[0] for row in await session.fetch(f"EXPLAIN {sql}", keys)]
+
+        planned = "\n".join(await source.run("explaining", explain))
+
+    assert "Hash" in planned
+    assert "Nested Loop" not in planned

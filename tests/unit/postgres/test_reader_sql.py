@@ -179,8 +179,10 @@ def test_rows_are_looked_up_by_all_parts_of_their_keys():
     query = lookup_query(plan(COLUMNS, ("at", "b")))
 
     assert query.sql.endswith(
+        't."at" AS o0, t."b" AS o1 FROM "my schema"."t" AS t '
         'WHERE (t."at", t."b") IN (SELECT k0::timestamptz, k1::bigint '
-        'FROM unnest($1::text[], $2::text[]) AS wanted (k0, k1)) ORDER BY t."at", t."b"'
+        "FROM unnest($1::text[], $2::text[]) AS wanted (k0, k1))) "
+        "SELECT c0, c1, c2, c3 FROM found ORDER BY o0, o1"
     )
     assert query.key_cells == (3, 1)
 
@@ -199,7 +201,7 @@ def test_a_key_of_an_extension_s_type_is_compared_by_the_operators_of_its_schema
     assert behind.sql.endswith('WHERE t."k" OPERATOR("ex t".>) $1::text::ext.citext ORDER BY t."k"')
     assert looked_up.sql.endswith(
         " WHERE EXISTS (SELECT FROM (SELECT k0::ext.citext FROM unnest($1::text[]) AS wanted (k0))"
-        ' AS w (k0) WHERE t."k" OPERATOR("ex t".=) w.k0) ORDER BY t."k"'
+        ' AS w (k0) WHERE t."k" OPERATOR("ex t".=) w.k0)) SELECT c0 FROM found ORDER BY o0'
     )
 
 
@@ -242,7 +244,7 @@ def test_what_the_user_chose_is_one_condition_whose_comment_hides_nothing():
     assert edges.sql.endswith(
         f' AS t WHERE ((t."v"::text) IS NOT NULL) AND {condition} ORDER BY t."b"'
     )
-    assert looked_up.sql.endswith(f' AND {condition} ORDER BY t."b"')
+    assert looked_up.sql.endswith(f" AND {condition}) SELECT c0, c1, c2 FROM found ORDER BY o0")
     assert count_sql(chosen.table, WHERE) == (
         f'SELECT count(*) FROM "my schema"."t" AS t WHERE {condition}'
     )
