@@ -76,6 +76,7 @@ EXAMPLES = {
     "target.account_id": "0123456789abcdef0123456789abcdef",
     "target.database": "shop",
     "target.env": "staging",
+    "target.proxy": "http://proxy.example.com:3128",
     "target.api_base_url": "https://api.cloudflare.com/client/v4",
 }
 """What a setting may look like that nobody gave: the default where it has one."""

@@ -112,6 +112,7 @@ API_TOKEN: Setting[Secret] = Setting(
 API_BASE_URL: Setting[str] = Setting(
     "target.api_base_url", values.api_base_url, "CLOUDFLARE_API_BASE_URL"
 )
+PROXY: Setting[str] = Setting("target.proxy", values.proxy, "STREAMER_PROXY")
 
 TABLE: Setting[str] = Setting("table", values.pattern, many=True)
 EXCLUDE: Setting[str] = Setting("exclude", values.pattern, many=True)
@@ -190,7 +191,7 @@ SOURCE: tuple[Setting[object], ...] = (
     DSN, HOST, PORT, DATABASE, USER, PASSWORD, SSL_MODE, SSL_ROOT_CERT,
 )  # fmt: skip
 TARGET: tuple[Setting[object], ...] = (
-    TARGET_KIND, ACCOUNT_ID, DATABASE_ID, WRANGLER_ENV, API_TOKEN, API_BASE_URL,
+    TARGET_KIND, ACCOUNT_ID, DATABASE_ID, WRANGLER_ENV, API_TOKEN, API_BASE_URL, PROXY,
 )  # fmt: skip
 JOB: tuple[Setting[object], ...] = (
     TABLE, EXCLUDE, SCHEMA, CHECKPOINT, REPORT, BATCH_SIZE, BATCH_BYTES, PACK, PUSHDOWN,

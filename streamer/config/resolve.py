@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from streamer.config import known, layers, names
+from streamer.config import known, layers, names, values
 from streamer.config.known import Setting
 from streamer.config.layers import Given, Layer, Place
 from streamer.config.settings import (
@@ -28,7 +28,7 @@ from streamer.config.settings import (
 from streamer.config.shaping import resolve_shaping
 from streamer.config.source import resolve_source
 from streamer.errors import SettingsError
-from streamer.model import Shaping, TableOptions
+from streamer.model import Secret, Shaping, TableOptions
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -203,6 +203,8 @@ def resolve(
     secrets = [*(source_settings.secrets if source_settings else ())]
     if isinstance(target_settings, TargetSettings):
         secrets.append(target_settings.token)
+        if target_settings.proxy is not None:
+            secrets.append(target_settings.proxy)
     if shaping.hash_key is not None:
         secrets.append(shaping.hash_key)
     config = Config(
@@ -239,9 +241,28 @@ def _target(look: Lookup) -> Target | None:
     database = look.required(known.DATABASE_ID, "the id or name of a D1 database")
     token = look.required(known.API_TOKEN, "an API token with the permission D1 Edit")
     address = look.one(known.API_BASE_URL, API_BASE_URL)
+    proxy = _proxy(look)
     if account is None or database is None or token is None:
         return None
-    return TargetSettings(account, database, token, address)
+    return TargetSettings(account, database, token, address, proxy)
+
+
+def _proxy(look: Lookup) -> Secret | None:
+    """The proxy that was asked for; the environment's alone would send secrets through what others
+    have set up.
+    """
+    chosen = look.optional(known.PROXY)
+    if chosen != "environment":
+        return Secret(chosen) if chosen is not None else None
+    given = look.variable("HTTPS_PROXY") or look.variable("https_proxy")
+    if given is None:
+        look.problems.append("HTTPS_PROXY: not set; set it, or write the proxy into STREAMER_PROXY")
+        return None
+    try:
+        return Secret(values.proxy_address(given.texts[0]))
+    except ValueError as error:
+        look.problems.append(f"{given.where}: {error}")
+        return None
 
 
 def _unpaced(look: Lookup, pacing: PacingSettings) -> PacingSettings:

@@ -68,13 +68,15 @@ class SourceSettings:
 class TargetSettings:
     """Which D1 database, and how to reach it; `database` is its id or its name.
 
-    `api_base_url` has no slash at its end; it is https, or http to a loopback address.
+    `api_base_url` has no slash at its end; it is https, or http to a loopback address. `proxy` is
+    what https goes through (None: nothing); a login may be in it.
     """
 
     account_id: str
     database: str
     token: Secret
     api_base_url: str = API_BASE_URL
+    proxy: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True)

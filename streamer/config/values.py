@@ -304,6 +304,36 @@ def api_base_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def proxy(text: str) -> str:
+    """`environment`, or a proxy's address without a login: http://HOST:PORT."""
+    if text.lower() == "environment":
+        return "environment"
+    if "@" in text:
+        raise ValueError(
+            "a proxy's login is a secret; set HTTPS_PROXY to the whole address, and write environment"
+        )
+    return proxy_address(text)
+
+
+def proxy_address(text: str) -> str:
+    """A proxy's address, with a login or without.
+
+    Raises: ValueError, whose text holds nothing of it.
+    """
+    try:
+        parts = urlsplit(text)
+        fine = (
+            parts.scheme in {"http", "https"}
+            and parts.port != 0
+            and is_hostname(parts.hostname or "")
+        )
+    except ValueError:
+        fine = False
+    if not fine or re.search(r"[\x00-\x20]", text):
+        raise ValueError("it is no proxy's address; write http://HOST:PORT")
+    return text
+
+
 def is_hostname(text: str) -> bool:
     """Whether `text` may be looked up: a name of labels of 1 to 63 characters, an address, a folder.
 

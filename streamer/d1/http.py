@@ -61,6 +61,7 @@ class HttpTransport:
         token: Secret,
         *,
         connections: int,
+        proxy: Secret | None = None,
         timeout_s: float = REQUEST_TIMEOUT_S,
         answer_bytes: int = ANSWER_BYTES,
     ) -> None:
@@ -72,6 +73,8 @@ class HttpTransport:
             "User-Agent": "d1-streamer",
         }
         self._connections = connections
+        # To this machine nobody is asked the way; and over http a proxy would read the token.
+        self._proxy = proxy.reveal() if proxy is not None and self._is_encrypted else None
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_TIMEOUT_S)
         self._answer_bytes = answer_bytes
         self._session: aiohttp.ClientSession | None = None
@@ -100,6 +103,7 @@ class HttpTransport:
             data=_pieces(body) if body else None,
             headers=headers,
             allow_redirects=False,
+            proxy=self._proxy,
             trace_request_ctx=trip,
         ) as response:
             received = bytearray()
@@ -204,12 +208,12 @@ def _broken(error: Exception, *, reused: bool) -> Break:
     match error:
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ServerFingerprintMismatch():
             how, what = Broken.CERTIFICATE, "the server's certificate was refused"
-        case aiohttp.ClientConnectorDNSError():
-            how, what = Broken.NOT_CONNECTED, "the API's host name can't be resolved"
-        case aiohttp.ClientConnectorError():
-            how, what = Broken.NOT_CONNECTED, f"can't connect: {_reason(error.os_error)}"
-        case aiohttp.ConnectionTimeoutError():
-            how, what = Broken.NOT_CONNECTED, f"no connection in {CONNECT_TIMEOUT_S:.0f} s"
+        case (
+            aiohttp.ClientHttpProxyError()
+            | aiohttp.ClientConnectorError()
+            | aiohttp.ConnectionTimeoutError()
+        ):
+            how, what = Broken.NOT_CONNECTED, _unconnected(error)
         case TimeoutError():
             how, what = Broken.TIMEOUT, "no whole answer in time"
         case _LostError():
@@ -223,6 +227,25 @@ def _broken(error: Exception, *, reused: bool) -> Break:
             how = Broken.DISCONNECTED
             what = f"the connection was lost within the answer ({type(error).__name__})"
     return Break(how, what)
+
+
+def _unconnected(
+    error: aiohttp.ClientHttpProxyError
+    | aiohttp.ClientConnectorError
+    | aiohttp.ConnectionTimeoutError,
+) -> str:
+    """Why there is no connection."""
+    match error:
+        case aiohttp.ClientHttpProxyError():
+            return f"the proxy refuses the connection ({error.status})"
+        case aiohttp.ClientConnectorDNSError():
+            return "the API's host name can't be resolved"
+        case aiohttp.ClientProxyConnectionError():
+            return f"can't connect to the proxy: {_reason(error.os_error)}"
+        case aiohttp.ClientConnectorError():
+            return f"can't connect: {_reason(error.os_error)}"
+        case _:
+            return f"no connection in {CONNECT_TIMEOUT_S:.0f} s"
 
 
 def _reason(error: OSError) -> str:

@@ -59,7 +59,7 @@ async def open_database(
     api.checked_id(settings.account_id, "CLOUDFLARE_ACCOUNT_ID")
     connections = CAP if pacing.concurrency is None else pacing.concurrency
     transport = transport or HttpTransport(
-        settings.api_base_url, settings.token, connections=connections
+        settings.api_base_url, settings.token, connections=connections, proxy=settings.proxy
     )
     leases = None
     if pacing.rate is not None and shared:

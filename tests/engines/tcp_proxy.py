@@ -157,7 +157,8 @@ class _Connection:
                     await self._meet_fate(writer, later)
                     return
             with suppress(OSError):
-                writer.write_eof()
+                if writer.can_write_eof():  # TLS can't
+                    writer.write_eof()
 
     async def _meet_fate(self, writer: asyncio.StreamWriter, later: bytes) -> None:
         end = self._fate.end

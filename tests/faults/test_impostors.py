@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from tests.engines.connect_proxy import proxying
 from tests.engines.d1server import TOKEN
 from tests.engines.postgres import Database
 from tests.engines.tcp_proxy import TcpProxy
@@ -80,6 +81,31 @@ async def test_fault_29_a_server_with_a_good_certificate_is_spoken_to(streamer: 
 
     assert done.code == 0, done.said
     assert streamer.target.rows(streamer.uuid, "SELECT count(*) FROM t") == [[50]]
+
+
+async def test_a_proxy_is_gone_through_only_where_it_is_asked_for(streamer: Streamer) -> None:
+    streamer.overrides["SSL_CERT_FILE"] = str(CERTIFICATES / "root.pem")
+    login = "user:hunter2"
+
+    async with (
+        TcpProxy(streamer.target.port, tls=speaks_as(CERTIFICATES / "good.pem")) as server,
+        proxying(login) as proxy,
+    ):
+        streamer.overrides["CLOUDFLARE_API_BASE_URL"] = f"https://127.0.0.1:{server.port}/client/v4"
+        streamer.overrides["HTTPS_PROXY"] = f"http://{login}@127.0.0.1:{proxy.port}"
+        direct = await finished(streamer, "run")
+        before = len(proxy.tunnels)
+        streamer.overrides["STREAMER_PROXY"] = "environment"
+        through = await finished(streamer, "run", "--if-exists", "replace")
+        streamer.overrides["STREAMER_PROXY"] = f"http://127.0.0.1:{proxy.port}"
+        refused = await finished(streamer, "doctor")
+
+    assert (direct.code, before) == (0, 0), direct.said
+    assert through.code == 0, through.said
+    assert {*proxy.tunnels} == {f"127.0.0.1:{server.port}"}
+    assert streamer.target.rows(streamer.uuid, "SELECT count(*) FROM t") == [[50]]
+    assert "the proxy refuses the connection (407)" in refused.said
+    assert "hunter2" not in direct.said + through.said + refused.said
 
 
 @pytest.mark.parametrize("at", [1, 4])

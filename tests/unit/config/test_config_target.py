@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streamer.config import Config, FileTarget, WranglerTarget, resolve
+from streamer.config import Config, FileTarget, TargetSettings, WranglerTarget, resolve
 from streamer.errors import SettingsError
 from streamer.model import Rate
 
@@ -88,3 +88,46 @@ def test_a_workers_database_is_chosen_by_name_and_environment(tmp_path: Path) ->
         Path("app"), None, "a"
     )
     assert job({"target": "wrangler:app"}).pacing.rate is None
+
+
+@pytest.mark.parametrize(
+    ("environ", "used"),
+    [
+        ({"HTTPS_PROXY": "http://u:p@proxy:1"}, None),
+        ({"STREAMER_PROXY": "http://proxy:3128"}, "http://proxy:3128"),
+        (
+            {"STREAMER_PROXY": "environment", "HTTPS_PROXY": "http://u:p@proxy:1"},
+            "http://u:p@proxy:1",
+        ),
+        ({"STREAMER_PROXY": "environment", "https_proxy": "http://proxy:1"}, "http://proxy:1"),
+    ],
+)
+def test_a_proxy_is_used_where_it_is_asked_for_and_its_login_is_a_secret(
+    environ: dict[str, str], used: str | None
+) -> None:
+    config = resolve({}, {**D1, **environ}, target=True)
+
+    assert isinstance(config.target, TargetSettings)
+    proxy = config.target.proxy
+    assert (proxy.reveal() if proxy else None) == used
+    assert proxy is None or proxy in config.secrets
+    assert "p@" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"STREAMER_PROXY": "http://user:hunter2@proxy:3128"},
+        {"STREAMER_PROXY": "environment"},
+        {"STREAMER_PROXY": "environment", "HTTPS_PROXY": "socks5://user:hunter2@proxy:1"},
+        {"STREAMER_PROXY": "proxy.example.com"},
+        {"STREAMER_PROXY": "http://proxy:99999"},
+    ],
+)
+def test_a_proxy_that_can_not_be_meant_is_refused_without_its_login(
+    environ: dict[str, str],
+) -> None:
+    with pytest.raises(SettingsError, match="PROXY") as told:
+        resolve({}, {**D1, **environ}, target=True)
+
+    assert "hunter2" not in str(told.value)
