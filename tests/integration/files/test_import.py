@@ -12,6 +12,9 @@ import apsw
 import pytest
 
 from streamer.cli import main
+from streamer.errors import InterruptedRunError
+from streamer.files.manifest import read_transform
+from streamer.files.source import checked
 from tests.engines.postgres import Database
 from tests.stories.command import Streamer, ended
 from tests.stories.compare import differences, our_leftovers
@@ -135,6 +138,18 @@ def test_files_that_are_not_what_was_written_are_refused_and_nothing_is_sent(
     assert code == 1, said
     assert words in said
     assert not (files.parent / "target.db").exists()
+
+
+def test_reading_files_ends_as_soon_as_it_is_to_stop(files: Path) -> None:
+    heard = list[int]()
+
+    def heed() -> None:
+        heard.append(1)
+        if len(heard) == 3:
+            raise InterruptedRunError("stopped by a signal")
+
+    with pytest.raises(InterruptedRunError):
+        checked(files, read_transform(files), edited=False, heed=heed)
 
 
 def test_edited_files_are_taken_where_the_user_says_so(files: Path, capsys: Any) -> None:
