@@ -10,12 +10,11 @@ from bench.bars import Measured, Verdict, at_least
 from bench.figures import Figures, medians
 from bench.lab import Lab, say
 from bench.machine import peak_mb
-from bench.peers import PEERS, Peer, copy
+from bench.peers import PEERS, copy
 from bench.run import launch, own_environment, streamer
 from bench.work import BENCH
 
 BARS = ("P9",)
-_FASTER = {"DuckDB", "ADBC"}  # which don't make keys and constraints
 
 
 def measure(lab: Lab) -> Measured:
@@ -29,7 +28,8 @@ def measure(lab: Lab) -> Measured:
         say(f"run {number} of {lab.pairs}: {BENCH.name} into a SQLite file")
         ours.append(into_file(lab, rows))
         if duckdb is not None:
-            theirs.append(_copied(duckdb, lab, rows))
+            with tempfile.TemporaryDirectory(prefix="bench-") as name:
+                theirs.append(copy(duckdb, lab.postgres, BENCH, rows, Path(name)))
     lines = [medians(ours), *([medians(theirs)] if theirs else [])]
     verdicts: list[Verdict] = []
     if theirs:
@@ -55,8 +55,3 @@ def into_file(lab: Lab, rows: int, keep: Path | None = None) -> Figures:
         peak_mb=peak_mb(used.maxrss),
         table=BENCH.name,
     )
-
-
-def _copied(peer: Peer, lab: Lab, rows: int) -> Figures:
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        return copy(peer, lab.postgres, BENCH, rows, Path(name))

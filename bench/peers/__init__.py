@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -20,6 +21,10 @@ from tests.engines.postgres import Postgres
 
 FOLDER = Path(__file__).resolve().parents[1] / ".peers"
 SCRIPTS = Path(__file__).parent
+# A password without anything to escape: not every tool reads one that has.
+_READER = """DO $$ BEGIN
+    IF to_regrole('bench') IS NULL THEN CREATE ROLE bench SUPERUSER LOGIN PASSWORD 'bench'; END IF;
+END $$"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +101,12 @@ def copy(peer: Peer, postgres: Postgres, work: Work, rows: int, folder: Path) ->
         RuntimeError: it failed.
 
     """
+    asyncio.run(postgres.execute("postgres", _READER))
     script = SCRIPTS / f"with_{peer.script.replace('-', '_')}.py"
     command: Sequence[str | Path] = (
         peer.python,
         script,
-        postgres.dsn(),
+        postgres.dsn(user="bench", password="bench"),
         work.name,
         folder / "copy.db",
     )

@@ -16,5 +16,7 @@ pipeline = dlt.pipeline(
     destination=dlt.destinations.sqlalchemy(f"sqlite:///{file}"),
     dataset_name="main",
 )
-source = sql_database(dsn, schema="public", table_names=[table])
+source = sql_database(
+    dsn.replace("postgresql://", "postgresql+psycopg2://"), schema="public", table_names=[table]
+)
 pipeline.run(source, write_disposition="replace")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 dsn, table, file = sys.argv[1:]
 folder = Path(file).parent
-program = next(Path(sys.prefix).rglob("sling/bin/sling"), None) or shutil.which("sling")
+program = next(Path(sys.prefix).rglob("bin/sling-linux-amd64"))
+program.chmod(0o755)
 options = {
     "--src-conn": "SOURCE",
     "--src-stream": f"public.{table}",
