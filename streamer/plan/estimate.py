@@ -94,11 +94,15 @@ def estimate(
         (table, (measures or {}).get(table.name) or _guessed(table.table, table.columns))
         for table in tables
     ]
-    requests = _requests(seen, views) if tables else 0
+    batches = sum(_batches(*level) for level in _bytes_by_level(seen).values())
+    requests = batches + _other_requests(tables, views) if tables else 0
     rows = sum(measure.rows for _, measure in seen)
     total = sum(measure.rows * measure.body_bytes for _, measure in seen)
     paced = (requests - rate.requests) / (rate.requests / rate.seconds) if rate else 0.0
-    written = sum(_rows_written(table, measure.rows) for table, measure in seen)
+    # Each table has an owner and each batch a ledger entry; they are written, and deleted. What is
+    # made is a row of the schema.
+    marks = 2 * (batches + len(tables)) + sum(1 + len(table.indexes) for table in tables)
+    written = marks + sum(_rows_written(table, measure.rows) for table, measure in seen)
     took = _START_S + max(rows / _PLAIN_ROWS_PER_S, total / _BODY_BYTES_PER_S, paced, 0.0)
     return Estimate(
         requests=requests,
@@ -135,15 +139,13 @@ def _guessed(table: Table, columns: Sequence[ColumnPlan]) -> Measure:
     )
 
 
-def _requests(seen: Sequence[tuple[TablePlan, Measure]], views: int) -> int:
-    """What rows need, level by level of what refers to what, and everything before and after them."""
-    tables = [table for table, _ in seen]
+def _other_requests(tables: Sequence[TablePlan], views: int) -> int:
+    """What is needed before and after the rows."""
     late = [index for table in tables for index in table.indexes if not index.early]
     statements = sum(1 + len(t.indexes) + bool(t.stage) * 2 for t in tables) - len(late)
     heavy = sum(index.source_bytes for index in late) // LARGE_INDEX_BYTES
     return (
-        sum(_batches(*level) for level in _bytes_by_level(seen).values())
-        + math.ceil(statements / limits.BATCH_STATEMENTS)
+        math.ceil(statements / limits.BATCH_STATEMENTS)
         + math.ceil(len(late) / limits.BATCH_STATEMENTS)
         + heavy
         + any(table.after_sql for table in tables)
