@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import exp, log
 from pathlib import Path
 
+from checkpoints import peek
 from streamer.errors import ExitCode
 from streamer.model import IfExists
 from tests.simulation import shapes
@@ -81,6 +82,8 @@ class History:
         self.world.max_rejects = settings.max_rejects
         self.oracle.others = prepare(settings, server, self.world.d1, plans)
         self._kills = self._signals = self._restarts = self._steps = 0
+        self._losing = random.Random(f"losing {settings.seed}")
+        self._claimed = self._lost = self._anew = False
 
     def play(self) -> Told:
         """Play it to its end; raises as `play_history` does."""
@@ -90,6 +93,11 @@ class History:
         """Play the starts from number `first` on; all but the first one resume, or start over."""
         for number in range(first, _STARTS + 1):
             ended = self._start(number)
+            if self._lost and ended.said.startswith("UsageError: D1 holds no ledger"):
+                if self._claimed:  # it had given everything back, and only to say that it is done
+                    return self._told(number)
+                self._lost, self._anew = False, True
+                continue
             if ended.code is ExitCode.DONE or self._is_done_but(number, ended):
                 self.oracle.at_the_end()
                 if self.oracle.rejected:
@@ -101,6 +109,7 @@ class History:
                 raise BrokenPromiseError(f"start {number} ended with {ended.code!r}: {ended.said}")
             self.oracle.after_crash()
             self._pass_time()
+            self._lose()
         raise BrokenPromiseError(f"not done after {_STARTS} starts: {ended.said}")
 
     def _start(self, number: int) -> Ended:
@@ -125,13 +134,25 @@ class History:
         return ended
 
     def _mode(self, number: int) -> Mode:
-        if number == 1:
+        if number == 1 or self._anew:
+            self._anew = False
             return Mode.FIRST
+        if self._lost:
+            return Mode.REBUILD
         upserts = self.world.if_exists is IfExists.UPSERT  # what an abandoned run wrote stays then
         if self._restarts < self._settings.restarts and not upserts and self._dice.random() < 0.5:
             self._restarts += 1
             return Mode.RESTART
         return Mode.RESUME
+
+    def _lose(self) -> None:
+        """The checkpoint may be lost; the next starts make it anew where it isn't there."""
+        saved = peek(self.world.checkpoint)
+        self._claimed |= saved is not None and bool(saved.run.document.get("claimed"))
+        if not self._settings.restarts and self._losing.random() < self._settings.loses:
+            self._lost = True
+            for path in self.world.folder.glob(f"{self.world.checkpoint.name}*"):
+                path.unlink()
 
     def _death(self) -> Death:
         if self._dice.random() < 0.5:

@@ -84,6 +84,7 @@ class Mode(Enum):
 
     FIRST = "a run"
     RESUME = "--resume"
+    REBUILD = "--resume --rebuild-checkpoint"
     RESTART = "--restart"
     RETRY = "--retry-rejects"
 
@@ -242,7 +243,8 @@ class Process:
                 if_exists=self.world.if_exists,
                 on_error=OnError.REJECT if chosen.poison else OnError.STOP,
                 max_rejects=self.world.max_rejects,
-                resume=self._mode is Mode.RESUME,
+                resume=self._mode in {Mode.RESUME, Mode.REBUILD},
+                rebuild_checkpoint=self._mode is Mode.REBUILD,
                 restart=self._mode is Mode.RESTART,
                 retry_rejects=self._mode is Mode.RETRY,
             ),

@@ -19,7 +19,8 @@ class HistorySettings:
     somebody else's (0: none). `memory_bytes` is the run's byte budget. Of `clock_jumps`, wall time
     jumps at each start. `disk` is the probability that a write to the checkpoint fails. `restarts`
     starts begin anew. `if_exists` but FAIL: the target holds rows of others before the run. `poison`
-    is the share of rows that D1 will never take.
+    is the share of rows that D1 will never take. `loses` is the probability that the checkpoint is
+    lost between two starts; it is made anew then.
     """
 
     seed: int
@@ -44,6 +45,7 @@ class HistorySettings:
     if_exists: IfExists = IfExists.FAIL
     poison: float = 0.0
     max_rejects: int = 1_000
+    loses: float = 0.0
 
     @classmethod
     def of(cls, seed: int) -> HistorySettings:
@@ -82,6 +84,7 @@ class HistorySettings:
             if_exists=dice.choice([*[IfExists.FAIL] * 3, IfExists.UPSERT, IfExists.REPLACE]),
             poison=dice.choice([0.0, 0.0, 0.02, 0.2]),
             max_rejects=dice.choice([1_000, 1_000, 2]),
+            loses=dice.choice([0.0, 0.0, 0.5]),
         )
 
 
