@@ -69,7 +69,8 @@ async def rebuild(config: Config, journal: Journal, ends: Ends, lost: Lost, even
     events.phase("making the checkpoint anew from the ledger in D1")
     lines = await lines_of(beside(config.run.checkpoint), lost.run_id)
     progress = await _progress(ends.database, tables, lost, lines)
-    _refuse_stuck(progress)
+    anew = renewed(progress, lost)
+    progress = [_afresh(one, anew) for one in progress]
     for one in progress:
         if one.reason:
             events.warning(f"{one.table.name}: {one.reason}; it is moved again from the start")
@@ -77,7 +78,7 @@ async def rebuild(config: Config, journal: Journal, ends: Ends, lost: Lost, even
     await journal.begin(
         run_record(config, ends, lost),
         steps.named(tables, views),
-        start_of(progress, ends.survey, lost),
+        start_of(progress, ends.survey, lost, anew),
         [line for one in progress if one.reached for line in one.lines],
     )
     events.warning(
@@ -115,26 +116,58 @@ def refuse_others(tables: Sequence[TablePlan], lost: Lost) -> None:
         )
 
 
-def _refuse_stuck(progress: Sequence[Progress]) -> None:
-    """Refuse what can't be moved once more: rows without a key that others refer to by now.
+def renewed(progress: Sequence[Progress], lost: Lost) -> frozenset[str]:
+    """Target tables to empty before they are moved again (pure).
+
+    Rows without a key would stand twice, and published ones be in the way of their own UNIQUE values.
+    Those that refer to any of them go, and come again, with them.
 
     Raises:
-        UsageError: there are such tables.
+        UsageError: some hold rows of others, which would go too.
 
     """
-    stuck = [
-        str(one.table.name)
-        for one in progress
-        if one.table.key.kind is KeyKind.PHYSICAL
-        and one.table.loading is Loading.STAGED
-        and one.rows != 0
-    ]
-    if stuck:
-        raise UsageError(
-            f"{listed(stuck)}: one of a cycle, without a key, and published: only the lost "
-            "checkpoint knew its rows",
-            hint=f"Find that checkpoint, or {START_OVER}.",
+    there = {one.table.target: one for one in progress if one.rows != 0}
+    children = {
+        name: {t for t, one in there.items() if t != name and _refers(one.table, name)}
+        for name in there
+    }
+    found: set[str] = set()
+    for name, one in there.items():
+        keyless, staged = (
+            one.table.key.kind is KeyKind.PHYSICAL,
+            one.table.loading is Loading.STAGED,
         )
+        if not (staged or (keyless and children[name])):
+            continue
+        group, waiting = set[str](), {name}
+        while waiting:
+            group |= waiting
+            waiting = {child for parent in waiting for child in children[parent]} - group
+        if not any(_is_held(lost.tables[str(there[t].table.name)]) for t in group):
+            found |= group
+        elif keyless:
+            raise UsageError(
+                f"{one.table.name} has no key, and others refer to its rows, which only the lost "
+                "checkpoint knew",
+                hint=f"Find that checkpoint, or {START_OVER}.",
+            )
+    return frozenset(found)
+
+
+def _refers(table: TablePlan, target: str) -> bool:
+    return any(key.parent == target for key in table.foreign_keys)
+
+
+def _is_held(known: Mapping[str, JSON]) -> bool:
+    """Whether a table held rows of others that the run left in it."""
+    return known.get("found") == Found.ROWS and not known.get("emptied")
+
+
+def _afresh(one: Progress, anew: frozenset[str]) -> Progress:
+    if one.table.target not in anew:
+        return one
+    reason = one.reason or "it refers to rows that are moved again"
+    return Progress(one.table, rows=0, reason=reason)
 
 
 async def _progress(
@@ -218,8 +251,13 @@ def run_record(config: Config, ends: Ends, lost: Lost) -> RunRecord:
     return RunRecord(lost.run_id, RunState.RUNNING, lost.starts, facts)
 
 
-def start_of(progress: Sequence[Progress], seen: Survey, lost: Lost) -> Start:
-    """What is known of the run's steps; all others are still to be done, or once more."""
+def start_of(
+    progress: Sequence[Progress], seen: Survey, lost: Lost, anew: frozenset[str] = frozenset()
+) -> Start:
+    """What is known of the run's steps; all others are still to be done, or once more.
+
+    Tables in `anew` (target names) are to be emptied.
+    """
     facts: dict[StepName, Mapping[str, JSON]] = {}
     positions: dict[StepName, Position] = {}
     done: set[StepName] = set()
@@ -227,10 +265,13 @@ def start_of(progress: Sequence[Progress], seen: Survey, lost: Lost) -> Start:
         table = one.table
         known = lost.tables[str(table.name)]
         facts[steps.rows_step(table)] = {**table_facts(table), **known, **_beside(one)}
+        if table.target in anew:
+            facts[steps.rows_step(table)] = {**facts[steps.rows_step(table)], "remade": False}
         for name, kind in steps.of_rows(table):
             if one.reached and one.reached[kind].last is not None:
                 positions[name] = position_of(one.reached[kind])
-        done |= _prepared(table, known, seen, lost)
+        prepared = _prepared(table, known, seen, lost)
+        done |= prepared - {steps.empty_step(table)} if table.target in anew else prepared
         done |= {steps.index_step(table, i) for i in table.indexes if i.name in lost.indexes}
     facts |= {StepName(name, Work.VIEW): members(view) for name, view in _views(lost).items()}
     return Start(facts, frozenset(done), positions)

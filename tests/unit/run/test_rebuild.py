@@ -15,7 +15,14 @@ from streamer.run.facts import ledger_facts, parsed
 from streamer.run.identity import table_facts
 from streamer.run.journal import Journal
 from streamer.run.lost import Lost
-from streamer.run.rebuild import judged, refuse_others, start_of, untold
+from streamer.run.rebuild import (
+    Progress,
+    judged,
+    refuse_others,
+    renewed,
+    start_of,
+    untold,
+)
 from streamer.run.rejected import Rejected
 from streamer.run.schema import create
 from streamer.run.states import RunState, Start
@@ -178,3 +185,58 @@ async def test_a_plan_that_is_not_the_runs_is_refused_before_anything_is_written
     loop = replace(called("loop"), deferred=())
     with pytest.raises(UsageError, match=r"public\.loop: not what"):
         refuse_others([loop if t.target == "loop" else t for t in PLAN.tables], run)
+
+
+NODES = table(
+    "nodes",
+    column("id", INT4),
+    column("line", TEXT),
+    indexes=[index("nodes_id", "id", unique=True)],
+)
+LEAVES = identified("leaves", column("node", INT4), keys=[refers("of", "node", "nodes")])
+TWIGS = identified("twigs", column("leaf", INT4), keys=[refers("of", "leaf", "leaves")])
+TREE = plan_of(NODES, LEAVES, TWIGS, LOG)
+
+
+def tree(*rows: tuple[str, int]) -> list[Progress]:
+    """The tables of the tree with so many rows in the target."""
+    counts = dict(rows)
+    return [Progress(t, rows=counts.get(t.target, 0), reason=untold(t)) for t in TREE.tables]
+
+
+async def of_tree(**held: str) -> Lost:
+    facts = {
+        f"public.{t.target}": {"found": held.get(t.target, "absent"), "emptied": False}
+        for t in TREE.tables
+    }
+    return replace(await lost(), tables=facts)
+
+
+async def test_rows_that_refer_to_rows_without_a_key_are_moved_again_with_them() -> None:
+    run = await of_tree()
+
+    assert renewed(tree(("nodes", 3), ("leaves", 2), ("twigs", 1), ("log", 9)), run) == {
+        "nodes",
+        "leaves",
+        "twigs",
+    }
+    assert renewed(tree(("nodes", 3), ("log", 9)), run) == frozenset()
+    assert renewed(tree(("leaves", 3)), run) == frozenset()
+
+
+async def test_rows_of_others_are_not_emptied_with_them() -> None:
+    run = await of_tree(twigs="rows")
+
+    with pytest.raises(UsageError, match=r"public\.nodes has no key, and others refer"):
+        renewed(tree(("nodes", 3), ("leaves", 2), ("twigs", 1)), run)
+
+
+async def test_a_cycle_that_is_published_is_emptied_and_published_again() -> None:
+    run = await lost("hen", "egg")
+    waiting = [Progress(called(name), rows=0, reason="cycle") for name in ("hen", "egg")]
+    published = [Progress(called(name), rows=5, reason="cycle") for name in ("hen", "egg")]
+
+    assert renewed(waiting, run) == frozenset()
+    assert renewed(published, run) == {"hen", "egg"}
+    start = start_of(published, await survey(SqliteDatabase()), run, frozenset({"hen", "egg"}))
+    assert steps.empty_step(called("hen")) not in start.done
