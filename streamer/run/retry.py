@@ -88,7 +88,7 @@ class Retry:
         journal, tables = self._journal, self._ends.plan.tables
         self._events.phase("claiming the target")
         targets = [table.target for table in tables]
-        await self._writing.ownership.take(targets)
+        await self._writing.ownership.take(targets, from_others=False)
         await self._writing.rejects.forget_unknown(journal.rejected)
         self._events.phase("sending rejected rows again")
         for table in tables:

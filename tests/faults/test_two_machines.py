@@ -121,3 +121,20 @@ async def test_fault_34_a_run_that_takes_over_fences_the_first_whose_batches_cha
     assert done.code == 0, done.said
     assert fenced.code == 1, fenced.said
     await assert_moved_whole(first, between)
+
+
+async def test_fault_34_rejected_rows_are_not_sent_again_into_tables_that_another_run_has_now(
+    first: Streamer, second: Streamer, between: Between
+) -> None:
+    checked = "CREATE TABLE country (code TEXT PRIMARY KEY CHECK (code <> 'c7'), name TEXT)"
+    between.server.run(first.uuid, checked)
+    country = ("--table", "country", "--no-schema")
+    rejected = await run(first, *country, "--on-error", "reject")
+    stopped = await run(second, *country, "--if-exists", "upsert")
+
+    left = await run(first, *country, "--on-error", "reject", "--retry-rejects")
+
+    assert (rejected.code, stopped.code, left.code) == (3, 1, 1), left.said
+    assert "another run writes to it" in left.stderr
+    owners = between.server.rows(first.uuid, "SELECT DISTINCT run FROM _streamer_owner")
+    assert len(owners) == 1
