@@ -27,7 +27,7 @@ from streamer.files.manifest import (
 )
 from streamer.files.outputs import JsonOutputs, Outputs
 from streamer.files.report import StepReport, TableDone
-from streamer.files.sql.output import SqlOutputs
+from streamer.files.sql.output import SqlOutputs, for_wrangler
 from streamer.files.transform import (
     Job,
     TableTransformer,
@@ -252,12 +252,13 @@ class _Transformation:
             reported.rows, reported.bytes = whole.rows, whole.bytes
             reported.sha256 = whole.sha256
         folder = self.options.folder
+        script = schema_script(self.plan, counters=not self.options.sql)
         if self.options.sql:
             self.report.files = (SCHEMA, *self.outputs.in_order)
-        else:
-            write_manifest(folder, self._manifest(jobs, done))
-        script = schema_script(self.plan, counters=not self.options.sql)
+            script = for_wrangler(script)
         write_whole(folder / SCHEMA, script.encode())
+        if not self.options.sql:
+            write_manifest(folder, self._manifest(jobs, done))
         return ExitCode.INCOMPLETE if self.report.errors else ExitCode.DONE
 
     def _write_all(self, jobs: Sequence[Job], trial: TrialDatabase | None) -> list[Written]:

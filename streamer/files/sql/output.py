@@ -174,12 +174,20 @@ def _stage(table: TablePlan) -> str:
 
 def refuse_forbidden(plan: Plan) -> None:
     """Refuse names and clauses with words that wrangler takes out of every file."""
-    for table in plan.tables:
-        sqls = [table.create_sql, *(index.sql for index in table.indexes)]
+    made = [
+        (table.name, [table.create_sql, *(index.sql for index in table.indexes)])
+        for table in plan.tables
+    ]
+    made += [(view.source, [view.create_sql]) for view in plan.views]
+    for name, sqls in made:
         if any(FORBIDDEN in sql for sql in sqls):
             raise UsageError(
-                f"{table.name}: its SQL holds the words {FORBIDDEN}, which wrangler takes out of"
-                " files.",
+                f"{name}: its SQL holds the words {FORBIDDEN}, which wrangler takes out of files.",
                 hint="Rename what is called so with --rename, or leave out --format sql and use"
                 " `streamer import`.",
             )
+
+
+def for_wrangler(script: str) -> str:
+    """A plan's script as wrangler takes it; of what isn't refused only comments can hold the words."""
+    return script.replace(FORBIDDEN, FORBIDDEN.replace(" ", "_"))

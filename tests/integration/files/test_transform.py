@@ -231,6 +231,19 @@ def test_validation_names_rows_whose_parents_are_missing(files: Steps) -> None:
     assert files.report["validated"] is False
 
 
+def test_validation_of_sql_files_names_rows_where_they_were_exported(files: Steps) -> None:
+    files.edit("pets", lambda text: text.replace('"owner":1', '"owner":7'))
+
+    code, said = files("transform", "--edited", "--validate", "--format", "sql")
+
+    assert code == 3, said
+    assert "pets.json, line 2 (name=Rex): owner: no row of people has this id" in said
+    assert files.report["files"] == ["schema.sql", "tables_0001.sql"]
+    assert {path.name for path in files.made.iterdir()} == {
+        "schema.sql", "tables_0001.sql", "transform.log", "transformation_report.json",
+    }  # fmt: skip
+
+
 def test_validation_names_rows_that_are_twice_and_keeps_its_database(files: Steps) -> None:
     files.edit("people", lambda t: t.replace('"email":null', '"email":"a@example.com"'))
 

@@ -16,7 +16,7 @@ from streamer import limits
 from streamer.errors import RefusedError, UsageError
 from streamer.files.sql import literals
 from streamer.files.sql.folder import Section, give_names, remove_files
-from streamer.files.sql.output import SqlOutputs
+from streamer.files.sql.output import SqlOutputs, for_wrangler
 from streamer.files.sql.statements import BEGIN_LONG, END_LONG, Chunk, StatementMaker
 from streamer.model import Estimate, Plan, StepKind, Storage, TablePlan
 from tests.engines.limited_sqlite import LimitedSqlite, Sample, column, samples, table_plan
@@ -194,3 +194,7 @@ def test_names_that_wrangler_would_take_out_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match="wrangler takes out"):
         SqlOutputs(tmp_path, whole, {plan.name: 0})
+
+
+def test_a_comment_with_these_words_is_spelled_otherwise() -> None:
+    assert literals.FORBIDDEN not in for_wrangler("-- a: DEFAULT 'BEGIN TRANSACTION' is left out")
