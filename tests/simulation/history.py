@@ -24,6 +24,7 @@ from tests.simulation.trouble import Fate, SourceTrouble, TargetTrouble
 
 _STARTS = 80
 _LONGEST_QUOTA_S = 7_200.0
+_LONGEST_STOP_S = 30.0
 _STALE = re.compile(r"\w+: D1 holds [\d,]+ rows, [\d,]+ were moved; compare both sides")
 _REJECTED = re.compile(r"[\d,]+ rows were rejected; they are in .*")
 _TOO_MANY = re.compile(r".*that makes more than [\d,]+ rejected rows", re.DOTALL)
@@ -131,6 +132,10 @@ class History:
         self._steps += ended.steps
         self.world.d1.execute_due(self.world.true_now)
         self.oracle.take_note(*seen)
+        if ended.signalled_at is not None and ended.code is not None:
+            took_s = ended.at - ended.signalled_at
+            if took_s > _LONGEST_STOP_S:
+                raise BrokenPromiseError(f"asked to stop, it took {took_s:.0f} s: {ended.said}")
         return ended
 
     def _mode(self, number: int) -> Mode:

@@ -328,3 +328,32 @@ async def test_after_a_stop_what_was_begun_ends_and_nothing_new_begins() -> None
     assert not await job.run(stop=stop)
     assert ended == len(begun)
     assert not any(begun)
+
+
+async def test_after_a_stop_what_waits_in_the_queue_is_not_sent() -> None:
+    sink = Memory(random.Random(5), batch_bytes=1_000)
+    job = Job({"a": 900}, sink)
+    stop, all_busy, free = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    begun = 0
+    write = sink.write
+
+    async def held(batch: Batch) -> Answer:
+        nonlocal begun
+        begun += 1
+        if begun == 4:  # uploaders
+            all_busy.set()
+        await free.wait()
+        return await write(batch)
+
+    sink.write = held
+    running = asyncio.create_task(job.run(stop=stop))
+    await all_busy.wait()
+    for _ in range(500):
+        await asyncio.sleep(0)  # readers go on, until there is no room in the queue
+    stop.set()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    free.set()
+
+    assert not await running
+    assert begun == 4
