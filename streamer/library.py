@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypedDict, TypeVar, Unpack
 
 from streamer.config import Config, resolve
+from streamer.errors import StreamerError
 from streamer.model import Plan
 from streamer.progress import Events, RunReport, View
 from streamer.progress.story import log_line
@@ -174,6 +175,7 @@ class Transfer:
         resume: bool = False,
         restart: bool = False,
         retry_rejects: bool = False,
+        rebuild_checkpoint: bool = False,
         on_progress: OnProgress | None = None,
     ) -> RunReport:
         """Move the tables, and return the report, which is also written to `report`.
@@ -181,13 +183,18 @@ class Transfer:
         `status` is DONE, or INCOMPLETE where something was left out: `errors` says what. With
         `resume` the run in the checkpoint goes on; where it is finished, its report comes again.
         `on_progress` is called at the beginning, once a second, and at the end, in the event loop:
-        it must be quick. What it raises ends the run, which can be resumed.
+        it must be quick. What it raises comes out once the run has stopped, which can be resumed.
 
         Raises:
             StreamerError: the run ended early; where `exit_code` is RESUMABLE, `resume` goes on.
 
         """
-        chosen = {"resume": resume, "restart": restart, "retry_rejects": retry_rejects}
+        chosen = {
+            "resume": resume,
+            "restart": restart,
+            "retry_rejects": retry_rejects,
+            "rebuild_checkpoint": rebuild_checkpoint,
+        }
         return self._carry_out("run", _moved, self._config(**chosen), on_progress)
 
     def validate(
@@ -254,12 +261,8 @@ class Transfer:
             with job as events:
                 if on_progress is None:
                     return await work(config, events, stop)
-                async with asyncio.TaskGroup() as group:
-                    telling = group.create_task(_tell(events, on_progress), name="progress")
-                    ended = await work(config, events, stop)
-                    telling.cancel()
-                on_progress(events.view())
-                return ended
+                watcher = _Watcher(on_progress, events, stop)
+                return await watcher.over(work(config, events, stop))
         finally:
             self._stops.discard(ask)
 
@@ -310,7 +313,41 @@ async def _compared(config: Config, events: Events, stop: asyncio.Event) -> Vali
     return found.report
 
 
-async def _tell(events: Events, on_progress: OnProgress) -> None:
-    while True:
-        on_progress(events.view())
-        await asyncio.sleep(PROGRESS_S)
+class _Watcher:
+    """Calls `on_progress` while a job goes on; what that raises stops the job, in order."""
+
+    def __init__(self, on_progress: OnProgress, events: Events, stop: asyncio.Event) -> None:
+        self._on_progress = on_progress
+        self._events = events
+        self._stop = stop
+        self._raised: Exception | None = None
+
+    async def over(self, job: Awaitable[T]) -> T:
+        """What comes of the job, or what `on_progress` raised."""
+        telling = asyncio.create_task(self._keep_telling(), name="progress")
+        try:
+            ended = await job
+        except StreamerError:
+            if self._raised is not None:
+                raise self._raised from None
+            raise
+        finally:
+            telling.cancel()
+        self._tell()
+        if self._raised is not None:
+            raise self._raised
+        return ended
+
+    async def _keep_telling(self) -> None:
+        while self._raised is None:
+            self._tell()
+            await asyncio.sleep(PROGRESS_S)
+
+    def _tell(self) -> None:
+        if self._raised is not None:
+            return
+        try:
+            self._on_progress(self._events.view())
+        except Exception as error:  # noqa: BLE001 (the caller's own; it is raised once the job has ended)
+            self._raised = error
+            self._stop.set()

@@ -27,7 +27,7 @@ HEAD = """\
 # of these names with _FILE at their end name."""
 OF_ONE_START = {
     "resume", "restart", "retry_rejects", "dry_run", "detailed", "full", "repair", "export_dir",
-    "transformed_dir", "verbose", "quiet",
+    "transformed_dir", "rebuild_checkpoint", "verbose", "quiet",
 }  # fmt: skip
 EXAMPLES = {
     "table": ["users", "sales_*", "audit.log"],

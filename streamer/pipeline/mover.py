@@ -23,6 +23,7 @@ from streamer.pipeline.budget import ByteBudget
 from streamer.pipeline.load import Load
 from streamer.pipeline.outbox import Outbox
 from streamer.pipeline.recorder import Recorder
+from streamer.plan import estimated_rows
 
 READERS = 4  # tables read side by side; small tables overlap, one big one is enough by itself
 CHUNK_MARGIN_BYTES = 2_048  # a chunk's share of the request's frame and of the ledger statement
@@ -213,7 +214,9 @@ class Mover:
 
     async def _read_pages(self, load: Load) -> None:
         if load.kind is StepKind.ROWS:
-            self._observer.table_started(load.name, load.plan.table.rows)
+            plan = load.plan
+            expected = estimated_rows(plan.table, plan.columns)
+            self._observer.table_started(load.name, expected)
         pages = self._source.read(load.plan, load.kind, load.read_after, load.page_size)
         async with aclosing(pages):
             async for page in pages:

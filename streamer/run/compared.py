@@ -13,6 +13,7 @@ from streamer.d1 import D1Database
 from streamer.errors import ExitCode, UsageError
 from streamer.model import KeyKind, SourceIdentity, Table, TablePlan
 from streamer.pipeline.transform import Function, load_transforms
+from streamer.plan import estimated_rows
 from streamer.plan.digest import sentence
 from streamer.plan.select import matching
 from streamer.postgres import PostgresSource
@@ -120,7 +121,7 @@ async def look(
         refusals = [sentence(finding) for finding in plan.refusals]
         refuse_what_cannot_move(refusals, skip_refused=config.run.skip_refused)
     for table in tables:
-        events.table_expected(str(table.name), table.table.rows)
+        events.table_expected(str(table.name), estimated_rows(table.table, table.columns))
     return Compared(
         source=source,
         questions=Keys(source),

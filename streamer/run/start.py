@@ -18,6 +18,7 @@ from streamer.d1 import D1Database
 from streamer.errors import ExitCode, SettingsError, StreamerError, UsageError, leaves
 from streamer.model import Finding
 from streamer.pipeline.transform import load_transforms
+from streamer.plan import estimated_rows
 from streamer.plan.digest import in_short, sentence
 from streamer.progress import Events, utc
 from streamer.run import resume
@@ -188,7 +189,7 @@ async def _look(
     refuse_what_cannot_move(refusals, skip_refused=config.run.skip_refused)
     warn_of(events, plan.findings)
     for table in plan.tables:
-        events.table_expected(str(table.name), table.table.rows)
+        events.table_expected(str(table.name), estimated_rows(table.table, table.columns))
     transforms = load_transforms(plan.tables, Path.cwd())
     ends = Ends(source=source, database=database, survey=seen, plan=plan, transforms=transforms)
     return ends, lost

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sqlite3
 import subprocess
@@ -118,3 +119,19 @@ def test_what_the_progress_raises_ends_the_run_and_it_is_resumed(
 async def test_within_a_running_loop_it_says_what_to_do(transfer: streamer.Transfer) -> None:
     with pytest.raises(RuntimeError, match="to_thread"):
         transfer.plan()
+
+
+def test_how_many_rows_are_to_come_is_told_of_tables_that_were_never_analysed(
+    shop: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with caplog.at_level(logging.INFO, "streamer"):
+        streamer.Transfer(shop.dsn, "sqlite:shop.db", environ=NOTHING).run()
+
+    started = [text for text in caplog.messages if ": started, " in text]
+    assert len(started) > 5
+    assert [text for text in started if ": started, about " not in text] == []

@@ -13,7 +13,15 @@ from streamer.config import resolve
 from streamer.config.known import JOB, SHAPING, VALIDATION
 
 ROOT = Path(__file__).parents[2]
-OF_METHODS = {"resume", "restart", "retry_rejects", "detailed", "full", "repair"}
+OF_METHODS = {
+    "resume",
+    "restart",
+    "retry_rejects",
+    "rebuild_checkpoint",
+    "detailed",
+    "full",
+    "repair",
+}
 # plan() and validate() are methods; files are made and compared by commands.
 OF_THE_COMMAND = {"dry_run", "validate", "export_dir", "transformed_dir"}
 
