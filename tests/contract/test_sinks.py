@@ -1,6 +1,4 @@
-"""What a sink promises, on both local D1s and in a plain file: durable when it says so, once, and
-only for its owner.
-"""
+"""What a sink promises, on local D1s and in a file: durable when it says so, once, for its owner."""
 
 from __future__ import annotations
 
@@ -59,10 +57,8 @@ class Target:
         return self.server.rows(self.uuid, sql)
 
     def ledger(self) -> list[list[object]]:
-        return self.rows(
-            'SELECT "table", run, epoch, first, next, behind, last, rows FROM _streamer_ledger '
-            "ORDER BY 1, 4, 6"
-        )
+        columns = '"table", run, epoch, first, next, behind, last, rows'
+        return self.rows(f"SELECT {columns} FROM _streamer_ledger ORDER BY 1, 4, 6")
 
     def tables(self) -> set[object]:
         sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '_cf_%'"
