@@ -18,6 +18,11 @@ _SELECT = re.compile(
     r"(?: WHERE (?P<where>.*?))?(?: ORDER BY (?P<order>.*))?",
     re.DOTALL,
 )
+_FOUND_FIRST = re.compile(
+    r'WITH found AS MATERIALIZED \(SELECT (.*?), ((?:t\."\w+" AS o\d+(?:, )?)+) (FROM .*)\) '
+    r"SELECT (?:c\d+(?:, )?)+ FROM found ORDER BY (?:o\d+(?:, )?)+",
+    re.DOTALL,
+)
 _COLUMN = re.compile(r't\."([^"]+)"')
 _BEHIND = re.compile(r'\(?((?:t\."\w+"(?:, )?)+)\)? > \(?((?:\$\d+::text::\w+(?:, )?)+)\)?')
 _WANTED = re.compile(
@@ -36,6 +41,9 @@ class NotUnderstoodError(AssertionError):
 
 def rows_of(sql: str, parameters: Sequence[Any], server: Postgres, snapshot: int) -> list[Row]:
     """The records that `sql` selects, in its order."""
+    if first := _FOUND_FIRST.fullmatch(sql):
+        order = re.sub(r" AS o\d+", "", first[2])
+        sql = f"SELECT {first[1]} {first[3]} ORDER BY {order}"
     found = _SELECT.fullmatch(sql.strip())
     if found is None:
         raise NotUnderstoodError(sql)
