@@ -133,7 +133,7 @@ async def test_a_keyless_table_that_was_done_isnt_touched_when_it_is_rewritten(
 async def test_a_table_added_while_the_run_was_finishing_is_named_and_left_out(
     streamer: Streamer,
 ) -> None:
-    stopped_at(streamer, "DELETE FROM _streamer_ledger", "--exclude", "setting")
+    stopped_at(streamer, "DELETE FROM _streamer_ledger WHERE run = ?1", "--exclude", "setting")
 
     finished = streamer("run", "--resume", *OPTIONS)
 
