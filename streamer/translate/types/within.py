@@ -52,8 +52,11 @@ def is_money(kind: PgType) -> bool:
 
 
 def is_geometry(kind: PgType) -> bool:
-    """Whether to_json() prints the type as GeoJSON, without its SRID and M."""
-    return kind.extension == "postgis" and kind.name in {"geometry", "geography"}
+    """Whether to_json() prints the type as GeoJSON, without its SRID and M.
+
+    By a cast that PostGIS has for geometry alone; a geography is printed in hexadecimal digits.
+    """
+    return kind.extension == "postgis" and kind.name == "geometry"
 
 
 def _money(kind: PgType) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from streamer.model import PgType, Storage, TypeKind, Wire
+from streamer.model import PgType, Storage, TypeField, TypeKind, Wire
 from streamer.model.shaping import TypeOptions
 from streamer.translate.types import Mapping, map_type, numeric_storage, option_applies
 from tests.engines.catalogs import (
@@ -234,6 +234,26 @@ def test_geometry_is_printed_by_functions_of_its_schema_and_says_what_is_lost():
     found = mapped(GEOMETRY, geometry="geojson")
     assert found.read_sql("(x)") == '"gis".st_asgeojson((x), 15)'
     assert "SRID" in found.announce
+
+
+def test_of_composites_geometry_alone_is_told_to_become_geojson():
+    geography = replace(GEOMETRY, name="geography", formatted="gis.geography")
+    told = {
+        kind.name: mapped(
+            PgType(
+                1,
+                "public",
+                "place",
+                "public.place",
+                TypeKind.COMPOSITE,
+                fields=(TypeField("at", kind),),
+            )
+        ).counted
+        for kind in (GEOMETRY, geography)
+    }
+
+    assert ["GeoJSON" in told.what for told in told["geometry"]] == [True]
+    assert told["geography"] == ()
 
 
 def test_a_type_that_nobody_knows_is_printed_by_its_output_function_and_announced():
