@@ -14,16 +14,32 @@ MADE = """
     CREATE DOMAIN ints AS int[]; CREATE DOMAIN forest AS tree[]; CREATE DOMAIN cash AS money;
     CREATE TYPE purse AS (c cash, cs cash[]);"""
 BOUNDS, NULLS, DIMENSION, MONEY = "begin with", "JSON null", "dimension", "lc_monetary"
+DEEP = "deeper than 1,000 levels"
+WORDS = (BOUNDS, NULLS, DIMENSION, MONEY, DEEP)
+
+
+def nested(levels: int) -> str:
+    return f"(repeat('[', {levels}) || repeat(']', {levels}))"
+
+
 # Each row's value, and a word of each thing that is counted of it.
 CASES = {
     "int[]": {"'{1,2}'": (), "'[0:1]={1,2}'": (BOUNDS,), "'[1:1][2:2]={{1}}'": (BOUNDS,), "NULL": ()},
-    "json[]": {"ARRAY['null'::json]": (NULLS,), "'{NULL,1}'": (), "ARRAY[' null']::json[]": (NULLS,)},
-    "jsonb[]": {"'{NULL,\"\\\"null\\\"\"}'": (), "ARRAY['1'::jsonb,'null']": (NULLS,), "'{}'": ()},
+    "json[]": {
+        "ARRAY['null'::json]": (NULLS,), "'{NULL,1}'": (), "ARRAY[' null']::json[]": (NULLS,),
+        f"ARRAY[{nested(999)}::json]": (), f"ARRAY['1', {nested(1000)}::json]": (DEEP,),
+        f"ARRAY[to_json({nested(2000)})]": (),
+    },
+    "jsonb[]": {
+        "'{NULL,\"\\\"null\\\"\"}'": (), "ARRAY['1'::jsonb,'null']": (NULLS,), "'{}'": (),
+        f"ARRAY[{nested(999)}::jsonb]": (), f"ARRAY[{nested(1000)}::jsonb]": (DEEP,),
+    },
     "money[]": {"'{1.5}'": (), "'[0:0]={1.5}'": (BOUNDS,)},
     "ints[]": {"'{}'": (), "'{\"{1}\"}'": (DIMENSION,), "'{\"[0:0]={1}\"}'": (DIMENSION, BOUNDS)},
     "leaf": {
         "ROW(1, NULL, NULL, '{1}')": (), "ROW(1, 'null', NULL, NULL)": (NULLS,), "NULL": (),
         "ROW(1, NULL, 1, '[0:0]={1}')": (MONEY, BOUNDS), "ROW(NULL, NULL, NULL, NULL)": (),
+        f"ROW(1, {nested(1000)}::jsonb, 1, NULL)": (MONEY, DEEP),
     },
     "tree": {
         "ROW(ROW(1, 'null', NULL, NULL)::leaf, NULL, '')": (NULLS,),
@@ -60,12 +76,11 @@ async def test_each_row_that_loses_something_is_counted(any_database: Database):
     for kind, values in CASES.items():
         expected = {
             word: rows
-            for word in (BOUNDS, NULLS, DIMENSION, MONEY)
+            for word in WORDS
             if (rows := sum(word in words for words in values.values()))
         }
         told = {
-            next(word for word in (BOUNDS, NULLS, DIMENSION, MONEY) if word in what): rows
-            for what, rows in found[kind].items()
+            next(word for word in WORDS if word in what): rows for what, rows in found[kind].items()
         }
         assert told == expected, kind
 

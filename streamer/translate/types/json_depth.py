@@ -37,18 +37,27 @@ def _deeper_than(levels: int) -> str:
     )
 
 
-def _of_text(condition: str) -> str:
-    """A condition over `v.j`, as one over the json or jsonb `{c}`, which is printed once."""
-    return f"(SELECT {condition} FROM (SELECT {{c}}::text AS j OFFSET 0) AS v)"
+def _of_text(condition: str, json: str = "{c}") -> str:
+    """A condition over `v.j`, as one over SQL of a json or jsonb, which is printed once."""
+    return f"(SELECT {condition} FROM (SELECT {json}::text AS j OFFSET 0) AS v)"
+
+
+def _of_jsonb(condition: str) -> str:
+    """The same, where all json in `{c}` is jsonb: what is small can't be deep."""
+    # A level of jsonb takes 8 bytes that differ from those of the next: 1,001 levels still take 3,269
+    # bytes as pglz compresses them, 4,019 as lz4 does (PostgreSQL 15).
+    return f"CASE WHEN pg_column_size({{c}}) < 1000 THEN false ELSE {condition} END"
 
 
 TOO_DEEP = _of_text(_deeper_than(SQLITE_DEPTH))
 """SQL, true where the json is too deep for SQLite."""
 
-# A level of jsonb takes 8 bytes that differ from those of the next: 1,001 levels still take 3,269
-# bytes as pglz compresses them, 4,019 as lz4 does (PostgreSQL 15).
-TOO_DEEP_JSONB = f"CASE WHEN pg_column_size({{c}}) < 1000 THEN false ELSE {TOO_DEEP} END"
+TOO_DEEP_JSONB = _of_jsonb(TOO_DEEP)
 """SQL, true where the jsonb is too deep for SQLite."""
+TOO_DEEP_WITHIN = _of_text(_deeper_than(SQLITE_DEPTH), "to_json({c})")
+"""SQL, true where JSON of an array or a composite is too deep, by the json that lies in it."""
+TOO_DEEP_JSONB_WITHIN = _of_jsonb(TOO_DEEP_WITHIN)
+"""The same, where what lies in it is jsonb."""
 
 # jsonb holds neither NUL nor half a pair of surrogates, nor characters that the database's encoding
 # lacks, nor numbers beyond numeric's limits (131,072 digits before the point, 16,383 behind it), nor

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from streamer.model import PgType, TypeKind
 from streamer.translate.names import quote
+from streamer.translate.types import json_depth
 from streamer.translate.types.mapping import Counted
 
 Here = Callable[[PgType], str]
@@ -35,9 +36,11 @@ def _bounds(kind: PgType) -> str:
 
 
 def _json_null(kind: PgType) -> str:
-    if kind.schema != "pg_catalog" or kind.name not in {"json", "jsonb"}:
-        return ""
-    return f"{kind.name}_typeof({{v}}) = 'null'"
+    return f"{kind.name}_typeof({{v}}) = 'null'" if _is_json(kind, "json", "jsonb") else ""
+
+
+def _is_json(kind: PgType, *names: str) -> bool:
+    return kind.schema == "pg_catalog" and kind.name in names
 
 
 def _further_dimension(kind: PgType) -> str:
@@ -108,12 +111,24 @@ _JSON = (
 
 def lost_in_json(kind: PgType, hint: str, *, but: Loss | None = None) -> tuple[Counted, ...]:
     """What is lost of the array or composite `kind` in JSON, `but` for what is printed otherwise."""
-    return tuple(
+    told = (
         told
         for loss in _JSON
         if loss is not but
         for told in _counted(kind, loss, "" if loss is MONEY else hint)
     )
+    return (*told, *_too_deep(kind))
+
+
+def _too_deep(kind: PgType) -> tuple[Counted, ...]:
+    """What is JSON for PostgreSQL and none for D1; what the json lies in is deep, too."""
+
+    def holds(name: str) -> bool:
+        return bool(_somewhere(kind, "{c}", lambda of: "true" if _is_json(of, name) else "", 0))
+
+    if holds("json"):
+        return (Counted(json_depth.TOO_DEEP_WITHIN, json_depth.WHAT),)
+    return (Counted(json_depth.TOO_DEEP_JSONB_WITHIN, json_depth.WHAT),) if holds("jsonb") else ()
 
 
 def lost_in_text(kind: PgType) -> tuple[Counted, ...]:
