@@ -29,7 +29,7 @@ from streamer.plan.carry import carry_over
 from streamer.plan.draft import Draft, make_drafts
 from streamer.plan.estimate import estimate
 from streamer.plan.kinds import as_views, movable
-from streamer.plan.labels import label_tables, with_labels
+from streamer.plan.labels import label_tables, with_labels, without_idle_labels
 from streamer.plan.links import Place, link, order_of, places, slow_cycles
 from streamer.plan.naming import about_names
 from streamer.plan.others import about_source
@@ -178,6 +178,7 @@ def _place(
     """The drafts in load order with their foreign keys, what to say of those, and refusals."""
     refusals: list[Finding] = []
     while True:
+        drafts = without_idle_labels(drafts)
         linked, said = link(
             drafts, shapes, existing=options.existing_parents, left_out=options.left_out
         )

@@ -20,6 +20,7 @@ from streamer.model import (
     TableKind,
     TypeKind,
 )
+from streamer.plan.draft import Draft
 from streamer.plan.shape import ShapedTable
 from streamer.plan.source_sql import text_sql
 
@@ -60,6 +61,16 @@ def with_labels(tables: Sequence[ShapedTable]) -> list[ShapedTable]:
         shaped
         for shaped in referring
         if shaped.table.kind is not TableKind.LABELS or shaped.table.name in wanted
+    ]
+
+
+def without_idle_labels(drafts: Sequence[Draft]) -> list[Draft]:
+    """`drafts` less the tables of labels that none of them refers to, as others are refused."""
+    wanted = {key.parent for draft in drafts for key in draft.table.foreign_keys}
+    return [
+        draft
+        for draft in drafts
+        if draft.table.kind is not TableKind.LABELS or draft.table.name in wanted
     ]
 
 

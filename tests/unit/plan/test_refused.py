@@ -1,8 +1,28 @@
 """What becomes of a plan when rows keep a table from being moved."""
 
-from streamer.model import ColumnOptions, Finding, Loading, Severity, Shaping, TableOptions
+from streamer.model import (
+    ColumnOptions,
+    Finding,
+    Loading,
+    PgType,
+    Severity,
+    Shaping,
+    TableOptions,
+    TypeKind,
+    TypeOptions,
+)
 from streamer.plan import PlanOptions
-from tests.engines.catalogs import INT4, TEXT, column, identified, plan_of, qualified, refers, said
+from tests.engines.catalogs import (
+    INT4,
+    TEXT,
+    base,
+    column,
+    identified,
+    plan_of,
+    qualified,
+    refers,
+    said,
+)
 
 TOO_BIG = Finding(Severity.REFUSAL, "public.p", "2 rows are longer than D1 takes")
 PARENT = identified("p")
@@ -24,6 +44,21 @@ def test_a_refusal_of_a_table_that_is_not_selected_is_not_said():
     plan = plan_of(CHILD, options=PlanOptions(refused={qualified("p"): TOO_BIG}))
 
     assert not plan.refusals
+
+
+def test_labels_of_an_enum_stay_behind_with_the_last_table_that_refers_to_them():
+    mood = PgType(77, "public", "mood", "public.mood", TypeKind.ENUM, labels=("sad", "ok"))
+    sick = identified("q", column("m", mood), column("tree", base("pg_node_tree")))
+    tables = [identified("p", column("m", mood)), identified("c"), sick]
+    shaping = Shaping(types=TypeOptions(enums="lookup"))
+    refused = PlanOptions(shaping=shaping, refused={qualified("p"): TOO_BIG})
+
+    whole = plan_of(*tables, options=PlanOptions(shaping=shaping))
+    plan = plan_of(*tables, options=refused)
+
+    assert {str(t.name) for t in whole.tables} == {"public.c", "public.mood", "public.p"}
+    assert [str(t.name) for t in plan.tables] == ["public.c"]
+    assert TOO_BIG in plan.refusals
 
 
 def test_a_cycle_without_one_of_its_tables_is_none():
