@@ -57,7 +57,7 @@ audit: | $(BIN)/python
 	@test -x .cache/audit/bin/pip-audit || { $(PYTHON) -m venv .cache/audit \
 		&& .cache/audit/bin/python -m pip --quiet install pip-audit; }
 	@failed=; for lock in run build demo dev; do echo "== requirements/$$lock.lock"; \
-		.cache/audit/bin/pip-audit --disable-pip --require-hashes \
+		.cache/audit/bin/pip-audit --disable-pip --strict --require-hashes \
 		--requirement requirements/$$lock.lock || failed=1; done; test -z "$$failed"
 
 docs: $(VENV)/.dev

@@ -13,7 +13,7 @@ from streamer.model import Plan
 from streamer.model.sql import quote_identifier
 from streamer.plan import estimated_rows
 from streamer.postgres.checkup import Checkup
-from streamer.progress.view import size
+from streamer.progress.wording import size
 from streamer.run.survey import OURS, Survey
 
 OLDEST, NEWEST = 12, 18  # majors of PostgreSQL that are supported
@@ -121,7 +121,7 @@ def of_plan(plan: Plan) -> list[Line]:
             _source(
                 "types",
                 Verdict.WARNING,
-                f"{len(plan.warnings)} things are not carried over exactly as they are",
+                f"not carried over exactly as they are: {len(plan.warnings):,}",
                 "See streamer plan",
             )
         )

@@ -19,6 +19,7 @@ from streamer.errors import ExitCode
 from streamer.model import Finding, KeyKind, Loading, Plan, TablePlan
 from streamer.plan import by_table, estimated_rows
 from streamer.plan.digest import in_short
+from streamer.progress.wording import cost_of, duration, size
 from streamer.run.outlook import exit_code, read_plan
 
 log = logging.getLogger("streamer.plan")
@@ -143,7 +144,7 @@ def _table_block(number: int, table: TablePlan) -> str:
     name = str(table.name) if table.target == table.name.name else f"{table.name} → {table.target}"
     rows = estimated_rows(table.table, table.columns)
     lines = [
-        f"{number}. {name}: about {rows:,} rows, {_size(table.table.bytes)}",
+        f"{number}. {name}: about {rows:,} rows, {size(table.table.bytes)}",
         f"   key: {_key(table)}",
     ]
     if table.loading is Loading.TWO_PASS:
@@ -203,33 +204,18 @@ def _finding_lines(findings: Sequence[Finding]) -> list[str]:
 def _estimate_block(plan: Plan) -> str:
     estimate = plan.estimate
     share = estimate.size_bytes / limits.DATABASE_BYTES
-    cost = f"${estimate.cost_usd:,.2f} beyond what your plan includes"
-    size = f"{_size(estimate.size_bytes)}, {share:.1%} of D1's {_size(limits.DATABASE_BYTES)}"
+    free, paid = cost_of(estimate.rows_written, estimate.size_bytes)
     return "\n".join(
         [
             "Estimate:",
             f"  requests      {estimate.requests:,}",
-            f"  time          {_duration(estimate.seconds)}",
-            f"  rows written  {estimate.rows_written:,}, {cost}",
-            f"  size          {size}",
+            f"  time          {duration(max(estimate.seconds, 1))}",
+            f"  rows written  {estimate.rows_written:,}, index entries included",
+            f"  cost          {free}",
+            f"                {paid}",
+            f"  size          {size(estimate.size_bytes)}, {share:.1%} of what the paid plan holds",
         ]
     )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{max(seconds, 1):.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
-
-
-def _size(count: float) -> str:
-    """`count` bytes in decimal units, as Cloudflare counts."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:,.1f} TB"
 
 
 def _table_json(table: TablePlan) -> dict[str, object]:

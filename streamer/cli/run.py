@@ -15,6 +15,7 @@ from streamer.cli.showing import showing, stopped_by_signals
 from streamer.config import Config
 from streamer.errors import ExitCode
 from streamer.progress import Events
+from streamer.progress.wording import took
 
 log = logging.getLogger("streamer.run")
 
@@ -90,7 +91,7 @@ def summary(config: Config, events: Events, code: ExitCode) -> str:
     pace = rows / traffic.seconds if traffic.seconds else 0.0
     lines = [
         (
-            f"{rows:,} rows of {len(events.tally.tables):,} tables moved in {traffic.seconds:,.1f} s "
+            f"{rows:,} rows of {len(events.tally.tables):,} tables moved in {took(traffic.seconds)} "
             f"({pace:,.0f} rows/s) with {traffic.requests:,} requests ({a_request:,.0f} rows each)."
         ),
     ]

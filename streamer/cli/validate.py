@@ -13,6 +13,7 @@ from streamer.config import Config
 from streamer.errors import ExitCode
 from streamer.progress import Events
 from streamer.progress.view import printable
+from streamer.progress.wording import took
 from streamer.run.reporting import add_validation
 from streamer.run.validated import Validated
 from streamer.run.validation import validate
@@ -92,7 +93,7 @@ def _summary(config: Config, events: Events, found: Validated) -> list[str]:
     said = f"{len(differing):,} of them differ" if differing else "no difference found"
     lines.append(
         f"{rows:,} rows of {len(found.verdicts):,} {compared} compared ({_DEPTHS[found.depth]}) in"
-        f" {traffic.seconds:,.1f} s with {traffic.requests:,} requests: {said}."
+        f" {took(traffic.seconds)} with {traffic.requests:,} requests: {said}."
     )
     if not events.report_lost:
         lines.append(f"Report: {config.validation.report}")

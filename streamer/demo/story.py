@@ -23,6 +23,7 @@ from streamer.demo.shop import DATABASE, make_shop
 from streamer.demo.target import Target
 from streamer.errors import StreamerError
 from streamer.model import Secret
+from streamer.progress.wording import cost_of
 
 LATENCY_MS = 200  # of each answer of the local D1: a distant one, so that there is a middle
 KILL_AT = 0.35  # of the rows, as the checkpoint has them
@@ -202,8 +203,10 @@ def _show_plan(stage: Stage) -> None:
     estimate = plan["estimate"]
     stage.tell(
         f"about {estimate['requests']:,} requests, {estimate['rows_written']:,} rows written"
-        f" with index entries, ${estimate['cost_usd']:.2f} beyond what an account includes"
+        " with index entries;"
     )
+    for line in cost_of(estimate["rows_written"], estimate["size_bytes"]):
+        stage.tell(f"  {line}")
 
 
 def _finished(stage: Stage, *arguments: str, show: bool = False) -> str:

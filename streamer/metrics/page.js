@@ -36,7 +36,7 @@ function drawFigures(run) {
   const percent = known ? share(run.rows, run.rows_expected) : 0;
   document.title = `${known ? `${Math.floor(percent)} %` : `${count(run.rows)} rows`} · ${run.phase} · Streamer`;
   const waiting = run.waiting_s > 0 ? ` · waiting ${duration(run.waiting_s)}: ${run.waiting_for}` : "";
-  const warnings = run.warnings ? ` · ${count(run.warnings)} warnings` : "";
+  const warnings = run.warnings ? ` · ${count(run.warnings)} warning${run.warnings === 1 ? "" : "s"}` : "";
   at("summary").textContent =
     `${count(run.rows)} ${known ? `of about ${count(run.rows_expected)} ` : ""}rows in ${duration(run.seconds)}${warnings}${waiting}`;
   at("summary").className = run.waiting_s > 0 ? "gone" : "";

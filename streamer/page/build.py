@@ -12,7 +12,8 @@ from jinja2 import DictLoader, Environment, StrictUndefined, select_autoescape
 
 from streamer.page import charts
 from streamer.progress.history import Sample
-from streamer.progress.view import duration, printable, size
+from streamer.progress.view import printable
+from streamer.progress.wording import size, took
 
 JSON = Mapping[str, object]
 _SECONDS, _BYTES = ("seconds",), ("bytes_sent", "request_bytes", "bytes", "size_bytes")
@@ -23,9 +24,13 @@ _WORDS = {
     "stopped": "stopped; it can be resumed",
     "failed": "failed",
 }
+_LABELS = {
+    "seconds": "time",
+    "estimated_cost_usd": "cost, if nothing of what a plan includes is left",
+}
 _NAMED_APART = frozenset({
     "format_version", "tool_version", "command", "run_id", "status", "started_at", "ended_at",
-    "source", "target", "tables", "totals", "warnings", "errors", "timeline", "answers",
+    "source", "target", "tables", "rows_skipped", "totals", "warnings", "errors", "timeline", "answers",
 })  # fmt: skip
 
 
@@ -159,7 +164,9 @@ def _lines(value: object, indent: str = "") -> list[str]:
 
 
 def _worded(name: str) -> str:
-    return printable(name).replace("_", " ").replace("usd", "USD").replace("d1", "D1")
+    return _LABELS.get(name) or printable(name).replace("_", " ").replace("usd", "USD").replace(
+        "d1", "D1"
+    )
 
 
 def _shown(name: str, value: object) -> str:
@@ -174,7 +181,7 @@ def _shown(name: str, value: object) -> str:
 
 def _figure(name: str, value: float) -> str:
     if name in _SECONDS:
-        return f"{value:,.1f} s" if value < 100 else duration(value)
+        return took(value)
     if name in _BYTES:
         return size(value)
     return f"${value:,.2f}" if name.endswith("usd") else f"{value:,}"

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from pygal.style import Style
 
 from streamer.progress.history import Sample
-from streamer.progress.view import duration, size
+from streamer.progress.wording import duration, size
 
 # pygal leaves a finder for its plug-ins behind that Python 3.12 no longer takes; none are used here.
 sys.meta_path[:] = [

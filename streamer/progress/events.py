@@ -14,6 +14,7 @@ from streamer.progress.history import History, Latencies, Sample
 from streamer.progress.report import RunReport
 from streamer.progress.tally import Figures, Tally, Traffic
 from streamer.progress.view import TableState, TableView, View, Volume, printable, rate_of
+from streamer.progress.wording import duration, took
 
 Clock = Callable[[], float]
 """Seconds that only ever grow (time.monotonic)."""
@@ -140,7 +141,7 @@ class Events:
         self._tables[table] = TableView(table, TableState.DONE, figures.rows_read, estimate)
         self._say(
             f"{printable(table)}: done, {figures.rows_written:,} rows"
-            f" in {figures.seconds:.1f} s" + _left_out(figures)
+            f" in {took(figures.seconds)}" + _left_out(figures)
         )
 
     def warning(self, text: str) -> None:
@@ -189,12 +190,12 @@ class Events:
             return
         more = f", and {unsaid:,} more since the last such line" if unsaid else ""
         self._retries_said[kind] = (now, 0)
-        self._say(f"request failed ({kind}), again in {wait_s:.1f} s{more}")
+        self._say(f"request failed ({kind}), again in {took(wait_s)}{more}")
 
     def paused(self, seconds: float, why: str) -> None:
         """Nobody sends for `seconds`."""
         self._pause = (self._clock() + seconds, why)
-        self._say(f"waiting {seconds:.0f} s: {printable(why)}")
+        self._say(f"waiting {duration(seconds)}: {printable(why)}")
 
     def concurrency(self, requests: int) -> None:
         """So many requests may be in flight from now on."""

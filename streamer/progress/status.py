@@ -8,7 +8,8 @@ from enum import StrEnum
 
 from checkpoints import JSON, Saved, StepRecord
 from streamer.progress.tally import Tally, Traffic
-from streamer.progress.view import duration, printable, rows_of, size
+from streamer.progress.view import printable, rows_of
+from streamer.progress.wording import duration, size
 
 ROWS_KIND = "rows"
 DONE, TODO = "done", "todo"

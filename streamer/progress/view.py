@@ -8,6 +8,7 @@ from enum import StrEnum
 from itertools import chain
 
 from streamer.model import Rate
+from streamer.progress.wording import duration, size
 
 BAR_WIDTH = 24
 TABLES_SHOWN = 12  # on a screen; the others are summed up in a line
@@ -199,22 +200,3 @@ def printable(text: str) -> str:
         return text
     escaped = (c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
     return "".join(chain.from_iterable(escaped))
-
-
-def duration(seconds: float) -> str:
-    """`seconds` as 45s, 12m 03s or 3h 07m."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m {whole % 60:02}s"
-    return f"{whole // 3600}h {whole % 3600 // 60:02}m"
-
-
-def size(count: float) -> str:
-    """`count` bytes in B, kB, MB or GB (thousands), to three figures."""
-    for unit in ("B", "kB", "MB"):
-        if count < 999.5:
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 99.5 else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"

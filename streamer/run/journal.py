@@ -234,9 +234,17 @@ class Journal:
             figures = {"tally": dict(self.tally("")), "snapshots": list(self.snapshots)}
             rejects = [(load.name, load.kind, tuple(load.rejects)) for load in loads]
             pages = pages_with(self.steps.values(), rejects)
+            moved = {
+                StepName(load.name, Work(load.kind.value)): self._moved(load) for load in loads
+            }
+            for load in loads:  # a table's figures stand with its rows, those of a second pass too
+                rows = StepName(load.name, Work.ROWS)
+                step = moved.get(rows, self.steps[rows])
+                tally = {"tally": dict(self.tally(load.name))}
+                moved[rows] = replace(step, document={**step.document, **tally})
             await self._save(
                 run=replace(self.running, document={**known, **self.pace(), **figures}),
-                steps=[*(self._moved(load) for load in loads), *pages],
+                steps=[*moved.values(), *pages],
             )
             for load, (_, _, saved) in zip(loads, rejects, strict=True):
                 del load.rejects[: len(saved)]
@@ -318,7 +326,6 @@ class Journal:
         work = Work(load.kind.value)
         step = self.steps[StepName(load.name, work)]
         at = load.position
-        figures = dict(self.tally(load.name)) if work is Work.ROWS else {}
         return replace(
             step,
             state=State.DONE if at.done else State.DOING,
@@ -333,7 +340,6 @@ class Journal:
                 "last_gone": at.last_gone,
                 "skipped": at.skipped,
                 "rejected": at.rejected,
-                "tally": figures,
             },
         )
 

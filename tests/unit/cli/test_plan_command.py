@@ -59,8 +59,10 @@ def test_the_plan_ends_with_what_cannot_move_what_is_lost_and_the_cost(plan: Pla
 
     refused, lost, cost = (text.index(w) for w in ("Can't be moved:", "Warnings:", "Estimate:"))
     assert refused < text.index("public.bad.x: the type pg_node_tree") < lost < cost
-    assert f"rows written  {plan.estimate.rows_written:,}, $0.00" in text
-    assert "of D1's 10.0 GB" in text
+    assert f"rows written  {plan.estimate.rows_written:,}, index entries included" in text
+    assert "cost          free plan: nothing, of a day's 100,000 rows\n" in text
+    assert "paid plan: nothing while the month's 50 million rows last, else up to $0.01\n" in text
+    assert "of what the paid plan holds" in text
 
 
 def test_what_a_table_loses_stands_below_it_with_the_rows_concerned(plan: Plan):

@@ -109,7 +109,7 @@ def test_the_document_tells_speeds_tables_and_the_latest_lines() -> None:
         }
     ]
     assert {"name": HOSTILE, "state": "done", "rows": 33, "rows_expected": None} in shown["tables"]  # pyright: ignore[reportOperatorIssue]
-    assert shown["latest"][-1]["line"].endswith("done, 30 rows in 2.0 s, 3 left out")  # pyright: ignore[reportIndexIssue]
+    assert shown["latest"][-1]["line"].endswith("done, 30 rows in 2.0s, 3 left out")  # pyright: ignore[reportIndexIssue]
 
 
 def test_a_sum_of_rows_that_nobody_knows_is_not_guessed() -> None:

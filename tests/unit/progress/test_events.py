@@ -158,7 +158,7 @@ def test_the_story_names_what_begins_and_ends() -> None:
     assert said == [
         "moving rows",
         "public.a: started, about 3 rows",
-        "public.a: done, 3 rows in 1.5 s",
+        "public.a: done, 3 rows in 1.5s",
     ]
 
 
@@ -181,8 +181,8 @@ def test_a_storm_of_failures_is_counted_in_full_and_told_in_few_lines() -> None:
     events.retried(FailureKind.RATE_LIMITED, 2.0)
 
     assert said == [
-        "request failed (rate limited), again in 1.0 s",
-        "request failed (rate limited), again in 2.0 s, and 99 more since the last such line",
+        "request failed (rate limited), again in 1.0s",
+        "request failed (rate limited), again in 2.0s, and 99 more since the last such line",
     ]
     assert events.tally.traffic == Traffic(retries=101, rate_limited=101)
 
@@ -214,7 +214,7 @@ def test_rows_that_are_left_out_or_rejected_count_as_read_and_are_told() -> None
     events.table_finished("public.a")
 
     assert events.tally.of("public.a").rows_read == 6
-    assert said[-1] == "public.a: done, 3 rows in 0.0 s, 2 rejected, 1 left out"
+    assert said[-1] == "public.a: done, 3 rows in 0.0s, 2 rejected, 1 left out"
 
 
 def test_a_phase_is_told_once_while_it_lasts() -> None:

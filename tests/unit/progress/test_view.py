@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from streamer.model import Rate
 from streamer.progress import TableState, TableView, View, Volume
-from streamer.progress.view import duration, line, printable, screen, size
+from streamer.progress.view import line, printable, screen
+from streamer.progress.wording import duration, size
 
 texts = st.text(max_size=60)
 tables = st.builds(
