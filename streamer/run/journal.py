@@ -84,6 +84,11 @@ class Journal:
         return self.run is not None and self.run.state not in {RunState.DONE, RunState.UNDONE}
 
     @property
+    def retrying(self) -> bool:
+        """Whether a finished run's rejected rows were being sent again, and that never ended."""
+        return self.run is not None and bool(self.run.document.get("retrying"))
+
+    @property
     def running(self) -> RunRecord:
         """The run that has begun."""
         assert self.run is not None, "no run has begun"

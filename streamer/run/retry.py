@@ -2,7 +2,7 @@
 
 The rows are read anew by their keys, those of tables without a key from their file. What goes through
 is in the target first, then out of the checkpoint, then out of the file: so a retry that is killed is
-begun anew without harm.
+begun anew without harm, even where it had nothing left to do but to take its marks from the target.
 """
 
 from __future__ import annotations
@@ -86,6 +86,7 @@ class Retry:
     async def carry_out(self) -> ExitCode:
         """Send the rows; DONE where none is rejected any more and nothing else was amiss."""
         journal, tables = self._journal, self._ends.plan.tables
+        await journal.note(retrying=True)
         self._events.phase("claiming the target")
         targets = [table.target for table in tables]
         await self._writing.ownership.take(targets, from_others=False)
@@ -215,5 +216,7 @@ async def retry_rejects(config: Config, events: Events, journal: Journal, ends: 
     left = len(journal.rejected)
     errors = [f"{left:,} rows are rejected"] if left else []
     save_report(config, events, journal, ends.plan, code=code, errors=errors)
-    await journal.note(exit_code=int(code), errors=[*errors], tally=dict(journal.tally("")))
+    await journal.note(
+        exit_code=int(code), errors=[*errors], tally=dict(journal.tally("")), retrying=False
+    )
     return code

@@ -93,7 +93,7 @@ async def run(
                 await begin(config, journal, ends, events)
         journal.pace = lambda: {"batch_bytes": database.batch_bytes}
         journal.tally = lambda table: _figures(events, table)
-        if config.run.retry_rejects:
+        if _is_retry(config, journal):
             async with stopping.heeded():
                 return await retry_rejects(config, events, journal, ends)
         return await _carry_out(config, events, journal, ends, stopping)
@@ -112,7 +112,12 @@ def _is_rebuilt(config: Config, journal: Journal, events: Events) -> bool:
 def _is_over(config: Config, journal: Journal) -> bool:
     """Whether nothing is left to do for the checkpoint's run."""
     over = journal.running.state == RunState.DONE
-    return over and not (config.run.retry_rejects and journal.rejected)
+    return over and not (_is_retry(config, journal) and (journal.rejected or journal.retrying))
+
+
+def _is_retry(config: Config, journal: Journal) -> bool:
+    """Whether rejected rows are to be sent again, or a resume goes on with that."""
+    return config.run.retry_rejects or (config.run.resume and journal.retrying)
 
 
 def target_of(config: Config) -> Target:
@@ -137,7 +142,7 @@ def _going_on(config: Config, journal: Journal, events: Events) -> bool:
                 hint="Finish that with `streamer rollback`, or start over with --restart.",
             )
         return True
-    if journal.unfinished and not config.run.restart:
+    if (journal.unfinished or journal.retrying) and not config.run.restart:
         raise UsageError(
             f"{config.run.checkpoint} holds a run that isn't finished "
             f"(begun {journal.running.document.get('started_at')}).",
@@ -222,7 +227,7 @@ async def _continue(config: Config, journal: Journal, ends: Ends, events: Events
     resume.check_target(ends.database.identity, then_target)
     if warning := resume.check_source(ends.source.identity, then_source):
         events.warning(warning)
-    if not config.run.retry_rejects:  # that is what files are mended for
+    if not _is_retry(config, journal):  # that is what files are mended for
         resume.check_files(ends.source.identity, then_source)
     check_hash_key(config.shaping.hash_key, journal.running.run_id, facts)
     code = code_of(ends.transforms)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from tests.engines.postgres import Database
 from tests.engines.workerd import Workerd
-from tests.stories.command import Streamer
+from tests.faults.between import Between, Forward, Request
+from tests.stories.command import Streamer, ended
 from tests.stories.compare import differences, our_leftovers
 from tests.stories.trial import Trial
 
@@ -158,3 +161,50 @@ async def test_rows_too_big_for_d1_are_set_aside_whole_between_their_neighbours(
     assert trial.d1("SELECT count(*) FROM log WHERE line = 'mended by hand'") == [[10]]
     assert trial.d1("SELECT count(*) FROM purchase") == [[1000]]
     assert not path.exists()
+
+
+async def retry_killed_at(trial: Trial, last: bytes, *, executed: bool) -> None:
+    """Send rejected rows again, until a request that holds `last`, which may be executed."""
+    server = trial.streamer.target
+    assert isinstance(server, Workerd)
+
+    async def deal(request: Request, forward: Forward) -> web.Response:
+        if last not in request.body:
+            return await forward()
+        if executed:
+            await forward()
+        process.kill()
+        return web.Response(status=500)
+
+    async with Between(server) as between:
+        between.deal = deal
+        trial.streamer.overrides["CLOUDFLARE_API_BASE_URL"] = between.base_url
+        process = trial.streamer.start("run", "--retry-rejects", *OPTIONS)
+        killed = await asyncio.to_thread(ended, process)
+    del trial.streamer.overrides["CLOUDFLARE_API_BASE_URL"]
+    assert killed.code == -9, killed.said
+
+
+async def test_rejected_rows_sent_again_and_killed_with_nothing_left_but_marks_leave_none(
+    trial: Trial, workerd_d1: Workerd
+) -> None:
+    streamer = trial.streamer
+    workerd_d1.run(streamer.uuid, TARGET)
+    await trial.source.execute("""
+        DELETE FROM purchase WHERE customer % 50 = 7; DELETE FROM customer WHERE id % 50 = 7;
+        UPDATE customer SET name = NULL WHERE id IN (20, 21)""")
+    assert streamer("run", *REJECT).code == 3
+    await trial.source.execute("UPDATE customer SET name = 'precious' WHERE id IN (20, 21)")
+
+    await retry_killed_at(trial, b"DELETE FROM _streamer_ledger WHERE run = ?1", executed=False)
+    await retry_killed_at(trial, b"DROP TABLE _streamer_ledger", executed=True)
+    assert rejected(trial, "customer") == rejected(trial, "purchase") == []
+
+    trial.refused("run", *OPTIONS, code=2, says="isn't finished")
+    done = streamer("run", "--resume", *OPTIONS)
+
+    assert done.code == 0, done.said
+    assert figures(trial, "purchase")["rows_rejected"] == 0
+    assert await differences(trial.source, workerd_d1, streamer.uuid) == []
+    assert our_leftovers(workerd_d1, streamer.uuid) == []
+    assert streamer("run", "--resume", *OPTIONS).code == 0
