@@ -107,7 +107,8 @@ class Column:
     """A live column of a table, in `attnum` order.
 
     `default` is the SQL of pg_get_expr or None; `identity` is '', 'a' (always) or 'd' (by default);
-    `generated` is '' or the kind ('s' stored, 'v' virtual). `collation` is the qualified name when it isn't the
+    `generated` is '' or the kind ('s' stored, 'v' virtual); `generated_apart`: some partition stores what an
+    expression of its own gives. `collation` is the qualified name when it isn't the
     default of the type under all domains, else ''; `deterministic` is false where equal texts may differ in their bytes;
     `sequence` is the one that a default or an identity draws from; `collation_version` is the version the provider reports now, or ''.
     """
@@ -119,6 +120,7 @@ class Column:
     default: str | None = None
     identity: str = ""
     generated: str = ""
+    generated_apart: bool = False
     collation: str = ""
     collation_version: str = ""
     comment: str = ""

@@ -189,6 +189,7 @@ def _column(
         default=row["expression"],
         identity=row["identity"],
         generated=row["generated"],
+        generated_apart=row["generated_apart"],
         collation=row["collation"],
         collation_version=row["collation_version"],
         comment=row["comment"],

@@ -146,6 +146,13 @@ SELECT a.attrelid AS table, a.attname::text AS name, a.attnum::int AS number, a.
        a.atttypmod AS modifier, format_type(a.atttypid, a.atttypmod) AS formatted,
        {{not_null}} AS not_null, pg_get_expr(d.adbin, d.adrelid) AS expression,
        a.attidentity::text AS identity, a.attgenerated::text AS generated,
+       a.attgenerated = 's' AND EXISTS (
+           SELECT FROM pg_partition_tree(a.attrelid) AS part
+           JOIN pg_attribute AS pa ON pa.attrelid = part.relid AND pa.attname = a.attname
+           LEFT JOIN pg_attrdef AS pd ON pd.adrelid = pa.attrelid AND pd.adnum = pa.attnum
+           WHERE part.isleaf
+             AND pg_get_expr(pd.adbin, pd.adrelid) IS DISTINCT FROM pg_get_expr(d.adbin, d.adrelid)
+       ) AS generated_apart,
        CASE WHEN a.attcollation = t.typcollation AND (t.typtype <> 'd' OR l.usual) THEN ''
             ELSE coalesce(l.name, '') END AS collation,
        coalesce(l.version, '') AS collation_version,

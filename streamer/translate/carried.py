@@ -99,19 +99,26 @@ def _generated(terms: Terms, said: list[Finding]) -> dict[str, str]:
 
 
 def _generated_sql(terms: Terms, column: Column) -> Translated | Untranslated:
-    where, sql = terms.object(column.name), column.default or ""
-    if column.name in terms.altered:
-        return Untranslated(f"{column.name} {terms.altered[column.name]}")
-    if terms.transformed:
-        return Untranslated("the transform may change its rows")
-    if column.name in terms.fixed_keys:
-        return Untranslated("a key or a foreign key is made of it")
-    if where in terms.untranslatable:
-        return Untranslated(REFUSED)
+    sql = column.default or ""
+    if objection := _must_be_written(terms, column):
+        return Untranslated(objection)
     found = expressions.generated(sql, terms.scope, terms.operands[column.name])
     if isinstance(found, Untranslated):
         return Untranslated(terms.why(sql, found.reason))
     return found
+
+
+def _must_be_written(terms: Terms, column: Column) -> str:
+    """Why D1 can't compute the column, whatever its expression; '' where it may."""
+    if column.name in terms.altered:
+        return f"{column.name} {terms.altered[column.name]}"
+    if terms.transformed:
+        return "the transform may change its rows"
+    if column.name in terms.fixed_keys:
+        return "a key or a foreign key is made of it"
+    if column.generated_apart:
+        return "a partition computes it by an expression of its own"
+    return REFUSED if terms.object(column.name) in terms.untranslatable else ""
 
 
 def _checks(terms: Terms, said: list[Finding]) -> Iterator[CheckSql]:

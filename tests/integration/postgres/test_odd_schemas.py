@@ -100,6 +100,30 @@ async def test_a_counter_is_followed_also_where_rows_are_read_by_another_key(dat
     assert "the next value in PostgreSQL is 4, D1 will use 2" in said(plan, "t.id")
 
 
+async def test_what_partitions_store_by_expressions_of_their_own_is_moved_as_it_is(
+    database: Database,
+):
+    if database.server.engine.major < 16:
+        pytest.skip("before PostgreSQL 16 all partitions had their table's expression")
+    await database.execute("""
+        CREATE TABLE t (id int, k int, v int GENERATED ALWAYS AS (id + k) STORED,
+                        w int GENERATED ALWAYS AS (id * 2) STORED, PRIMARY KEY (id, k))
+            PARTITION BY RANGE (k);
+        CREATE TABLE lower PARTITION OF t FOR VALUES FROM (0) TO (10);
+        CREATE TABLE upper PARTITION OF t (v GENERATED ALWAYS AS (id - k) STORED)
+            FOR VALUES FROM (10) TO (20);
+        INSERT INTO t (id, k) VALUES (1, 1), (2, 15)""")
+
+    (table,) = (plan := await planned(database)).tables
+
+    assert table.generated == ("w",)
+    assert [column.source for column in table.columns] == ["id", "k", "v"]
+    assert "a partition computes it by an expression of its own" in said(plan, "t.v")
+    async with opened(database) as source:
+        cells = [row.cells for row in await read_all(source, table)]
+    assert cells == [("1", "1", "2"), ("2", "15", "-13")]
+
+
 async def test_keys_without_overlaps_and_references_to_periods_are_named(database: Database):
     if database.server.engine.major < 18:
         pytest.skip("such keys are new in PostgreSQL 18")
