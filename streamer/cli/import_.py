@@ -100,6 +100,6 @@ def _dry_run(config: Config, options: ImportOptions) -> ExitCode:
     events = Events(time.monotonic, say=log_line)
     files = check(config, options, events)
     print(render_plan(files.plan), end="")
-    rows = sum(table.file.rows for table in files.manifest.tables)
+    rows = sum(files.looked.rows.values())
     print(f"\nAll {len(files.manifest.tables):,} files are as they should be: {rows:,} rows.")
     return ExitCode.DONE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -120,8 +120,8 @@ class RowMaker:
 
         """
         values = row.values
-        if frozenset(values) != self._known:
-            raise WrongRowError("", _other_members(self._known, values))
+        if row.twice or frozenset(values) != self._known:
+            raise _not_the_members(self._known, row)
         made = [_cell(cell, values[cell.name]) for cell in self._cells]
         if self._change is not None:
             changed = self._change.apply(made, None)
@@ -153,11 +153,13 @@ def _cell(cell: _Cell, value: object) -> str | None:
     return made
 
 
-def _other_members(known: AbstractSet[str], found: Iterable[str]) -> str:
-    names = frozenset(found)
+def _not_the_members(known: AbstractSet[str], row: Row) -> WrongRowError:
+    names = frozenset(row.values)
     if missing := sorted(known - names):
-        return f"it has no member {', '.join(missing)}"
-    return f"it has {len(names - known)} members that are no columns of the table"
+        return WrongRowError("", f"it has no member {', '.join(missing)}")
+    if others := len(names - known):
+        return WrongRowError("", f"it has {others} members that are no columns of the table")
+    return WrongRowError(row.twice, "it is given twice, and which value is meant can't be told")
 
 
 def _is_json(kind: PgType) -> bool:
@@ -242,8 +244,8 @@ def stored_cells(columns: Sequence[TransformedColumn], row: Row) -> list[str | N
     """
     values = row.values
     names = {column.name for column in columns}
-    if set(values) != names:
-        raise WrongRowError("", _other_members(names, values))
+    if row.twice or set(values) != names:
+        raise _not_the_members(names, row)
     return [_stored(column, values[column.name]) for column in columns]
 
 

@@ -42,6 +42,8 @@ def malformed(
         for row in read_rows(path, content):
             if list(row.values) != names:
                 return f"{path}, line {row.line}: its columns aren't those of {table.name}"
+            if row.twice:
+                return f"{path}, line {row.line}, {row.twice}: it is given twice"
             for name, make, value in zip(names, makers, row.values.values(), strict=True):
                 if value is not None:
                     try:

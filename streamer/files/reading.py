@@ -12,7 +12,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import json
+import re
 import zlib
+from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,15 +33,21 @@ LINE_BYTES = 64 * 1024 * 1024
 """How long a line may be; D1 takes rows of 2 MB, which in JSON are 12 MB at most."""
 
 _BOMS = {b"\xef\xbb\xbf": "a byte order mark", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+_SPACED = re.compile(rb'"[ \t\r]+:')
 _UNREADABLE = (OSError, EOFError, zlib.error, zstandard.ZstdError)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of a file: the number of its line, from 1, and its values by column."""
+    """A row of a file: the number of its line, from 1, and its values by column.
+
+    `twice` is a column that stands in it more than once, '' for none: which value is meant, nobody
+    can tell.
+    """
 
     line: int
     values: Mapping[str, object]
+    twice: str = ""
 
 
 class Content:
@@ -85,8 +94,12 @@ def format_of(path: Path) -> tuple[Format, Compression]:
     )
 
 
-def read_rows(path: Path, content: Content | None = None) -> Generator[Row]:
+def read_rows(
+    path: Path, content: Content | None = None, *, careful: bool = True
+) -> Generator[Row]:
     """Every row of a table's file, in its order; `content` is told what was read.
+
+    `careful`: fill in `Row.twice`; a file that must be what was written has no need of that.
 
     Raises:
         BadFileError: it can't be read, isn't whole, or isn't one JSON object a line.
@@ -96,8 +109,9 @@ def read_rows(path: Path, content: Content | None = None) -> Generator[Row]:
     content = content or Content()
     with opened(path, compression) as file:
         lines = _lines(path, file, content)
-        rows = _array(path, lines) if form is Format.JSON else _objects(path, lines)
-        for row in rows:
+        texts = _array(path, lines) if form is Format.JSON else _objects(path, lines)
+        for number, text in texts:
+            row = _row(path, number, text, careful=careful)
             content.rows += 1
             yield row
 
@@ -147,14 +161,15 @@ def _refuse_encoding(path: Path, line: bytes) -> None:
             raise _bad(path, 1, f"it begins with {called}; write the file as plain UTF-8")
 
 
-def _objects(path: Path, lines: Generator[tuple[int, bytes]]) -> Generator[Row]:
+def _objects(path: Path, lines: Generator[tuple[int, bytes]]) -> Generator[tuple[int, bytes]]:
+    """The rows, one a line."""
     for number, line in lines:
         if not line.endswith(b"\n"):
             raise _bad(path, number, "it doesn't end with a line break: the file was cut off")
-        yield _row(path, number, line)
+        yield number, line
 
 
-def _array(path: Path, lines: Generator[tuple[int, bytes]]) -> Generator[Row]:
+def _array(path: Path, lines: Generator[tuple[int, bytes]]) -> Generator[tuple[int, bytes]]:
     """The rows of a JSON array: `[` and `]` stand on lines of their own."""
     _, first = next(lines, (1, b""))
     if first.strip() == b"[]":
@@ -173,7 +188,7 @@ def _array(path: Path, lines: Generator[tuple[int, bytes]]) -> Generator[Row]:
         if last != b",":
             raise _bad(path, number, "the row before it doesn't end with a comma")
         last = text[-1:]
-        yield _row(path, number, text.removesuffix(b","))
+        yield number, text.removesuffix(b",")
     raise _bad(path, number, "the file ends without ]: it was cut off")
 
 
@@ -183,7 +198,7 @@ def _refuse_more(path: Path, lines: Generator[tuple[int, bytes]]) -> None:
             raise _bad(path, number, "something stands behind the end of the array")
 
 
-def _row(path: Path, number: int, text: bytes) -> Row:
+def _row(path: Path, number: int, text: bytes, *, careful: bool) -> Row:
     try:
         values: object = orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -191,7 +206,27 @@ def _row(path: Path, number: int, text: bytes) -> Row:
         raise _bad(path, number, what) from None
     if not isinstance(values, dict):
         raise _bad(path, number, "it isn't one row as a JSON object")
-    return Row(number, cast("dict[str, object]", values))
+    row = cast("dict[str, object]", values)
+    return Row(number, row, _given_twice(text, len(row)) if careful else "")
+
+
+def _given_twice(text: bytes, members: int) -> str:
+    """The name of a member that an object has more than once, '' for none.
+
+    `members`: how many it has by different names.
+    """
+    # Within a string a quotation mark has a backslash before it, so what is left are ends of names.
+    ends = text.count(b'":') - text.count(b'\\":')
+    if ends == members and b'\\\\":' not in text and _SPACED.search(text) is None:
+        return ""
+    try:
+        pairs = json.loads(
+            text, object_pairs_hook=list, parse_int=str, parse_float=str, parse_constant=str
+        )
+    except RecursionError:  # no row of a table is so deep: its reader says that it is wrong
+        return ""
+    counts = Counter(name for name, _ in pairs)
+    return next((name for name, count in counts.items() if count > 1), "")
 
 
 def _bad(path: Path, line: int, what: str) -> BadFileError:

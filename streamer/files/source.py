@@ -67,8 +67,8 @@ class Looked:
 
 def checked(
     folder: Path, manifest: TransformManifest, *, edited: bool, heed: Callable[[], None]
-) -> str:
-    """Read every file to its end; a digest of all that they hold.
+) -> Looked:
+    """Read every file to its end.
 
     `edited`: they may be others than those that were written. `heed` is called with every line: what
     it raises ends this.
@@ -77,18 +77,22 @@ def checked(
         BadFileError: with everything that is wrong, a line each.
 
     """
-    looked = look_through(folder, manifest, heed)
+    looked = look_through(folder, manifest, heed, careful=edited)
     if looked.changed and not edited:
         _refuse(
             [f"{what}; --edited takes the files as they are" for what in looked.changed.values()]
         )
-    return looked.digest
+    return looked
 
 
 def look_through(
-    folder: Path, manifest: TransformManifest, heed: Callable[[], None] = lambda: None
+    folder: Path,
+    manifest: TransformManifest,
+    heed: Callable[[], None] = lambda: None,
+    *,
+    careful: bool = True,
 ) -> Looked:
-    """Read every file to its end; `heed` is called with every line.
+    """Read every file to its end; `heed` is called with every line, `careful` is `read_rows`'s.
 
     Raises:
         BadFileError: one holds something else than rows of its table, a line each.
@@ -101,7 +105,7 @@ def look_through(
     for table in manifest.tables:
         content = Content(heed)
         path = table_path(folder, table.file)
-        problems += _problems(path, table, content)
+        problems += _problems(path, table, content, careful=careful)
         if len(problems) >= MOST_PROBLEMS:
             break
         rows[table.name] = content.rows
@@ -120,10 +124,10 @@ def _refuse(problems: Sequence[str]) -> NoReturn:
     )
 
 
-def _problems(path: Path, table: TransformedTable, content: Content) -> list[str]:
+def _problems(path: Path, table: TransformedTable, content: Content, *, careful: bool) -> list[str]:
     found: list[str] = []
     try:
-        for row in read_rows(path, content):
+        for row in read_rows(path, content, careful=careful):
             try:
                 cells = stored_cells(table.columns, row)
                 _refuse_null_and_oversized(table, cells)
@@ -244,7 +248,7 @@ class FilesSource:
 
     def _records(self, plan: TablePlan, way: _Way) -> Generator[_Record]:
         path = self._files[plan.name].path
-        for number, row in enumerate(read_rows(path), 1):
+        for number, row in enumerate(read_rows(path, careful=False), 1):
             try:
                 record = way.record(row, number)
             except WrongRowError as error:

@@ -54,7 +54,7 @@ class TableTransformer:
         content, made = Content(), 0
         insert = self._trial.insert_sql(job.plan) if self._trial else ""
         try:
-            for row in read_rows(job.source, content):
+            for row in read_rows(job.source, content, careful=job.edited):
                 cells = self._made(row)
                 if cells is None:
                     continue

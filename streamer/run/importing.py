@@ -12,7 +12,7 @@ from streamer.config import Config
 from streamer.errors import BadFileError, ExitCode, UsageError
 from streamer.files.cells import transformed_columns
 from streamer.files.manifest import TransformManifest, read_transform
-from streamer.files.source import FilesSource, checked
+from streamer.files.source import FilesSource, Looked, checked
 from streamer.model import Plan, Shaping
 from streamer.progress import Events
 from streamer.run.sources import JobSource, RowsFrom
@@ -31,12 +31,12 @@ class ImportOptions:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Files that hold what their manifest says, and the plan of moving them."""
+    """Files that hold rows of their tables, and the plan of moving them."""
 
     config: Config
     manifest: TransformManifest
     plan: Plan
-    digest: str
+    looked: Looked
 
 
 def check(
@@ -66,8 +66,8 @@ def check(
                 hint="Make the files again with this version of `streamer transform`.",
             )
     events.phase(f"reading {len(manifest.tables):,} files")
-    digest = checked(options.folder, manifest, edited=options.edited, heed=heed)
-    return Checked(config, manifest, plan, digest)
+    looked = checked(options.folder, manifest, edited=options.edited, heed=heed)
+    return Checked(config, manifest, plan, looked)
 
 
 async def import_files(
@@ -84,7 +84,7 @@ async def import_files(
 
     @asynccontextmanager
     async def opened(_config: Config, _events: Events) -> AsyncGenerator[JobSource]:
-        yield FilesSource(options.folder, files.manifest, files.digest)
+        yield FilesSource(options.folder, files.manifest, files.looked.digest)
 
     def database(_config: Config) -> str:
         return files.manifest.origin.catalog.source.database

@@ -165,6 +165,34 @@ def test_edited_files_are_taken_where_the_user_says_so(files: Path, capsys: Any)
     assert (1,) in list(target.execute("SELECT count(*) FROM country WHERE name = 'edited'"))
 
 
+def test_an_edited_row_that_has_a_column_twice_is_told_and_nothing_is_sent(
+    files: Path, capsys: Any
+) -> None:
+    path = files / "country_transformed.json"
+    path.write_text(path.read_text().replace('"name":', '"name":"Neverland", "name" : ', 1))
+
+    code = main(["import", "--target", "sqlite:target.db", "--edited"])
+
+    said = capsys.readouterr().err
+    assert code == 1, said
+    assert "country_transformed.json, line 2" in said
+    assert "name: it is given twice" in said
+    assert "Neverland" not in said
+    assert not (files.parent / "target.db").exists()
+
+
+def test_a_dry_run_counts_the_rows_that_edited_files_have_now(files: Path, capsys: Any) -> None:
+    path = files / "country_transformed.json"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines[:1], *lines[2:]]))
+    manifest = read_transform(files)
+    written = sum(table.file.rows for table in manifest.tables)
+
+    assert main(["import", "--dry-run", "--edited"]) == 0
+
+    assert f": {written - 1:,} rows" in capsys.readouterr().out
+
+
 def test_without_files_it_says_what_comes_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
 

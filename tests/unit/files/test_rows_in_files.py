@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
 
 import orjson
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streamer.errors import BadFileError
@@ -104,6 +105,27 @@ def test_what_is_wrong_with_a_file_is_said_with_its_line(
 
     assert str(path) in refused.value.what
     assert words in refused.value.what
+
+
+MEMBERS = st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=4)
+
+
+@given(MEMBERS, st.sampled_from([":", " :", "\t: ", ": "]))
+@example([("b\\", ""), ("x", ""), ("x", "")], ":")
+@example([("x", '":'), ("x", "")], ":")
+def test_a_member_that_a_row_has_twice_is_told_whatever_names_and_values_hold(
+    tmp_path_factory: pytest.TempPathFactory, members: list[tuple[str, str]], colon: str
+) -> None:
+    path = tmp_path_factory.mktemp("rows") / "t.json"
+    pairs = ",".join(f"{json.dumps(name)}{colon}{json.dumps(value)}" for name, value in members)
+    path.write_text(f"[\n{{{pairs}}}\n]\n")
+    names = [name for name, _ in members]
+    twins = {name for name in names if names.count(name) > 1}
+
+    (row,) = read_rows(path)
+
+    assert row.twice in (twins or {""})
+    assert next(read_rows(path, careful=False)).twice == ""
 
 
 def test_a_line_of_ndjson_that_was_cut_off_is_noticed(tmp_path: Path) -> None:
