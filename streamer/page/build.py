@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
 from itertools import pairwise
@@ -27,6 +28,10 @@ _WORDS = {
 _LABELS = {
     "seconds": "time",
     "estimated_cost_usd": "cost, if nothing of what a plan includes is left",
+}
+_COMPARED: dict[tuple[object, object], str] = {
+    ("done", True): "no difference found",
+    ("incomplete", False): "there are differences",
 }
 _NAMED_APART = frozenset({
     "format_version", "tool_version", "command", "run_id", "status", "started_at", "ended_at",
@@ -53,15 +58,18 @@ def page_of(report: JSON) -> str:
     if bounds and len(counts) == len(bounds) + 1:
         pictures.append(("How long answers took", charts.latencies(bounds, [*map(int, counts)])))
     status = str(report.get("status", ""))
+    said = _COMPARED.get((status, report.get("equal")), _WORDS.get(status, status))
+    entries = [_object(entry) for entry in _list(report.get("tables"))]
     return _template().render(
         style=files("streamer.page").joinpath("page.css").read_text("utf-8"),
         command=report["command"],
         status=status,
-        status_words=_WORDS.get(status, status),
+        status_words=said,
         facts=_facts(report),
         tiles=_tiles(_object(report.get("totals"))),
         pictures=[(title, svg) for title, svg in pictures if svg],
-        tables=_tables(report.get("tables")),
+        tables=_table(entries),
+        members=_members(entries),
         errors=_texts(report.get("errors")),
         warnings=_texts(report.get("warnings")),
         others=_others(report),
@@ -116,24 +124,78 @@ def _tiles(totals: JSON) -> list[tuple[str, str]]:
     return [(_worded(name), _shown(name, value)) for name, value in totals.items()]
 
 
-def _tables(found: object) -> dict[str, list[list[str]] | list[str] | list[bool]]:
-    """Columns and rows of the per-table table: every member that is a text or a number."""
-    entries = [_object(entry) for entry in _list(found)]
-    names = list(dict.fromkeys(name for entry in entries for name in entry))
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A table of the page: its columns' names, whether each holds figures, and its rows."""
+
+    head: Sequence[str]
+    numeric: Sequence[bool]
+    rows: Sequence[Sequence[str]]
+
+
+def _table(entries: Sequence[JSON]) -> _Table:
+    """One row an entry; without what is empty everywhere, or a table of its own."""
+    names = dict.fromkeys(name for entry in entries for name in entry)
     plain = [
         name
         for name in names
-        if all(isinstance(e.get(name), str | int | float | None) for e in entries)
+        if any(_cell(name, value) for value in _values(entries, name))
+        and not any(map(_objects, _values(entries, name)))
     ]
-    return {
-        "head": [_worded(name) for name in plain],
-        "numeric": [name not in _TEXTS and not _is_text(entries, name) for name in plain],
-        "rows": [[_shown(name, entry.get(name)) for name in plain] for entry in entries],
-    }
+    return _Table(
+        head=[_worded(name) for name in plain],
+        numeric=[
+            name not in _TEXTS and not any(map(_is_text, _values(entries, name))) for name in plain
+        ],
+        rows=[[_cell(name, entry.get(name)) for name in plain] for entry in entries],
+    )
 
 
-def _is_text(entries: Sequence[JSON], name: str) -> bool:
-    return any(isinstance(entry.get(name), str) for entry in entries)
+def _members(entries: Sequence[JSON]) -> list[tuple[str, _Table]]:
+    """Members of the entries that are tables of their own, such as checks and differences."""
+    names = dict.fromkeys(name for entry in entries for name in entry)
+    found: list[tuple[str, _Table]] = []
+    for name in names:
+        rows = [
+            _of_entry(entry, name, inner)
+            for entry in entries
+            for inner in _objects(entry.get(name))
+        ]
+        if rows:
+            found.append((_worded(name), _table(rows)))
+    return found
+
+
+def _of_entry(entry: JSON, member: str, inner: JSON) -> JSON:
+    """A row of a member's table, which says whose it is."""
+    which = {"table": entry.get("name"), "between": entry.get("between")}
+    called = {member.removesuffix("s") if name == "name" else name: inner[name] for name in inner}
+    return {**{name: value for name, value in which.items() if value is not None}, **called}
+
+
+def _values(entries: Sequence[JSON], name: str) -> list[object]:
+    return [entry.get(name) for entry in entries]
+
+
+def _objects(value: object) -> list[JSON]:
+    """The objects that a list consists of; none where it is anything else."""
+    members = _list(value)
+    whole = all(isinstance(member, Mapping) for member in members)
+    return [_object(member) for member in members] if whole else []
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str | Mapping | list)
+
+
+def _cell(name: str, value: object) -> str:
+    """A value in a row: that of a list or an object in one line."""
+    if isinstance(value, Mapping):
+        members = cast("JSON", value).items()
+        return ", ".join(f"{_worded(key)}: {_cell(key, member)}" for key, member in members)
+    if isinstance(value, list):
+        return ", ".join(_cell("", member) for member in cast("list[object]", value))
+    return _shown(name, value)
 
 
 def _others(report: JSON) -> list[tuple[str, str]]:

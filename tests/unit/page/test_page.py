@@ -19,6 +19,9 @@ from streamer.errors import ExitCode, StreamerError
 from streamer.page import page_of
 from streamer.progress import Figures, RunReport, Status, TableReport, Traffic
 from streamer.progress.history import Latencies, Sample
+from streamer.validate import Check, Depth, Difference, Kind, Verdict
+from streamer.validate import Status as Result
+from streamer.validate.report import ValidationReport
 
 HOSTILE = '</style><script>alert("1")</script>'
 VOID = {"meta", "link", "br"}
@@ -101,6 +104,48 @@ def test_it_tells_all_that_the_report_does() -> None:
         "mode: snapshot",
     ):
         assert words in page.text
+
+
+COMPARED = ValidationReport(
+    tool_version="0.1.0",
+    run_id="8f2c",
+    status=Status.INCOMPLETE,
+    started_at=datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC),
+    ended_at=datetime(2026, 11, 22, 12, 0, 5, tzinfo=UTC),
+    source={"database": "shop"},
+    target={"database": "db"},
+    depth=Depth.FULL,
+    tables=[
+        Verdict(
+            "public.item",
+            "item",
+            [
+                Check("file", Result.DIFFERS, note=HOSTILE),
+                Check("values", Result.DIFFERS, figures={"compared": 42, "different": 1}),
+            ],
+            [Difference("public.item", Kind.DIFFERENT, ("7", HOSTILE), ("a", "b"), line=13)],
+            between=("transformed", "d1"),
+            file="item.json",
+        ),
+        Verdict("public.item", "item", [Check("values", Result.OK, figures={"compared": 41})]),
+    ],
+    traffic=Traffic(),
+)
+
+
+def test_of_a_comparison_it_tells_each_check_and_each_difference() -> None:
+    page = Reading(page_of(COMPARED.to_json()))
+
+    for words in (
+        "streamer validate: there are differences",
+        "public.item values ok 41",
+        f"public.item transformed, d1 file differs {HOSTILE}",
+        "public.item transformed, d1 values differs 42 1",
+        f"public.item transformed, d1 different 7, {HOSTILE} a, b 13",
+        "item.json",
+    ):
+        assert words in page.text
+    assert page.open == []
 
 
 def test_it_is_whole_needs_nothing_and_runs_nothing() -> None:
