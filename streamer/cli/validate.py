@@ -66,6 +66,8 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
             found = await compare(config, events, stop)
     if found.verdicts:
         print("\n".join(_summary(config, events, found)))
+    else:
+        print("No table was there to compare.")
     return found.code
 
 

@@ -27,6 +27,7 @@ from streamer.config.settings import (
 )
 from streamer.config.shaping import resolve_shaping
 from streamer.config.source import resolve_source
+from streamer.config.validation import resolve_validation
 from streamer.errors import SettingsError
 from streamer.model import Secret, Shaping, TableOptions
 
@@ -188,7 +189,7 @@ def resolve(
     look = Lookup(found, problems)
     output = _output(look)
     selection, pacing, run = _job(look) if job else (Selection(), PacingSettings(), RunSettings())
-    validation = _validation(look, compares=compares) if job else ValidateSettings()
+    validation = resolve_validation(look, compares=compares) if job else ValidateSettings()
     source = source and validation.reads_source
     target = target and validation.reads_target
     shaping = resolve_shaping(look, reads=source) if job else Shaping()
@@ -335,28 +336,6 @@ def _rebuilding(look: Lookup, *, resume: bool) -> bool:
     if rebuilding and not resume and given is not None:
         look.problems.append(f"{given.where} is for going on; write {known.RESUME.option} too")
     return rebuilding and resume
-
-
-def _validation(look: Lookup, *, compares: bool) -> ValidateSettings:
-    base = ValidateSettings()
-    exported = look.optional(known.EXPORT_DIR) if compares else None
-    transformed = look.optional(known.TRANSFORMED_DIR) if compares else None
-    repair = look.one(known.REPAIR, default=False)
-    if repair and (exported or transformed):
-        look.problems.append(
-            "--repair makes D1 equal to PostgreSQL; with --export-dir and --transformed-dir files are"
-            " compared: leave one of them out, or bring the files anew with `streamer import`"
-        )
-    return ValidateSettings(
-        report=look.one(known.OUTPUT_REPORT, (transformed or Path()) / base.report),
-        exported=exported,
-        transformed=transformed,
-        differences=look.optional(known.DIFFERENCES),
-        detailed=look.one(known.DETAILED, default=False),
-        full=look.one(known.FULL, default=False),
-        sample_rows=look.one(known.SAMPLE, base.sample_rows),
-        repair=repair,
-    )
 
 
 def _output(look: Lookup) -> OutputSettings:

@@ -170,14 +170,16 @@ def schema() -> dict[str, object]:
     return document
 
 
-def write_report(path: Path, document: Mapping[str, object]) -> None:
+def write_report(path: Path, document: Mapping[str, object], *, option: str = "--report") -> None:
     """Write `document` to `path` in one step: whole, or not at all; readable by its owner only.
+
+    `option` is what another file is named with.
 
     Raises:
         StreamerError: the file can't be written; a report that was there before is untouched.
     """
     options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-    hint = "Make room or name another file with --report."
+    hint = f"Make room or name another file with {option}."
     write_whole(path, orjson.dumps(document, option=options), hint=hint)
 
 

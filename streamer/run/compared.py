@@ -10,8 +10,8 @@ from typing import Protocol
 
 from streamer.config import Config, Selection
 from streamer.d1 import D1Database
-from streamer.errors import ExitCode, UsageError
-from streamer.model import KeyKind, SourceIdentity, Table, TablePlan
+from streamer.errors import ExitCode, SourceChangedError, UsageError
+from streamer.model import Catalog, KeyKind, QualifiedName, SourceIdentity, Table, TablePlan
 from streamer.pipeline.transform import Function, load_transforms
 from streamer.plan import estimated_rows
 from streamer.plan.digest import sentence
@@ -19,7 +19,7 @@ from streamer.plan.select import matching
 from streamer.postgres import PostgresSource
 from streamer.postgres.keys import Keys
 from streamer.progress import Events
-from streamer.run import steps
+from streamer.run import planning, steps
 from streamer.run.admission import refuse_what_cannot_move, unlike
 from streamer.run.chosen import check_hash_key, chosen_facts, differing
 from streamer.run.identity import check_source, check_table, check_target
@@ -30,6 +30,9 @@ from streamer.run.states import Work
 from streamer.run.survey import Survey, survey
 from streamer.validate.sides import Questions
 from streamer.validate.sides import Source as Rows
+
+_NONE_MOVED = "none of the selected tables were moved by the run in the checkpoint"
+_SELECT = "Select others, or name another --checkpoint."
 
 
 async def run_of(config: Config, stack: AsyncExitStack) -> Journal | None:
@@ -96,10 +99,14 @@ async def look(
     if moved is not None:
         _check_ends(config, source, database, events, moved)
     seen = await survey(database)
-    names = _moved_tables(moved)
+    known = await planning.look(source, config, events.phase)
+    names = _still_there(_moved_tables(moved), known.catalog, config.selection)
+    if moved is not None and moved.steps and not names:
+        raise UsageError(_NONE_MOVED, hint=_SELECT)
     plan = await plan_job(
         source,
         replace(config, selection=_exactly(names)) if names else config,
+        known=known,
         existing_parents=seen.names,
         refused=refused_then(moved.running.document.get("refused")) if moved else None,
         ask=False,
@@ -108,13 +115,10 @@ async def look(
     tables = list(plan.tables)
     refusals: list[str] = []
     if moved is not None:
-        _check_tables(tables, moved)
         tables = [table for table in tables if matching(table.name, config.selection)]
         if not tables:
-            raise UsageError(
-                "none of the selected tables were moved by the run in the checkpoint",
-                hint="Select others, or name another --checkpoint.",
-            )
+            raise UsageError(_NONE_MOVED, hint=_SELECT)
+        _check_tables(tables, moved)
         if moved.running.document.get("exit_code") == ExitCode.INCOMPLETE:
             events.warning("the run left something out; its report names it")
     else:
@@ -151,6 +155,26 @@ def _check_ends(
 
 def _moved_tables(moved: Journal | None) -> list[str]:
     return [n.table for n in moved.steps if n.work is Work.ROWS] if moved else []
+
+
+def _still_there(moved: Sequence[str], catalog: Catalog, selection: Selection) -> list[str]:
+    """The tables of the run that the source has; those that aren't selected may be gone.
+
+    Raises:
+        SourceChangedError: others are gone.
+
+    """
+    there = {str(table.name) for table in catalog.tables}
+    gone = [name for name in moved if name not in there]
+    missed = [name for name in gone if matching(QualifiedName(*name.split(".", 1)), selection)]
+    if missed:
+        listed = ", ".join(missed)
+        raise SourceChangedError(
+            f"the run moved {listed}, which PostgreSQL hasn't got any more, or doesn't show this user.",
+            hint=f"Bring back what was dropped or renamed, or compare the rest with"
+            f" {' '.join(f'--exclude {name}' for name in missed)}.",
+        )
+    return [name for name in moved if name in there]
 
 
 def _exactly(names: Sequence[str]) -> Selection:

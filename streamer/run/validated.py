@@ -84,7 +84,7 @@ def save(
         errors=errors,
     )
     try:
-        write_report(settings.report, report.to_json())
+        write_report(settings.report, report.to_json(), option="--output-report")
         if settings.differences is not None:
             write_differences(settings.differences, found)
     except StreamerError as error:
