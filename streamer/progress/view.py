@@ -13,6 +13,7 @@ from streamer.progress.wording import duration, size
 BAR_WIDTH = 24
 TABLES_SHOWN = 12  # on a screen; the others are summed up in a line
 NAME_WIDTH = 32
+NARROWEST_NAME = 12  # on a terminal that has no room for more beside bar and figures
 
 
 class TableState(StrEnum):
@@ -119,13 +120,16 @@ def line(view: View) -> str:
 def screen(view: View, *, columns: int, color: bool, blocks: bool = True) -> list[str]:
     """`view` as lines of at most `columns` characters (colour codes apart), for a terminal.
 
-    `blocks`: the terminal can show block characters; without, bars are made of `#`.
+    Figures that don't fit into one go on in the next. `blocks`: the terminal can show block
+    characters; without, bars are made of `#`.
     """
     moving = [table for table in view.tables if table.state is TableState.MOVING]
     waiting = [table for table in view.tables if table.state is TableState.WAITING]
     done = len(view.tables) - len(moving) - len(waiting)
     shown = moving[:TABLES_SHOWN]
-    lines = [_table_line(table, blocks=blocks)[:columns] for table in shown]
+    longest = max((len(_table_rows(table)) for table in shown), default=0)
+    width = max(NARROWEST_NAME, min(NAME_WIDTH, columns - BAR_WIDTH - 2 - longest))
+    lines = [_table_line(table, width, blocks=blocks)[:columns] for table in shown]
     rest = [
         f"{count} {word}"
         for count, word in (
@@ -138,9 +142,23 @@ def screen(view: View, *, columns: int, color: bool, blocks: bool = True) -> lis
     if rest:
         lines.append(f"  tables: {', '.join(rest)}"[:columns])
     bar = _bar(view.rows, view.expected if view.is_estimated else 0, blocks=blocks)
-    total = f"{bar} {duration(view.seconds)} {printable(view.phase)}, {rows_of(view.rows, view.expected)}"
-    lines.append(_bold(total[:columns], on=color))
-    lines.append(("  " + ", ".join(_figures(view)))[:columns])
+    total = f"{duration(view.seconds)} {printable(view.phase)}, {rows_of(view.rows, view.expected)}"
+    bar = bar[: max(0, columns - len(total) - 1)]
+    lines.append(_bold(f"{bar} {total}".lstrip()[:columns], on=color))
+    lines += [text[:columns] for text in _wrapped(_figures(view), columns)]
+    return lines
+
+
+def _wrapped(parts: Sequence[str], columns: int) -> list[str]:
+    """`parts` with commas between them, in as many indented lines of `columns` as they take."""
+    lines = [""]
+    for part in parts:
+        before = f"{lines[-1]}, " if lines[-1] else "  "
+        if lines[-1] and len(before) + len(part) > columns:
+            lines[-1] = f"{lines[-1]},"[:columns]
+            lines.append(f"  {part}")
+        else:
+            lines[-1] = f"{before}{part}"
     return lines
 
 
@@ -162,11 +180,15 @@ def _figures(view: View) -> list[str]:
     return parts
 
 
-def _table_line(table: TableView, *, blocks: bool) -> str:
-    name = shortened(printable(table.name), NAME_WIDTH)
+def _table_line(table: TableView, name_width: int, *, blocks: bool) -> str:
+    name = shortened(printable(table.name), name_width)
     bar = _bar(table.rows, table.expected if table.is_estimated else 0, blocks=blocks)
+    return f"{bar} {name} {_table_rows(table)}"
+
+
+def _table_rows(table: TableView) -> str:
     expected = f" of about {table.rows_estimate:,}" if table.rows_estimate > table.rows else ""
-    return f"{bar} {name} {table.rows:,}{expected} rows"
+    return f"{table.rows:,}{expected} rows"
 
 
 def _bar(part: int, whole: int, *, blocks: bool) -> str:

@@ -92,6 +92,25 @@ def test_lines_on_a_screen_fit_it_and_hold_nothing_that_moves_the_cursor(
     assert all(text.isprintable() for text in [*lines, line(view)])
 
 
+def test_80_columns_are_enough_for_every_figure_of_a_large_run() -> None:
+    table = TableView("public.a_table_with_a_rather_long_name", TableState.MOVING, 10**8, 9 * 10**8)
+    view = replace(
+        a_view(table, rows_per_s=12_345),
+        seconds=11_220,
+        window_used=1_080,
+        waiting_s=299,
+        waiting_for="the API's limit is used up",
+    )
+
+    lines = screen(view, columns=79, color=False)
+
+    shown = " ".join(text.strip() for text in lines)
+    assert all(len(text) <= 79 for text in lines)
+    assert shown.count("100,000,000 of about 900,000,000 rows") == 2
+    assert "(11 %)" in shown
+    assert shown.endswith("retries 1, waiting 4m 59s: the API's limit is used up")
+
+
 def test_colour_is_only_added_where_it_is_wanted() -> None:
     plain = screen(a_view(HALF), columns=100, color=False)
     coloured = screen(a_view(HALF), columns=100, color=True)
