@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from streamer.model import (
     Column,
@@ -30,6 +31,7 @@ LOOKUP = "lookup"
 _POSITION, _LABEL = "position", "label"
 _INT4 = PgType(23, "pg_catalog", "int4", "integer", TypeKind.BASE)
 _TEXT = PgType(25, "pg_catalog", "text", "text", TypeKind.BASE)
+_T = TypeVar("_T", ShapedTable, Draft)
 _ROW_BYTES = 64  # a guess: labels have up to 63 bytes
 
 
@@ -51,26 +53,14 @@ def label_tables(tables: Iterable[Table], shaping: Shaping) -> list[Table]:
 
 def with_labels(tables: Sequence[ShapedTable]) -> list[ShapedTable]:
     """`tables`, of those of labels the ones that are referred to; others get their foreign keys."""
-    referring = [_referring(shaped) for shaped in tables]
-    wanted = {
-        key.parent
-        for shaped, before in zip(referring, tables, strict=True)
-        for key in shaped.table.foreign_keys[len(before.table.foreign_keys) :]
-    }
-    return [
-        shaped
-        for shaped in referring
-        if shaped.table.kind is not TableKind.LABELS or shaped.table.name in wanted
-    ]
+    return without_idle_labels([_referring(shaped) for shaped in tables])
 
 
-def without_idle_labels(drafts: Sequence[Draft]) -> list[Draft]:
-    """`drafts` less the tables of labels that none of them refers to, as others are refused."""
-    wanted = {key.parent for draft in drafts for key in draft.table.foreign_keys}
+def without_idle_labels(tables: Sequence[_T]) -> list[_T]:
+    """`tables` less those of labels that none of them refers to."""
+    wanted = {key.parent for one in tables for key in one.table.foreign_keys}
     return [
-        draft
-        for draft in drafts
-        if draft.table.kind is not TableKind.LABELS or draft.table.name in wanted
+        one for one in tables if one.table.kind is not TableKind.LABELS or one.table.name in wanted
     ]
 
 
