@@ -176,6 +176,7 @@ class ForeignKey:
     """`columns` of this table refer to `parent_columns` of `parent`, pairwise.
 
     `period`: the last of them is a range, which several rows of the parent may cover together.
+    What isn't `enforced` isn't `validated` either.
     """
 
     name: str
@@ -190,15 +191,42 @@ class ForeignKey:
     validated: bool = True
     set_columns: tuple[str, ...] = ()
     period: bool = False
+    enforced: bool = True
+
+    @property
+    def unproven(self) -> str:
+        """By which words PostgreSQL doesn't vouch for the rows; '' where it does."""
+        return _unproven(validated=self.validated, enforced=self.enforced)
+
+    @property
+    def to_prove(self) -> str:
+        """The statement, with `…` for the table, after which it does."""
+        how = "VALIDATE CONSTRAINT {}" if self.enforced else "ALTER CONSTRAINT {} ENFORCED"
+        return f"ALTER TABLE … {how.format(self.name)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A CHECK constraint and its SQL (pg_get_constraintdef)."""
+    """A CHECK constraint and its SQL (pg_get_constraintdef).
+
+    What isn't `enforced` isn't `validated` either.
+    """
 
     name: str
     definition: str
     validated: bool = True
+    enforced: bool = True
+
+    @property
+    def unproven(self) -> str:
+        """By which words PostgreSQL doesn't vouch for the rows; '' where it does."""
+        return _unproven(validated=self.validated, enforced=self.enforced)
+
+
+def _unproven(*, validated: bool, enforced: bool) -> str:
+    if not enforced:
+        return "NOT ENFORCED"
+    return "" if validated else "NOT VALID"
 
 
 class TableKind(StrEnum):

@@ -31,13 +31,13 @@ def orphan_questions(
         parent = tables.get(key.parent)
         if parent is None or not parent.readable:
             continue
-        if not key.validated and key.name not in draft.shaped.options.exclude_foreign_keys:
+        if key.unproven and key.name not in draft.shaped.options.exclude_foreign_keys:
             finding = Finding(
                 Severity.WARNING,
                 f"{plan.name}.{key.name}",
                 f"rows of {key.parent} that don't exist are referred to by {{rows}} of the rows, for"
-                " it is NOT VALID: {keys}",
-                f"Mend these rows in the source, then ALTER TABLE … VALIDATE CONSTRAINT {key.name}",
+                f" it is {key.unproven}: {{keys}}",
+                f"Mend these rows in the source, then {key.to_prove}",
             )
             found.append(_orphans(draft, plan, key, parent, where="", finding=finding))
         elif key.name in kept and wheres.get(key.parent) and _refers(draft, plan, key):

@@ -236,8 +236,9 @@ def _foreign_key(row: asyncpg.Record) -> ForeignKey:
         validated=row["validated"],
         set_columns=tuple(row["set_columns"]),
         period=row["period"],
+        enforced=row["enforced"],
     )
 
 
 def _check(row: asyncpg.Record) -> Check:
-    return Check(row["name"], row["definition"], row["validated"])
+    return Check(row["name"], row["definition"], row["validated"], row["enforced"])

@@ -11,6 +11,7 @@ NULLS_NOT_DISTINCT = 150_000  # pg_index.indnullsnotdistinct; pg_constraint.conf
 MULTIRANGES = 140_000
 NOT_NULL_CONSTRAINTS = 180_000  # pg_constraint.contype 'n', which may be NOT VALID
 PERIODS = 180_000  # pg_constraint.conperiod
+ENFORCEMENT = 180_000  # pg_constraint.conenforced
 DATABASE_COLLATION = 150_000  # pg_database_collation_actual_version()
 
 SORTS = "SET LOCAL enable_sort = on"  # readers do without; joins of a thousand tables can't
@@ -232,7 +233,7 @@ FROM unnest($1::oid[], $2::int[]) AS u (type, modifier)
 CONSTRAINTS = f"""
 WITH {_OURS}
 SELECT c.conrelid AS table, c.contype::text AS kind, c.conname::text AS name,
-       pg_get_constraintdef(c.oid) AS definition, c.convalidated AS validated,
+       pg_get_constraintdef(c.oid) AS definition, c.convalidated AS validated, {{enforced}} AS enforced,
        c.condeferrable AS deferrable, c.condeferred AS deferred,
        c.confdeltype::text AS on_delete, c.confupdtype::text AS on_update,
        c.confmatchtype::text AS match, coalesce(pn.nspname::text, '') AS parent_schema,
@@ -319,4 +320,5 @@ def constraints(version: int) -> str:
     return CONSTRAINTS.format(
         set_columns=has if version >= NULLS_NOT_DISTINCT else "ARRAY[]::text[]",
         period="c.conperiod" if version >= PERIODS else "false",
+        enforced="c.conenforced" if version >= ENFORCEMENT else "true",
     )

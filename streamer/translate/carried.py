@@ -168,8 +168,8 @@ def _left_out(terms: Terms) -> str:
 
 
 def _objection(terms: Terms, check: Check) -> str:
-    if not check.validated:
-        return "it is NOT VALID in PostgreSQL, so rows may be there that break it"
+    if check.unproven:
+        return f"it is {check.unproven} in PostgreSQL, so rows may be there that break it"
     if terms.object(check.name) in terms.untranslatable:
         return REFUSED
     return _left_out(terms)

@@ -154,10 +154,10 @@ def keep(
 
 def _objection(key: ForeignKey, parents: Parents) -> tuple[str, str]:
     """Why `key` can't be kept and what to do about it; two empty texts if it can."""
-    if not key.validated:
+    if key.unproven:
         return (
-            "it is NOT VALID in PostgreSQL, so rows without a parent may exist",
-            f"ALTER TABLE … VALIDATE CONSTRAINT {key.name} in the source, then it is kept",
+            f"it is {key.unproven} in PostgreSQL, so rows without a parent may exist",
+            f"{key.to_prove} in the source, then it is kept",
         )
     if key.period:
         return "D1 doesn't know PERIOD, references to a time that several rows cover", ""

@@ -124,6 +124,32 @@ async def test_what_partitions_store_by_expressions_of_their_own_is_moved_as_it_
     assert cells == [("1", "1", "2"), ("2", "15", "-13")]
 
 
+async def test_what_is_not_enforced_is_left_out_with_the_way_to_keep_it(database: Database):
+    if database.server.engine.major < 18:
+        pytest.skip("NOT ENFORCED is new in PostgreSQL 18")
+    await database.execute("""
+        CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p VALUES (1);
+        CREATE TABLE t (id int PRIMARY KEY, p int, n int,
+            CONSTRAINT parent FOREIGN KEY (p) REFERENCES p NOT ENFORCED,
+            CONSTRAINT positive CHECK (n > 0) NOT ENFORCED);
+        INSERT INTO t VALUES (1, 9, -1), (2, 1, 1)""")
+
+    plan = await planned(database)
+    told = [f for f in plan.findings if f.object.startswith("public.t.")]
+    await database.execute(
+        "DELETE FROM t WHERE id = 1; ALTER TABLE t ALTER CONSTRAINT parent ENFORCED"
+    )
+    mended = await planned(database)
+
+    assert all("NOT ENFORCED" in finding.what for finding in told)
+    assert {f.object: f.hint for f in told if "left out" in f.what} == {
+        "public.t.parent": "ALTER TABLE … ALTER CONSTRAINT parent ENFORCED in the source, then it is kept"
+    }
+    assert [finding.rows for finding in told if "referred to" in finding.what] == [1]
+    assert not any(table.foreign_keys for table in plan.tables)
+    assert [bool(table.foreign_keys) for table in mended.tables] == [False, True]
+
+
 async def test_keys_without_overlaps_and_references_to_periods_are_named(database: Database):
     if database.server.engine.major < 18:
         pytest.skip("such keys are new in PostgreSQL 18")
