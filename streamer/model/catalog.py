@@ -207,7 +207,7 @@ class ForeignKey:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A CHECK constraint and its SQL (pg_get_constraintdef).
+    """A CHECK constraint, or a NOT NULL that isn't valid yet, and its SQL (pg_get_constraintdef).
 
     What isn't `enforced` isn't `validated` either.
     """

@@ -126,7 +126,7 @@ def _table(
         columns=columns,
         indexes=indexes,
         foreign_keys=tuple(_foreign_key(c) for c in constraints if c["kind"] == "f"),
-        checks=tuple(_check(c) for c in constraints if c["kind"] == "c"),
+        checks=tuple(_check(c) for c in constraints if c["kind"] in {"c", "n"}),
         leaves=tuple(_leaf(leaf) for leaf in leaves),
         rows=estimate(
             [(leaf["tuples"], leaf["pages"], leaf["blocks"]) for leaf in leaves],

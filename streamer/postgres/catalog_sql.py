@@ -250,6 +250,7 @@ JOIN ours AS o ON o.oid = c.conrelid
 LEFT JOIN pg_class AS p ON p.oid = c.confrelid
 LEFT JOIN pg_namespace AS pn ON pn.oid = p.relnamespace
 WHERE c.contype IN ('c', 'x') OR (c.contype = 'f' AND c.conparentid = 0)
+   OR (c.contype = 'n' AND NOT c.convalidated)
 ORDER BY c.conrelid, c.conname
 """
 

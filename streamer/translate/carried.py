@@ -131,7 +131,8 @@ def _checks(terms: Terms, said: list[Finding]) -> Iterator[CheckSql]:
                 yield from _check(terms, check, found, what, said)
     for check in terms.table.checks:
         found = _table_check(terms, check)
-        yield from _check(terms, check, found, f"the CHECK {check.name}", said)
+        kind = "CHECK" if check.definition.startswith("CHECK") else "constraint"
+        yield from _check(terms, check, found, f"the {kind} {check.name}", said)
 
 
 def _type_check(terms: Terms, column: Column, said: list[Finding]) -> Iterator[CheckSql]:
