@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from streamer.config import Config
-from streamer.errors import BadFileError, ExitCode, UsageError
+from streamer.errors import BadFileError, BadRowsError, ExitCode, UsageError
 from streamer.files.cells import transformed_columns
 from streamer.files.manifest import TransformManifest, read_transform
 from streamer.files.source import FilesSource, Looked, checked
@@ -19,6 +19,11 @@ from streamer.run.sources import JobSource, RowsFrom
 from streamer.run.start import run
 from streamer.run.stopping import Stopping
 from streamer.run.transforming import plan_files, selected
+
+_MEND = (
+    "Set such rows aside with --resume --on-error reject. Or mend the files, and start over with "
+    "--restart --edited: a resume goes on with the files that it began with only."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,10 @@ async def import_files(
     def database(_config: Config) -> str:
         return files.manifest.origin.catalog.source.database
 
-    return await run(files.config, events, stop, RowsFrom(opened, database, "import"))
+    try:
+        return await run(files.config, events, stop, RowsFrom(opened, database, "import"))
+    except BadRowsError as error:
+        raise BadRowsError(error.what, hint=_MEND) from None
 
 
 def _shaping(asked: Shaping, manifest: TransformManifest) -> Shaping:

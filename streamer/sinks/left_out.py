@@ -49,7 +49,7 @@ def why_missing(
         return (
             f"{row} that D1 lacks: that table has no key, so that late rows of it can't be brought"
         )
-    return f"{row} that PostgreSQL hasn't got"
+    return f"{row} that the source hasn't got"
 
 
 def hint_of(parent: TablePlan) -> str:

@@ -75,3 +75,22 @@ def test_rows_whose_parents_are_missing_are_set_aside_and_sent_again_once_the_fi
 
     assert mended == 0, capsys.readouterr().err
     assert held("SELECT owner FROM pets WHERE name = 'Rex'") == [(1,)]
+
+
+def test_a_stop_at_a_row_says_what_a_file_needs_and_that_works(files: Path, capsys: Any) -> None:
+    into = ("import", "--target", "sqlite:target.db", "--edited", "-q")
+    edit(files / "pets_transformed.json", '"owner":1', '"owner":7')
+    stopped = main(into)
+    said = capsys.readouterr().err
+    edit(files / "pets_transformed.json", '"owner":7', '"owner":1')
+    resumed = main([*into, "--resume"])
+    refused = capsys.readouterr().err
+
+    again = main([*into, "--restart"])
+
+    assert stopped == 1, said
+    assert "PostgreSQL" not in said
+    assert "--restart --edited" in said
+    assert (resumed, "--restart" in refused) == (2, True)
+    assert again == 0, capsys.readouterr().err
+    assert held("SELECT name, owner FROM pets") == [("Ada", 2), ("Rex", 1), ("Tom", 3)]
