@@ -25,6 +25,7 @@ from streamer.run import run
 from streamer.run.outlook import read_plan
 from streamer.run.start import first_cause
 from streamer.run.validation import validate
+from streamer.run.validation_of_files import validate_files
 from streamer.tracing import counting, of_the_host
 from streamer.validate.report import ValidationReport
 
@@ -166,7 +167,7 @@ class Transfer:
             SourceError, SourceLostError: the source can't be read.
 
         """
-        config = self._config(target=False)
+        config = self._config({}, target=False)
         return _with_loop(lambda: read_plan(config))
 
     def run(
@@ -195,7 +196,7 @@ class Transfer:
             "retry_rejects": retry_rejects,
             "rebuild_checkpoint": rebuild_checkpoint,
         }
-        return self._carry_out("run", _moved, self._config(**chosen), on_progress)
+        return self._carry_out("run", _moved, self._config(chosen), on_progress)
 
     def validate(
         self,
@@ -204,6 +205,8 @@ class Transfer:
         full: bool = False,
         repair: bool = False,
         resume: bool = False,
+        export_dir: str | Path | None = None,
+        transformed_dir: str | Path | None = None,
         on_progress: OnProgress | None = None,
     ) -> ValidationReport:
         """Compare both sides, and return the report, which is also written to `output_report`.
@@ -212,12 +215,17 @@ class Transfer:
         `full` all of them. `repair` makes the target equal. `status` is DONE where both sides are
         equal, else INCOMPLETE.
 
+        With folders of files, exported files are compared with the source, transformed ones with
+        what their exported ones make and with the target; each verdict says `between` which sides.
+
         Raises:
             StreamerError: the comparison ended early.
 
         """
         chosen = {"detailed": detailed, "full": full, "repair": repair, "resume": resume}
-        return self._carry_out("validate", _compared, self._config(**chosen), on_progress)
+        folders = {"export_dir": export_dir, "transformed_dir": transformed_dir}
+        config = self._config(chosen | folders, compares=True)
+        return self._carry_out("validate", _compared, config, on_progress)
 
     def stop(self) -> None:
         """Let what goes on end soon, as SIGTERM lets the command: it raises InterruptedRunError.
@@ -227,14 +235,17 @@ class Transfer:
         for ask in tuple(self._stops):
             ask()
 
-    def _config(self, *, target: bool = True, **chosen: bool) -> Config:
+    def _config(
+        self, chosen: Mapping[str, object], *, target: bool = True, compares: bool = False
+    ) -> Config:
         config = resolve(
             self._files,
             os.environ if self._environ is None else self._environ,
             source=True,
             target=target,
             job=True,
-            arguments={**self._arguments, **{name: True for name, on in chosen.items() if on}},
+            compares=compares,
+            arguments={**self._arguments, **{name: said for name, said in chosen.items() if said}},
             tables=self._tables,
         )
         for warning in config.warnings:
@@ -308,7 +319,8 @@ async def _moved(config: Config, events: Events, stop: asyncio.Event) -> RunRepo
 
 
 async def _compared(config: Config, events: Events, stop: asyncio.Event) -> ValidationReport:
-    found = await validate(config, events, stop)
+    compare = validate_files if config.validation.files else validate
+    found = await compare(config, events, stop)
     assert found.report is not None, "a comparison that ends well has a report"
     return found.report
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from streamer.config import known
 from streamer.config.known import Setting
-from streamer.config.layers import Place
 from streamer.config.settings import ValidateSettings
 from streamer.config.shaping import Lookup
 
@@ -41,9 +40,9 @@ def resolve_validation(look: Lookup, *, compares: bool) -> ValidateSettings:
 
 
 def _for_a_sample(look: Lookup, *, compared: bool) -> None:
-    """Refuse the size of a sample beside a comparison of keys alone; in a file it is for others too."""
+    """Refuse the size of a sample beside a comparison of keys alone; elsewhere it may be meant for others."""
     given = look.given(known.SAMPLE)
-    if given is not None and given.place is Place.OPTION and not compared:
+    if given is not None and given.where == known.SAMPLE.option and not compared:
         look.problems.append(
             f"{given.where}: it is how many rows --detailed compares; write --detailed too"
         )

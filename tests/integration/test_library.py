@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import streamer
+from streamer.cli import main
 from tests.engines.postgres import Database
 from tests.engines.sqlite_file import PlainFile
 from tests.stories.compare import differences
@@ -91,6 +92,28 @@ async def test_plan_run_and_validate_return_what_the_commands_tell(
     assert again.traffic.requests == moved.traffic.requests > 0
     assert all(verdict.equal for verdict in compared.tables)
     assert await differences(sample_source, PlainFile(tmp_path / "shop.db"), "") == []
+
+
+def test_files_are_compared_with_the_databases_and_each_other(
+    transfer: streamer.Transfer,
+    sample_source: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("POSTGRES_DSN", sample_source.dsn)
+    assert [main([step, "-q"]) for step in ("export", "transform")] == [0, 0]
+    transfer.run()
+
+    compared = transfer.validate(
+        full=True, export_dir="migration_data", transformed_dir=tmp_path / "d1_migration_data"
+    )
+
+    assert compared.status is streamer.Status.DONE
+    assert {verdict.between for verdict in compared.tables} == {
+        ("postgresql", "export"),
+        ("export", "transformed"),
+        ("transformed", "d1"),
+    }
 
 
 def test_a_run_is_stopped_from_its_progress_and_resumed(transfer: streamer.Transfer) -> None:
