@@ -19,7 +19,8 @@ def refusals_of(shaped: ShapedTable, same_name: Sequence[QualifiedName]) -> list
         found.append(("can't be read: the role has no SELECT privilege on it", EXCLUDE))
     if shaped.table.rows_hidden:
         what = "can't be read whole: row-level security applies to the role that reads"
-        found.append((what, EXCLUDE))
+        hint = "Use a role with BYPASSRLS or the table's owner, or exclude the table"
+        found.append((what, hint))
     if not shaped.table.populated:
         hint = f"REFRESH MATERIALIZED VIEW {name} in the source fills it"
         found.append(("can't be read: it was never filled with its rows", hint))

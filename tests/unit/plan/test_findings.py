@@ -37,7 +37,10 @@ def test_a_table_that_the_role_may_not_read_is_refused():
 
 
 def test_a_table_whose_rows_a_policy_may_hide_is_refused():
-    assert "row-level security" in said(plan_of(identified("t", rows_hidden=True)).refusals)
+    (refusal,) = plan_of(identified("t", rows_hidden=True)).refusals
+
+    assert "row-level security" in refusal.what
+    assert "BYPASSRLS" in refusal.hint
 
 
 def test_a_materialized_view_that_was_never_filled_is_refused():
