@@ -14,6 +14,7 @@ from pathlib import Path
 from streamer.cli.log_file import LogFile
 from streamer.cli.redact import Redactor
 from streamer.config import LogFormat, OutputSettings
+from streamer.progress.story import FACTS
 
 
 class _Lines(logging.Formatter):
@@ -36,7 +37,8 @@ class _Lines(logging.Formatter):
                 message += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
         if self._kind is LogFormat.JSON:
             fields = {"time": moment, "level": level, "logger": record.name, "message": message}
-            return self._redact(json.dumps(fields, ensure_ascii=False))
+            told = {**fields, **getattr(record, FACTS, {}), **fields}
+            return self._redact(json.dumps(told, ensure_ascii=False))
         return self._redact(f"{moment} {level} {message}".replace("\n", "\n    "))
 
 

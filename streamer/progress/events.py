@@ -7,10 +7,11 @@ display reads `view()`, the story goes line by line to `say`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from streamer.model import Answer, Rate
 from streamer.progress.history import History, Latencies, Sample
+from streamer.progress.lines import Line
 from streamer.progress.report import RunReport
 from streamer.progress.tally import Figures, Tally, Traffic
 from streamer.progress.view import TableState, TableView, View, Volume, printable, rate_of
@@ -55,6 +56,8 @@ class Events:
         self._clock = clock
         self._rate = rate
         self._listener = say
+        self._run_id = ""
+        self._batches = 0
         self._started = clock()
         self._counted_to = self._started
         self._phase = "starting"
@@ -73,6 +76,11 @@ class Events:
         self.latest: deque[tuple[float, str]] = deque(maxlen=LATEST)
 
     # What the pipeline tells
+
+    def run_known(self, run_id: str, start: int) -> None:
+        """The job is this run, at its `start`-th start; each line names it from now on."""
+        self._run_id = run_id
+        self._say(f"run {printable(run_id)}, start {start}")
 
     def phase(self, name: str) -> None:
         """The run enters a new part of its work, named in a word or two."""
@@ -94,7 +102,7 @@ class Events:
         self._tables[table] = TableView(table, TableState.MOVING, rows, rows_estimate)
         expected = f"about {rows_estimate:,} rows" if rows_estimate >= 0 else "rows not estimated"
         resumed = f", {rows:,} of them done" if rows else ""
-        self._say(f"{printable(table)}: started, {expected}{resumed}")
+        self._say(f"{printable(table)}: started, {expected}{resumed}", table=table)
 
     def page_read(self, table: str, rows: int) -> None:
         """`rows` came from the source; they count for `table` when they are settled."""
@@ -129,6 +137,20 @@ class Events:
         if tables:
             share = Figures(requests=answer.attempts, retries=answer.attempts - 1)
             self.tally.add(tables[0], share)
+        self._batches += 1
+        attempts = f" at attempt {answer.attempts}" if answer.attempts > 1 else ""
+        facts = {
+            "tables": [*tables],
+            "batch": self._batches,
+            "attempt": answer.attempts,
+            "seconds": round(answer.seconds, 3),
+            "bytes": answer.sent_bytes,
+        }
+        text = (
+            f"batch {self._batches:,}: {', '.join(map(printable, tables))}, acknowledged"
+            f"{attempts} in {answer.seconds:.3f}s"
+        )
+        self._listener(self._line(text, facts, routine=True))
 
     def table_finished(self, table: str) -> None:
         """All rows of `table` are settled."""
@@ -141,7 +163,9 @@ class Events:
         self._tables[table] = TableView(table, TableState.DONE, figures.rows_read, estimate)
         self._say(
             f"{printable(table)}: done, {figures.rows_written:,} rows"
-            f" in {took(figures.seconds)}" + _left_out(figures)
+            f" in {took(figures.seconds)}" + _left_out(figures),
+            table=table,
+            seconds=round(figures.seconds, 3),
         )
 
     def warning(self, text: str) -> None:
@@ -157,7 +181,7 @@ class Events:
             if text not in known:
                 self.warnings.append(text)
             if text not in shown:
-                self._listener(f"{DETAIL}{printable(text)}")
+                self._listener(self._line(f"{DETAIL}{printable(text)}", {}))
         for text in short:
             self._say(f"{WARNING}{printable(text)}")
 
@@ -190,12 +214,16 @@ class Events:
             return
         more = f", and {unsaid:,} more since the last such line" if unsaid else ""
         self._retries_said[kind] = (now, 0)
-        self._say(f"request failed ({kind}), again in {took(wait_s)}{more}")
+        self._say(
+            f"request failed ({kind}), again in {took(wait_s)}{more}",
+            kind=kind,
+            wait_s=round(wait_s, 3),
+        )
 
     def paused(self, seconds: float, why: str) -> None:
         """Nobody sends for `seconds`."""
         self._pause = (self._clock() + seconds, why)
-        self._say(f"waiting {duration(seconds)}: {printable(why)}")
+        self._say(f"waiting {duration(seconds)}: {printable(why)}", wait_s=round(seconds, 3))
 
     def concurrency(self, requests: int) -> None:
         """So many requests may be in flight from now on."""
@@ -240,9 +268,13 @@ class Events:
             self._mark(now)
             self._sample(now)
 
-    def _say(self, text: str) -> None:
+    def _say(self, text: str, **facts: object) -> None:
         self.latest.append((self._clock() - self._started, text))
-        self._listener(text)
+        self._listener(self._line(text, facts))
+
+    def _line(self, text: str, facts: Mapping[str, object], *, routine: bool = False) -> Line:
+        run = {"run": self._run_id} if self._run_id else {}
+        return Line(text, {**run, **facts}, routine=routine)
 
     def _sample(self, now: float) -> None:
         """Note for the history how far the run is, where it is time to."""

@@ -91,6 +91,7 @@ async def run(
                 ends = await _continue(config, journal, ends, events)
             else:
                 await begin(config, journal, ends, events)
+        events.run_known(journal.running.run_id, journal.running.epoch)
         journal.pace = lambda: {"batch_bytes": database.batch_bytes}
         journal.tally = lambda table: _figures(events, table)
         if _is_retry(config, journal):

@@ -11,7 +11,8 @@ from streamer.cli.logs import logging_to
 from streamer.cli.redact import Redactor
 from streamer.config import LogFormat, OutputSettings
 from streamer.errors import SettingsError
-from streamer.progress.story import IN_DETAIL
+from streamer.progress.lines import Line
+from streamer.progress.story import IN_DETAIL, log_line
 
 log = logging.getLogger("streamer.test")
 
@@ -33,6 +34,17 @@ def test_json_lines_are_one_object_each(capsys) -> None:
     first, second = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert (first["level"], first["logger"], first["message"]) == ("info", "streamer.test", "two\nlines")  # fmt: skip
     assert (second["level"], second["message"].splitlines()[0]) == ("error", "streamer: it broke")
+
+
+def test_json_lines_hold_the_facts_and_only_who_asks_sees_every_batch(capsys) -> None:
+    batch = Line("batch 1", {"batch": 1, "seconds": 0.2, "level": "none"}, routine=True)
+    for verbosity in (0, 1):
+        with logging_to(OutputSettings(log_format=LogFormat.JSON, verbosity=verbosity), Redactor()):
+            log_line(batch)
+
+    (line,) = capsys.readouterr().err.splitlines()
+    told = json.loads(line)
+    assert (told["batch"], told["seconds"], told["level"]) == (1, 0.2, "debug")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from streamer.d1.failures import FailureKind
 from streamer.model import Answer, Rate
 from streamer.progress import Events, Figures, TableState, Tally, Traffic
+from streamer.progress.lines import Line
 
 
 @dataclass
@@ -42,6 +43,25 @@ def test_the_client_s_requests_count_for_the_run_and_a_shared_one_for_its_first_
     assert events.tally.traffic == Traffic(requests=3, retries=1, bytes=25, rows_written=8)
     assert events.tally.of("public.a") == Figures(requests=2, retries=1)
     assert events.tally.of("public.b") == Figures()
+
+
+def test_programs_are_told_of_which_run_table_and_batch_a_line_is() -> None:
+    said: list[str] = []
+    events = Events(Watch(), say=said.append)
+
+    events.run_known("run-1", 2)
+    events.table_started("public.a", 10)
+    events.request_answered(("public.a",), Answer(results=(), attempts=2, seconds=0.25))
+    events.retried(FailureKind.DISCONNECTED, 0.5)
+
+    lines = [line for line in said if isinstance(line, Line)]
+    assert lines == said
+    assert all(line.facts["run"] == "run-1" for line in lines)
+    assert lines[1].facts["table"] == "public.a"
+    assert lines[2] == "batch 1: public.a, acknowledged at attempt 2 in 0.250s"
+    assert {"batch": 1, "attempt": 2, "seconds": 0.25}.items() <= lines[2].facts.items()
+    assert [line.routine for line in lines] == [False, False, True, False]
+    assert [*events.latest][-2][1] == lines[1]
 
 
 def test_a_table_s_seconds_are_those_while_it_moved_and_add_up_over_resumes() -> None:
