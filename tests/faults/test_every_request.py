@@ -85,6 +85,16 @@ async def assert_moved_whole(streamer: Streamer) -> None:
     assert our_leftovers(streamer.target, streamer.uuid) == []
 
 
+def made(streamer: Streamer) -> frozenset[tuple[object, ...]]:
+    """Every table and index in the target that the run made."""
+    found = streamer.target.rows(
+        streamer.uuid,
+        "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        " AND name NOT LIKE '\\_cf%' ESCAPE '\\'",
+    )
+    return frozenset(map(tuple, found))
+
+
 async def killed_at(streamer: Streamer, between: Between, number: int, *options: str) -> bool:
     """Kill the run when its request `number` has come; False if it ended before.
 
@@ -124,6 +134,7 @@ async def test_fault_01_and_35_a_run_killed_at_any_of_its_requests_is_resumed_to
     source: Database, workerd_d1: Workerd, between: Between, tmp_path: Path
 ) -> None:
     number, killed = 0, True
+    shapes = set[frozenset[tuple[object, ...]]]()
     while killed:
         number += 1
         streamer = command(tmp_path / str(number), source, workerd_d1, between)
@@ -135,9 +146,12 @@ async def test_fault_01_and_35_a_run_killed_at_any_of_its_requests_is_resumed_to
             totals = streamer.report["totals"]
             assert totals["rows_written"] == totals["rows_read"] == 2260, number
         await assert_moved_whole(streamer)
+        shapes.add(made(streamer))
         workerd_d1.delete(streamer.uuid)
 
     assert number > 15
+    (shape,) = shapes  # what came after the rows is there too, wherever the run was killed
+    assert {name for kind, name, _ in shape if kind == "index"} >= {"employee_country"}
 
 
 async def test_fault_06_requests_that_are_executed_once_more_and_late_change_nothing(

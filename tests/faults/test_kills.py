@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
+import socket
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -141,19 +142,26 @@ async def test_fault_23_rows_changed_between_kill_and_resume_do_not_lose_others(
     left = await differences(streamer.source, streamer.target, streamer.uuid)
     assert all(line.startswith("public.feather:") for line in left), left
 
+    repaired = streamer("validate", "--full", "--repair")
+
+    assert repaired.code == 0, repaired.said
+    assert await differences(streamer.source, streamer.target, streamer.uuid) == []
+
 
 async def test_fault_20_two_runs_at_once_the_second_names_the_first(streamer: Streamer) -> None:
+    streamer.target.stats(reset=True)
     streamer.target.set_faults({"match": "/raw", "delay_ms": 300, "times": 1000})
     process: subprocess.Popen[str] = streamer.start("run", *SMALL_REQUESTS)
-    while not streamer.checkpoint.with_name(streamer.checkpoint.name + ".lock").exists():
-        assert process.poll() is None
+    while not streamer.target.stats()["by"].get("POST raw", 0):
+        assert process.poll() is None  # once it has sent a request, it holds its checkpoint
 
-    second = streamer("run")
-    while second.code == 0:
-        second = streamer("run")
-    process.kill()
-    ended(process)
+    seconds = [streamer("run", *more) for more in ((), ("--resume",), ("--restart",))]
     streamer.target.set_faults()
+    first = ended(process)
 
-    assert second.code == 1
-    assert str(process.pid) in second.stderr
+    for second in seconds:
+        assert second.code == 1, second.said
+        assert f"in use by process {process.pid} on {socket.gethostname()}" in second.stderr
+    assert first.code == 0, first.said
+    assert await differences(streamer.source, streamer.target, streamer.uuid) == []
+    assert our_leftovers(streamer.target, streamer.uuid) == []
