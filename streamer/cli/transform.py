@@ -30,7 +30,8 @@ transform_manifest.json, transform.log. All of them, or none. `streamer import` 
 
 exit codes: 0 done; 1 failed: a file isn't as it should be; each problem is told with file, line,
 key and column; 2 wrong settings, nothing was written; 3 done, but references are missing, or
-something was left out; 75 stopped by a signal: run it again
+something was left out; 75 stopped by a signal: run it again, it
+starts over
 """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -50,6 +50,8 @@ from streamer.run.waves import levels
 
 REPORT = "transformation_report.json"
 SCHEMA = "schema.sql"
+TELL_ROWS = 1_000_000
+"""After so many rows of a table each, the log says how far it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +310,7 @@ class _Transformation:
         started = time.monotonic()
         output = self.outputs.open(job.plan)
         table = TableTransformer(job, trial)
-        output.write(table.rows())
+        output.write(self._telling(job, table.rows()))
         written = output.complete()
         self.report.tables.append(
             TableDone(
@@ -321,6 +323,15 @@ class _Transformation:
         )
         self.events.phase(f"{job.plan.name}: {output.rows:,} rows")
         return written, table.problems
+
+    def _telling(
+        self, job: Job, rows: Iterator[Sequence[str | None]]
+    ) -> Iterator[Sequence[str | None]]:
+        """The same rows; a line is said every so many: long files take minutes."""
+        for number, cells in enumerate(rows, 1):
+            yield cells
+            if number % TELL_ROWS == 0:
+                self.events.phase(f"{job.plan.name}: {number:,} rows so far")
 
     def _manifest(self, jobs: Sequence[Job], written: Sequence[Written]) -> TransformManifest:
         done = {name: replace(asked, transform="") for name, asked in self.shaping.tables.items()}

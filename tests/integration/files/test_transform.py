@@ -129,6 +129,17 @@ def test_rows_are_as_d1_is_to_hold_them(files: Steps) -> None:
     assert not (files.made / "validation.db").exists()
 
 
+def test_long_files_are_told_of_while_they_are_read(
+    files: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamer.run.transforming.TELL_ROWS", 2)
+
+    code, said = files("transform")
+
+    assert code == 0, said
+    assert "public.people: 2 rows so far" in said
+
+
 def test_how_types_are_stored_can_still_be_chosen(files: Steps) -> None:
     options = ("--timestamps", "unixms", "--enums", "integer", "--bytea", "base64")
     code, said = files("transform", *options, "--rename", "people.ok=fine")
