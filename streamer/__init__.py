@@ -13,6 +13,7 @@ The way of the data, and where each part lives:
     demo/         the whole story on one machine
     doctor.py     what both ends are like, and what to do about it
     rollback/     takes back what a run wrote
+    tune/         tries a target out, and advises settings
     run/          a whole job: look, decide, claim, make tables, move rows, check, finish, report
     files/        the job in steps: tables into files, with all that later steps need to know
     validate/     both sides compared row by row, by the target's own engine

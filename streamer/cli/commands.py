@@ -110,6 +110,14 @@ COMMANDS = {
         Command(
             "selftest", "try every step of the pipeline on sample data", Options.NONE, job=False
         ),
+        Command(
+            "tune",
+            "try the target out: what to expect of it, and which settings to use",
+            _PLANNING | Options.TARGET,
+            source=True,
+            target=True,
+            interrupted=75,
+        ),
         Command("report", "make one HTML page from a report", Options.NONE, job=False),
         Command(
             "completion",

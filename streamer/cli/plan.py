@@ -16,7 +16,7 @@ from streamer.cli.options import Options, add_options
 from streamer.cli.parser import Commands, Parser
 from streamer.config import Config
 from streamer.errors import ExitCode
-from streamer.model import Finding, KeyKind, Loading, Plan, TablePlan
+from streamer.model import Estimate, Finding, KeyKind, Loading, Plan, TablePlan
 from streamer.plan import by_table, estimated_rows
 from streamer.plan.digest import in_short
 from streamer.progress.wording import cost_of, duration, size
@@ -100,7 +100,7 @@ def render_plan(plan: Plan) -> str:
         blocks.append(
             "\n".join(["Not as in PostgreSQL, in short:", *(f"  {line}" for line in short)])
         )
-    blocks.append(_estimate_block(plan))
+    blocks.append("\n".join(["Estimate:", *estimate_lines(plan.estimate)]))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -114,7 +114,7 @@ def plan_json(plan: Plan) -> dict[str, object]:
     `target_name`, `sql`); `refusals` and `warnings`, each with `object`, `what`, `hint`, `rows`;
     `estimate` with `requests`, `seconds`, `rows_written`, `cost_usd`, `size_bytes`.
     """
-    estimate, said = plan.estimate, by_table(plan)
+    said = by_table(plan)
     return {
         "format_version": FORMAT_VERSION,
         "tables": [
@@ -130,13 +130,18 @@ def plan_json(plan: Plan) -> dict[str, object]:
         ],
         "refusals": [_finding_json(finding) for finding in plan.refusals],
         "warnings": [_finding_json(finding) for finding in plan.warnings],
-        "estimate": {
-            "requests": estimate.requests,
-            "seconds": estimate.seconds,
-            "rows_written": estimate.rows_written,
-            "cost_usd": estimate.cost_usd,
-            "size_bytes": estimate.size_bytes,
-        },
+        "estimate": estimate_json(plan.estimate),
+    }
+
+
+def estimate_json(estimate: Estimate) -> dict[str, object]:
+    """An estimate for programs."""
+    return {
+        "requests": estimate.requests,
+        "seconds": estimate.seconds,
+        "rows_written": estimate.rows_written,
+        "cost_usd": estimate.cost_usd,
+        "size_bytes": estimate.size_bytes,
     }
 
 
@@ -201,21 +206,18 @@ def _finding_lines(findings: Sequence[Finding]) -> list[str]:
     return lines
 
 
-def _estimate_block(plan: Plan) -> str:
-    estimate = plan.estimate
+def estimate_lines(estimate: Estimate) -> list[str]:
+    """An estimate for people, a line a figure."""
     share = estimate.size_bytes / limits.DATABASE_BYTES
     free, paid = cost_of(estimate.rows_written, estimate.size_bytes)
-    return "\n".join(
-        [
-            "Estimate:",
-            f"  requests      {estimate.requests:,}",
-            f"  time          {duration(max(estimate.seconds, 1))}",
-            f"  rows written  {estimate.rows_written:,}, index entries included",
-            f"  cost          {free}",
-            f"                {paid}",
-            f"  size          {size(estimate.size_bytes)}, {share:.1%} of what the paid plan holds",
-        ]
-    )
+    return [
+        f"  requests      {estimate.requests:,}",
+        f"  time          {duration(max(estimate.seconds, 1))}",
+        f"  rows written  {estimate.rows_written:,}, index entries included",
+        f"  cost          {free}",
+        f"                {paid}",
+        f"  size          {size(estimate.size_bytes)}, {share:.1%} of what the paid plan holds",
+    ]
 
 
 def _table_json(table: TablePlan) -> dict[str, object]:

@@ -85,16 +85,15 @@ def estimate(
     measures: Mapping[QualifiedName, Measure] | None = None,
     *,
     views: int = 0,
+    batch_bytes: int | None = None,
 ) -> Estimate:
     """What moving `tables` will cost; `rate` None: as fast as D1 goes.
 
-    By what was measured of them; of others, by what the statistics say.
+    By what was measured of them; of others, by what the statistics say. Requests have `batch_bytes`
+    at most, None: what a run finds by itself.
     """
-    seen = [
-        (table, (measures or {}).get(table.name) or _guessed(table.table, table.columns))
-        for table in tables
-    ]
-    batches = sum(_batches(*level) for level in _bytes_by_level(seen).values())
+    seen = [(table, measure_of(table, measures or {})) for table in tables]
+    batches = sum(_batches(*level, batch_bytes) for level in _bytes_by_level(seen).values())
     requests = batches + _other_requests(tables, views) if tables else 0
     rows = sum(measure.rows for _, measure in seen)
     total = sum(measure.rows * measure.body_bytes for _, measure in seen)
@@ -126,6 +125,11 @@ def measured(plan: Plan, rate: Rate | None, measures: Mapping[QualifiedName, Mea
     )
     found = estimate(tables, rate, measures, views=len(plan.views))
     return replace(plan, tables=tables, estimate=found)
+
+
+def measure_of(table: TablePlan, measures: Mapping[QualifiedName, Measure]) -> Measure:
+    """What was measured of a table, or else what its statistics say."""
+    return measures.get(table.name) or _guessed(table.table, table.columns)
 
 
 def _guessed(table: Table, columns: Sequence[ColumnPlan]) -> Measure:
@@ -177,12 +181,13 @@ def _bytes_by_level(
     return {**total, **({len(seen) + 1: (second, 0.0)} if second else {})}
 
 
-def _batches(size: float, row_bytes: float) -> int:
+def _batches(size: float, row_bytes: float, batch_bytes: int | None) -> int:
     """Requests for so many bytes that flow together; the first ones are smaller, none is quite full."""
     begun = min(size, 4 * limits.BATCH_BYTES_START)
-    first, later = (
-        max(bytes_ / 2, bytes_ - row_bytes) for bytes_ in (_FIRST_BYTES, _REQUEST_BYTES)
-    )
+    fills = (_FIRST_BYTES, _REQUEST_BYTES)
+    if batch_bytes is not None:
+        fills = (batch_bytes * _FIRST_BYTES / limits.BATCH_BYTES_START,) * 2
+    first, later = (max(bytes_ / 2, bytes_ - row_bytes) for bytes_ in fills)
     return math.ceil(begun / first + (size - begun) / later)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from streamer.config import Config
 from streamer.errors import ExitCode
-from streamer.model import Plan
+from streamer.model import Measure, Plan, QualifiedName
 from streamer.pipeline.transform import load_transforms
 from streamer.plan.estimate import measured
 from streamer.postgres import PostgresSource
@@ -19,6 +20,15 @@ log = logging.getLogger("streamer.plan")
 
 async def read_plan(config: Config) -> Plan:
     """Read the source's catalog and plan the job; the target isn't looked at.
+
+    Raises: as `read_measured` does.
+    """
+    plan, _ = await read_measured(config)
+    return plan
+
+
+async def read_measured(config: Config) -> tuple[Plan, Mapping[QualifiedName, Measure]]:
+    """The plan of the job, and what was measured of its tables.
 
     Raises:
         SourceError, SourceLostError: the source can't be read.
@@ -32,9 +42,10 @@ async def read_plan(config: Config) -> Plan:
     async with opening as source:
         plan = await plan_job(source, config, say=log.info)
         log.info("measuring rows")
-        plan = measured(plan, config.pacing.rate, await measure(plan.tables, source.run))
+        measures = await measure(plan.tables, source.run)
+    plan = measured(plan, config.pacing.rate, measures)
     load_transforms(plan.tables, Path.cwd())
-    return plan
+    return plan, measures
 
 
 def exit_code(plan: Plan, config: Config) -> ExitCode:

@@ -1,0 +1,86 @@
+"""Adds settings to a `streamer.toml` that is there, where that changes nothing else in it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from streamer.cli.settings_file import OPTION
+from streamer.errors import SettingsError
+from streamer.progress.whole import write_whole
+
+
+def read(path: Path) -> str | None:
+    """The file's text; None where there is none.
+
+    Raises:
+        SettingsError: it can't be read, isn't TOML, or its folder isn't there.
+    """
+    try:
+        text = path.read_bytes().decode()
+        tomllib.loads(text)
+    except FileNotFoundError:
+        if path.parent.is_dir() and not path.is_symlink():
+            return None
+        raise _unusable(path, "there is no such folder") from None
+    except OSError as error:
+        raise _unusable(path, f"it can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise _unusable(path, "it isn't UTF-8 text") from None
+    except tomllib.TOMLDecodeError:
+        raise _unusable(path, "it isn't valid TOML") from None
+    return text
+
+
+def lines(settings: Mapping[str, int]) -> list[str]:
+    """The settings as lines of TOML."""
+    return [f"{key} = {value}" for key, value in settings.items()]
+
+
+def merged(text: str, settings: Mapping[str, int]) -> str | None:
+    """`text` that says `settings` too, and nothing else that it didn't say.
+
+    A setting takes the place of the line that has it as a comment, or stands in front of the first
+    section. None where `text` says otherwise already, or where that can't be done exactly.
+    """
+    before = tomllib.loads(text)
+    if any(key in before and before[key] != value for key, value in settings.items()):
+        return None
+    after = text
+    for key, value in settings.items():
+        if key not in before:
+            after = _with_line(after, key, f"{key} = {value}")
+    try:
+        says = tomllib.loads(after)
+    except tomllib.TOMLDecodeError:
+        return None
+    return after if says == {**before, **settings} else None
+
+
+def replace_file(path: Path, before: str, after: str) -> None:
+    """Put `after` into the file, whole or not at all.
+
+    Raises:
+        SettingsError: somebody changed the file since it was read as `before`.
+        StreamerError: it can't be written.
+    """
+    if read(path) != before:
+        raise _unusable(path, "it was changed meanwhile")
+    if after != before:
+        write_whole(path.resolve(), after.encode(), hint="Make room or access, then run again.")
+
+
+def _with_line(text: str, key: str, line: str) -> str:
+    section = re.search(r"^[ \t]*\[", text, re.MULTILINE)
+    head, tail = (text[: section.start()], text[section.start() :]) if section else (text, "")
+    changed, count = re.subn(rf"^# ?{key} = [^\r\n]*", line, head, count=1, flags=re.MULTILINE)
+    if count:
+        return changed + tail
+    gap = "" if not head or head.endswith("\n") else "\n"
+    return f"{head}{gap}{line}\n{tail}"
+
+
+def _unusable(path: Path, why: str) -> SettingsError:
+    return SettingsError([f"{OPTION}: {path}: {why}; name another file"])

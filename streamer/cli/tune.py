@@ -1,0 +1,252 @@
+"""`streamer tune`: tries the target out, and says what to expect and which settings to use."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import orjson
+
+from streamer.cli import settings_file, settings_merge
+from streamer.cli.parser import Commands
+from streamer.cli.plan import estimate_json, estimate_lines, run_parser
+from streamer.cli.showing import stopped_by_signals
+from streamer.config import Config, TargetSettings
+from streamer.d1 import SystemClock
+from streamer.errors import ExitCode, TargetUnavailableError, UsageError
+from streamer.model import Measure, Plan, QualifiedName, TablePlan
+from streamer.plan.estimate import measure_of
+from streamer.progress.view import printable
+from streamer.progress.wording import size
+from streamer.run.outlook import read_measured
+from streamer.targets import open_target
+from streamer.tune import Advice, Count, Measured, Probing, advise, probe
+from streamer.tune.probe import AT_ONCE
+
+log = logging.getLogger("streamer.tune")
+
+FORMAT_VERSION = 1
+PATIENCE_S = 30.0
+EXAMPLES = """\
+examples:
+  streamer tune                                 what to expect, and the settings for it
+  streamer tune --write-config streamer.toml    and write them down: streamer run --config streamer.toml
+  streamer tune --table 'orders*' --rate-limit 600/300
+  streamer tune --json | jq .settings
+
+It makes a scratch table named _streamer_tune_... in the target, like the table that most bytes come
+from, fills it with made-up rows, and takes it away again: at most 30 requests, about 30 s and 60,000
+rows written, within the rate limit that all commands share. Your tables aren't touched. What a tune
+that was killed has left, the next one takes away.
+--write-config makes the file, or adds the two settings to one that is there; what that says of them
+already is never changed, then the lines are printed only.
+
+exit codes: 0 done; 1 failed: token, permission, database full; 2 wrong settings, or nothing to move;
+3 done, but the file has other settings, which were left; 75 stopped, or D1 can't be used for now
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """What a probe told: of which table's likes, how it went, and what comes of it."""
+
+    target: str
+    table: TablePlan
+    measured: Measured
+    advice: Advice
+    requests: int
+    rows_written: int
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the parser with the options that only this command has."""
+    parser = commands.add_parser(
+        "tune",
+        description="Try the target out: what to expect of a run, and which settings to use.",
+        epilog=EXAMPLES,
+    )
+    parser.add_argument("--json", action="store_true", help="print what was found as JSON")
+    parser.add_argument(
+        "--write-config",
+        metavar="FILE",
+        help="write the settings as TOML, for --config: a new file, or added to one that is there",
+    )
+
+
+async def run(args: argparse.Namespace, config: Config) -> ExitCode:
+    """Plan, try the target out, print what was found, write it down where that is wanted."""
+    path = Path(args.write_config) if args.write_config is not None else None
+    before = settings_merge.read(path) if path is not None else None
+    plan, measures = await read_measured(config)
+    if plan.refusals:
+        log.warning("%d things can't be moved as they are: see streamer plan", len(plan.refusals))
+    stop = asyncio.Event()
+    with stopped_by_signals(stop, "taking the scratch table away"):
+        tuned = await _tune(config, plan, measures, stop)
+    print(as_json(tuned) if args.json else "\n".join(as_text(tuned, config)))
+    if path is None:
+        return ExitCode.DONE
+    return _write(path, before, config, plan, tuned)
+
+
+async def _tune(
+    config: Config, plan: Plan, measures: Mapping[QualifiedName, Measure], stop: asyncio.Event
+) -> Tuned:
+    table = _heaviest(plan, measures)
+    if config.target is None:
+        raise AssertionError("the command is declared to need a target")
+    pacing = replace(
+        config.pacing,
+        concurrency=AT_ONCE[-1],
+        batch_bytes=None,
+        give_up_after_s=min(config.pacing.give_up_after_s, PATIENCE_S),
+    )
+    count = Count()
+    database = await open_target(config.target, pacing, count)
+    try:
+        log.info("trying %s with rows like those of %s", database.identity, table.name)
+        probing = Probing(
+            table=table,
+            measure=measure_of(table, measures),
+            pack=config.run.pack,
+            count=count,
+            clock=SystemClock(),
+            stop=stop,
+            most_bytes=config.pacing.batch_bytes,
+        )
+        measured = await probe(database, probing)
+    except TargetUnavailableError as error:
+        hint = "Run `streamer tune` again later; a daily quota is renewed at 00:00 UTC."
+        raise TargetUnavailableError(error.what, hint=hint) from None
+    finally:
+        await database.aclose()
+    advice = advise(
+        measured,
+        plan,
+        measures,
+        rate=config.pacing.rate,
+        most_bytes=config.pacing.batch_bytes,
+    )
+    return Tuned(
+        target=str(database.identity),
+        table=table,
+        measured=measured,
+        advice=advice,
+        requests=count.requests,
+        rows_written=count.rows_written,
+    )
+
+
+def _heaviest(plan: Plan, measures: Mapping[QualifiedName, Measure]) -> TablePlan:
+    """The table that most bytes come from: what a run does most of the time."""
+    if not plan.tables:
+        raise UsageError("no table would be moved", hint="Check POSTGRES_DB, --schema and --table")
+
+    def weight(table: TablePlan) -> tuple[float, int]:
+        measure = measure_of(table, measures)
+        return measure.rows * measure.body_bytes, len(table.columns)
+
+    return max(plan.tables, key=weight)
+
+
+def as_text(tuned: Tuned, config: Config) -> list[str]:
+    """What was found, for people."""
+    seen, advice = tuned.measured, tuned.advice
+    at_once = max((one.concurrency for one in seen.rounds), default=1)
+    like = printable(str(tuned.table.name))
+    lines = [
+        f"Tried {printable(tuned.target)} with made-up rows like those of {like}:",
+        f"{tuned.requests} requests, up to {at_once} at once; {seen.rows:,} rows, {size(seen.row_bytes)} each.",
+        "",
+        "Measured:",
+        f"  round trip    {_milliseconds(seen.round_trip_s)}",
+        *(
+            f"  {f'{one.rows:,} rows':<14}{_milliseconds(one.seconds)} for {size(one.body_bytes)}"
+            for one in seen.shots
+        ),
+        "",
+        "To expect of a run:",
+        f"  rows/s        {advice.rows_per_s:,.0f}",
+        f"  bytes/s       {size(advice.bytes_per_s)}",
+        f"  a request     {size(advice.settings.batch_bytes)} in {_milliseconds(advice.request_s)}",
+        f"  held back by  {advice.limited_by.value}",
+        "",
+        "Settings:",
+        *(f"  {line}" for line in settings_merge.lines(values(tuned))),
+    ]
+    if not isinstance(config.target, TargetSettings):
+        lines.append("  (not needed: a file of this machine is filled as fast without)")
+    return [*lines, "", "The planned run with them:", *estimate_lines(advice.run)]
+
+
+def as_json(tuned: Tuned) -> str:
+    """What was found, for programs.
+
+    `format_version`, `target`, `probe` (`like`, `requests`, `rows`, `rows_written`, `bytes`),
+    `measured` (`round_trip_s`, `alone` and `together`: `concurrency`, `rows`, `bytes`, `seconds`),
+    `expected` (`rows_per_s`, `bytes_per_s`, `request_s`, `limited_by`: `rate`, `target`,
+    `distance`), `settings` (`batch_bytes`, `concurrency`), and `estimate` as `plan --json` has it.
+    """
+    seen, advice = tuned.measured, tuned.advice
+    alone = [(1, shot.rows, shot.body_bytes, shot.seconds) for shot in seen.shots]
+    together = [(r.concurrency, r.rows, r.body_bytes, r.seconds) for r in seen.rounds]
+    names = ("concurrency", "rows", "bytes", "seconds")
+    document = {
+        "format_version": FORMAT_VERSION,
+        "target": tuned.target,
+        "probe": {
+            "like": str(tuned.table.name),
+            "requests": tuned.requests,
+            "rows": seen.rows,
+            "rows_written": tuned.rows_written,
+            "bytes": seen.body_bytes,
+        },
+        "measured": {
+            "round_trip_s": seen.round_trip_s,
+            "alone": [dict(zip(names, one, strict=True)) for one in alone],
+            "together": [dict(zip(names, one, strict=True)) for one in together],
+        },
+        "expected": {
+            "rows_per_s": advice.rows_per_s,
+            "bytes_per_s": advice.bytes_per_s,
+            "request_s": advice.request_s,
+            "limited_by": advice.limited_by.name.lower(),
+        },
+        "settings": values(tuned),
+        "estimate": estimate_json(advice.run),
+    }
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
+
+
+def values(tuned: Tuned) -> dict[str, int]:
+    """The settings that are advised, by their keys."""
+    settings = tuned.advice.settings
+    return {"batch_bytes": settings.batch_bytes, "concurrency": settings.concurrency}
+
+
+def _write(path: Path, before: str | None, config: Config, plan: Plan, tuned: Tuned) -> ExitCode:
+    """Write the settings down: a new file, or the old one with them; DONE where it says them then."""
+    found = values(tuned)
+    if before is None:
+        given = {**config.given, **{key: (str(value),) for key, value in found.items()}}
+        text = settings_file.settings_text(replace(config, given=given), plan, run_parser())
+        settings_file.write_settings(path, text)
+    elif (after := settings_merge.merged(before, found)) is not None:
+        settings_merge.replace_file(path, before, after)
+    else:
+        log.warning(
+            "%s was left as it is, it says otherwise; to use what was found, write into it: %s",
+            path,
+            "; ".join(settings_merge.lines(found)),
+        )
+        return ExitCode.INCOMPLETE
+    log.info("settings written to %s: streamer run --config %s", path, path)
+    return ExitCode.DONE
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:,.0f} ms"

@@ -1,0 +1,95 @@
+"""What a probe saw, and the plain model of a target that it is read as (pure).
+
+One D1 database runs one query at a time: a request costs the way there and back, which requests
+share where several are under way, and the database's own time, which they don't.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+_LEAST_PER_BYTE_S = 1e-10  # 10 GB/s: nothing that is sent takes no time at all
+
+
+class LimitedBy(Enum):
+    """What keeps rows from coming faster, as it is said to people."""
+
+    RATE = "the rate limit"
+    TARGET = "the database's own time for each request"
+    DISTANCE = "the way there and back"
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One request that travelled alone: its body, its rows, and how long the answer took."""
+
+    body_bytes: int
+    rows: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """As many requests at once as `concurrency`: the sums of all, and how long until the last answer."""
+
+    concurrency: int
+    body_bytes: int
+    rows: int
+    seconds: float
+
+    @property
+    def bytes_per_s(self) -> float:
+        """Bytes of bodies in a second."""
+        return self.body_bytes / max(self.seconds, 1e-9)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a request takes: `base_s` whatever is in it, and `per_byte_s` for each byte of its body."""
+
+    base_s: float
+    per_byte_s: float
+
+    def seconds(self, body_bytes: float) -> float:
+        """How long a request with such a body takes alone."""
+        return self.base_s + self.per_byte_s * body_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """All that a probe saw. `round_trip_s` is what an empty query takes; there is at least one shot.
+
+    A request of `refused_bytes` was too much for the target; None: none was.
+    """
+
+    round_trip_s: float
+    shots: tuple[Shot, ...]
+    rounds: tuple[Round, ...] = ()
+    refused_bytes: int | None = None
+
+    @property
+    def rows(self) -> int:
+        """Rows written, all requests together."""
+        return sum(one.rows for one in (*self.shots, *self.rounds))
+
+    @property
+    def body_bytes(self) -> int:
+        """Bytes of bodies, all requests together."""
+        return sum(one.body_bytes for one in (*self.shots, *self.rounds))
+
+    @property
+    def row_bytes(self) -> float:
+        """Bytes of a request's body that a row takes, on average."""
+        return self.body_bytes / max(self.rows, 1)
+
+    def cost(self) -> Cost:
+        """The line from the empty query through the shots, closest to the big ones (least squares)."""
+        squares = sum(shot.body_bytes**2 for shot in self.shots)
+        above = sum(shot.body_bytes * (shot.seconds - self.round_trip_s) for shot in self.shots)
+        return Cost(self.round_trip_s, max(above / max(squares, 1), _LEAST_PER_BYTE_S))
+
+    def capacity(self) -> float:
+        """Bytes a second that the target digests, however many requests are under way."""
+        best = max((one.bytes_per_s for one in self.rounds), default=0.0)
+        return max(1 / self.cost().per_byte_s, best)

@@ -1,0 +1,236 @@
+"""The probe: a scratch table is made, filled by more and more at once, and taken away again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Protocol
+
+from streamer import limits
+from streamer.d1 import Clock, RefusedRowsError, SilentObserver, TooLargeError
+from streamer.errors import (
+    InterruptedRunError,
+    StreamerError,
+    TargetError,
+    TargetUnavailableError,
+    leaves,
+)
+from streamer.model import Answer, Measure, Pack, Statement, TablePlan
+from streamer.pack import hard_doubles_probe, probe_is_exact
+from streamer.tune.measured import Measured, Round, Shot
+from streamer.tune.scratch import Body, Scratch, drop, find_leftovers, leftovers, new_name
+
+MOST_REQUESTS = 30
+MOST_SECONDS = 30.0
+MOST_WRITTEN = 60_000  # billed rows: six cents at most, and within a free day's 100,000
+DROP_S = 20.0
+PINGS = 3
+AT_ONCE = (2, 4, 8)
+_ALONE_BYTES = (64_000, 250_000, 1_000_000, 2_000_000)
+_TOGETHER_BYTES = 1_000_000
+_ALL_BYTES = sum(_ALONE_BYTES) + sum(AT_ONCE) * _TOGETHER_BYTES
+_FOR_THE_END = 2  # requests that are kept for taking the table away
+_WORTH_MORE = 1.1  # how much faster a round must be for more at once to be tried
+_PING = Statement("SELECT 1")
+
+log = logging.getLogger("streamer.tune")
+
+
+class Database(Protocol):
+    """Runs statements in one request, which is one transaction; retries by itself."""
+
+    async def execute(self, statements: Sequence[Statement]) -> Answer:
+        """Return the results; every request given here may be sent more than once."""
+        ...
+
+
+class Count(SilentObserver):
+    """Counts the requests of a process, every try of each, and passes warnings on."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.rows_written = 0
+
+    def sent(self, body_bytes: int, /) -> None:
+        """One more."""
+        del body_bytes
+        self.requests += 1
+
+    def answered(self, seconds: float, rows_written: int, /) -> None:
+        """D1 bills so many rows."""
+        del seconds
+        self.rows_written += rows_written
+
+    def warning(self, what: str, /) -> None:
+        """Say it in the log."""
+        log.warning("%s", what)
+
+
+@dataclass(frozen=True, slots=True)
+class Probing:
+    """What a probe is told: rows like whose, packed how, and what it has to do with.
+
+    `stop` is set where it is to end; `most_bytes` is what the user allows a request, None for no
+    limit of theirs.
+    """
+
+    table: TablePlan
+    measure: Measure
+    pack: Pack
+    count: Count
+    clock: Clock
+    stop: asyncio.Event
+    most_bytes: int | None = None
+    random: Random = field(default_factory=Random)
+
+
+async def probe(database: Database, probing: Probing) -> Measured:
+    """Try `database` out, with at most 30 requests and for about 30 s; what was seen.
+
+    The scratch table is gone when this ends, however it does, or a warning names it. Those that
+    killed probes have left are taken away first.
+
+    Raises:
+        InterruptedRunError: `stop` was set.
+        TargetError, TargetUnavailableError: the target can't be used, or too slowly to measure it.
+        RefusedError: the table's statements are too long, as they would be in a run.
+    """
+    answer = await database.execute([find_leftovers(), hard_doubles_probe()])
+    await _tidy(database, leftovers(answer, 0))
+    scratch = Scratch.like(
+        probing.table,
+        probing.measure,
+        new_name(probing.random),
+        probing.pack,
+        exact_floats=probe_is_exact(answer.results[1]),
+    )
+    try:
+        return await _Probe(database, probing, scratch).carry_out()
+    finally:
+        await _take_away(database, scratch.name)
+
+
+async def _tidy(database: Database, names: Sequence[str]) -> None:
+    if names:
+        log.info("taking away what a probe has left that was killed: %s", ", ".join(names))
+        await database.execute([drop(name) for name in names[: limits.BATCH_STATEMENTS]])
+
+
+async def _take_away(database: Database, name: str) -> None:
+    """Drop the scratch table; where that can't be done it is said, and the first error stays."""
+    try:
+        async with asyncio.timeout(DROP_S):
+            await database.execute([drop(name)])
+    except (StreamerError, TimeoutError):
+        log.warning(
+            "the scratch table %s may still be in the target; the next `streamer tune` takes it away",
+            name,
+        )
+
+
+class _Probe:
+    """One probe of one scratch table."""
+
+    def __init__(self, database: Database, probing: Probing, scratch: Scratch) -> None:
+        self._database = database
+        self._probing = probing
+        self._scratch = scratch
+        self._next_row = 1
+        self._pings: list[float] = []
+        self._shots: list[Shot] = []
+        self._rounds: list[Round] = []
+        self._refused: int | None = None
+
+    async def carry_out(self) -> Measured:
+        try:
+            async with asyncio.timeout(MOST_SECONDS):
+                await self._measure()
+        except TimeoutError:
+            log.info("%.0f s are over: what was seen so far has to do", MOST_SECONDS)
+        except RefusedRowsError as error:
+            raise TargetError(
+                f"the scratch table {self._scratch.name} can't be filled: {error.what}",
+                hint="Another `streamer tune` may have taken it away: let one end, then run again",
+            ) from None
+        if not self._pings or not self._shots:
+            raise TargetUnavailableError(
+                f"no row could be written in {MOST_SECONDS:.0f} s: the target is too slow now, or"
+                " the rate limit is used up",
+                hint="Run `streamer tune` again in five minutes",
+            )
+        return Measured(
+            min(self._pings), tuple(self._shots), tuple(self._rounds), refused_bytes=self._refused
+        )
+
+    async def _measure(self) -> None:
+        await self._execute(self._scratch.create)
+        for _ in range(PINGS):
+            self._pings.append((await self._execute([_PING])).seconds)
+        for rows in sorted({self._rows_of(size) for size in _ALONE_BYTES}):
+            if not self._may_send(1) or self._refused is not None:
+                break
+            await self._alone(rows)
+        for number in AT_ONCE:
+            if not self._may_send(number) or self._refused is not None or not self._is_worth_it():
+                break
+            await self._together(number, self._rows_of(_TOGETHER_BYTES))
+
+    async def _alone(self, rows: int) -> None:
+        body = self._body(rows)
+        try:
+            answer = await self._execute(body.statements)
+        except TooLargeError:
+            self._refused = min(self._refused or body.bytes, body.bytes)
+        else:
+            self._shots.append(Shot(body.bytes, body.rows, answer.seconds))
+
+    async def _together(self, number: int, rows: int) -> None:
+        bodies = [self._body(rows) for _ in range(number)]
+        began = self._probing.clock.monotonic()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for body in bodies:
+                    group.create_task(self._execute(body.statements))
+        except BaseExceptionGroup as errors:
+            error = next(leaves(errors))
+            if not isinstance(error, TooLargeError):
+                raise error from None
+            self._refused = min(self._refused or bodies[0].bytes, bodies[0].bytes)
+            return
+        seconds = self._probing.clock.monotonic() - began
+        self._rounds.append(
+            Round(number, sum(b.bytes for b in bodies), sum(b.rows for b in bodies), seconds)
+        )
+
+    def _body(self, rows: int) -> Body:
+        body = self._scratch.body(self._next_row, rows, self._probing.random)
+        self._next_row += body.rows
+        return body
+
+    async def _execute(self, statements: Sequence[Statement]) -> Answer:
+        if self._probing.stop.is_set():
+            raise InterruptedRunError(
+                "stopped by a signal; the scratch table is taken away.",
+                hint="Run `streamer tune` again.",
+            )
+        return await self._database.execute(statements)
+
+    def _rows_of(self, body_bytes: int) -> int:
+        """How many rows a body of about this size has, within what the whole probe may write."""
+        row = self._scratch.row_bytes()
+        allowed = MOST_WRITTEN / self._scratch.written_per_row * row / _ALL_BYTES
+        most = self._probing.most_bytes or limits.BATCH_BYTES_MAX
+        return max(1, int(min(body_bytes * min(1.0, allowed), most) / row))
+
+    def _may_send(self, number: int) -> bool:
+        return self._probing.count.requests + number + _FOR_THE_END <= MOST_REQUESTS
+
+    def _is_worth_it(self) -> bool:
+        """Whether the last round was faster than the one before it."""
+        if len(self._rounds) < 2:
+            return True
+        before, last = self._rounds[-2:]
+        return last.bytes_per_s > before.bytes_per_s * _WORTH_MORE

@@ -1,0 +1,166 @@
+"""`streamer tune` against real targets: what it says, what it leaves, and how it ends when it can't."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from tests.engines.d1server import D1Server
+from tests.engines.postgres import Database
+from tests.engines.sqlite_file import PlainFile
+from tests.engines.workerd import Workerd
+from tests.faults.between import Between, Forward, Request
+from tests.stories.command import Streamer, ended
+from tests.stories.compare import our_leftovers
+
+pytestmark = [pytest.mark.postgres, pytest.mark.workerd]
+
+KILLED, THEIRS = "_streamer_tune_0123456789ab", "_streamer_tune_notes"
+
+
+@pytest.fixture
+def tuner(sample_source: Database, any_d1: D1Server, tmp_path: Path) -> Iterator[Streamer]:
+    """The command, from the sample database into an empty D1 of either kind."""
+    uuid = any_d1.create(tmp_path.name)
+    yield Streamer(tmp_path, sample_source, any_d1, uuid)
+    any_d1.set_faults()
+    any_d1.delete(uuid)
+
+
+def test_it_says_what_to_expect_by_few_requests_and_leaves_nothing(
+    tuner: Streamer, any_d1: D1Server
+) -> None:
+    any_d1.run(tuner.uuid, f"CREATE TABLE {KILLED} (a)")
+    any_d1.run(tuner.uuid, f"CREATE TABLE {THEIRS} (a)")
+    any_d1.stats(reset=True)
+
+    told = tuner("tune", "--json")
+
+    assert told.code == 0, told.said
+    found = json.loads(told.stdout)
+    assert any_d1.stats()["requests"] <= 30
+    assert found["probe"]["rows"] <= found["probe"]["rows_written"] <= 60_000 + 100
+    assert found["expected"]["rows_per_s"] > 0
+    assert found["measured"]["alone"]
+    assert 1 <= found["settings"]["concurrency"] <= 16
+    assert 250_000 <= found["settings"]["batch_bytes"] <= 4_000_000
+    plan = json.loads(tuner("plan", "--json").stdout)
+    assert found["estimate"]["rows_written"] == pytest.approx(
+        plan["estimate"]["rows_written"], rel=0.1
+    )
+    assert our_leftovers(any_d1, tuner.uuid) == [THEIRS]
+
+
+def test_what_it_writes_is_what_a_run_is_told(streamer: Streamer, tmp_path: Path) -> None:
+    file = tmp_path / "streamer.toml"
+
+    made = streamer("tune", "--exclude", "log", "--write-config", "streamer.toml")
+    found = tomllib.loads(file.read_text())
+    planned = streamer("plan", "--config", "streamer.toml")
+    file.write_text('# mine\nconcurrency = 16\n[source]\nuser = "x"\n')
+    left = streamer("tune", "--write-config", "streamer.toml")
+
+    assert made.code == planned.code == 0, made.said + planned.said
+    assert f"concurrency = {found['concurrency']}" in made.stdout
+    assert f"batch_bytes = {found['batch_bytes']}" in made.stdout
+    assert found["exclude"] == ["log"]
+    assert left.code in {0, 3}, left.said
+    after = file.read_text()
+    assert (after == '# mine\nconcurrency = 16\n[source]\nuser = "x"\n') is (left.code == 3)
+
+
+READ_ONLY = {"status": 403, "code": 10000, "message": "Authentication error"}
+FULL = {"status": 400, "code": 7500, "message": "Exceeded maximum DB size: SQLITE_FULL"}
+USED_UP = {
+    "status": 400,
+    "code": 7500,
+    "message": "D1 free tier daily row write limit exceeded",
+}
+
+
+@pytest.mark.parametrize(
+    ("answer", "exit_code", "said"),
+    [(READ_ONLY, 1, "D1 Edit"), (FULL, 1, "full"), (USED_UP, 75, "daily quota")],
+)
+@pytest.mark.parametrize("words", ["CREATE TABLE", "INSERT INTO"])
+def test_a_target_that_takes_no_rows_is_named_and_nothing_is_left(
+    streamer: Streamer,
+    workerd_d1: Workerd,
+    *,
+    answer: dict[str, str | int],
+    exit_code: int,
+    said: str,
+    words: str,
+) -> None:
+    workerd_d1.set_faults({"match": "/raw", "contains": words, "times": 99, **answer})
+
+    failed = streamer("tune")
+
+    workerd_d1.set_faults()
+    assert failed.code == exit_code, failed.said
+    assert said in failed.stderr
+    assert failed.stdout == ""
+    assert "--resume" not in failed.stderr
+    assert our_leftovers(workerd_d1, streamer.uuid) == []
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+async def test_a_signal_leaves_nothing_and_after_a_kill_the_next_one_does(
+    streamer: Streamer, workerd_d1: Workerd, sent: signal.Signals
+) -> None:
+    async def signal_at(request: Request, forward: Forward) -> web.Response:
+        answer = await forward()
+        if b"INSERT INTO" in request.body:
+            process.send_signal(sent)
+        return answer
+
+    async with Between(workerd_d1) as between:
+        streamer.overrides["CLOUDFLARE_API_BASE_URL"] = between.base_url
+        between.deal = signal_at
+        process = streamer.start("tune")
+        stopped = await asyncio.to_thread(ended, process)
+    left = our_leftovers(workerd_d1, streamer.uuid)
+    del streamer.overrides["CLOUDFLARE_API_BASE_URL"]
+    again = await asyncio.to_thread(streamer, "tune", "--table", "employee")
+
+    assert stopped.code == (-signal.SIGKILL if sent is signal.SIGKILL else 75), stopped.said
+    assert len(left) == (1 if sent is signal.SIGKILL else 0)
+    assert again.code == 0, again.said
+    assert our_leftovers(workerd_d1, streamer.uuid) == []
+
+
+def test_a_file_is_tried_out_too_and_one_made_for_that_is_gone(
+    sample_source: Database, tmp_path: Path
+) -> None:
+    target = PlainFile(tmp_path / "shop.db")
+    streamer = Streamer(tmp_path, sample_source, target, "")
+
+    told = streamer("tune")
+
+    assert told.code == 0, told.said
+    assert "not needed" in told.stdout
+    assert not target.path.exists()
+    assert target.beside() == set()
+
+
+def test_without_a_source_or_a_table_the_target_is_left_alone(
+    streamer: Streamer, workerd_d1: Workerd
+) -> None:
+    workerd_d1.stats(reset=True)
+
+    nothing = streamer("tune", "--exclude", "*")
+    streamer.overrides["POSTGRES_DSN"] = "postgresql://reader@127.0.0.1:1/shop"
+    nowhere = streamer("tune")
+
+    assert nothing.code == 2, nothing.said
+    assert "No table is selected" in nothing.stderr
+    assert nowhere.code in {1, 75}, nowhere.said
+    assert "Nothing listens" in nowhere.stderr
+    assert workerd_d1.stats()["requests"] == 0

@@ -1,0 +1,74 @@
+"""Settings that are added to a file change nothing else that it says."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from streamer.cli import settings_merge
+from streamer.cli.plan import run_parser
+from streamer.cli.settings_file import settings_text
+from streamer.config import Config
+from streamer.errors import SettingsError
+from tests.engines.catalogs import column, identified, plan_of
+
+FOUND = {"batch_bytes": 2_000_000, "concurrency": 3}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "strict = true",
+        '[source]\nuser = "x"\n',
+        '# mine\nstrict = true\n\n# concurrency = "auto"\n[source]\n# concurrency = "auto"\n',
+        'table = [\n  "a",\n  "b",\n]\nconcurrency = 3\n',
+        settings_text(Config(), plan_of(identified("orders", column("note"))), run_parser()),
+    ],
+)
+def test_what_the_file_says_is_kept_and_the_settings_come_in(text: str) -> None:
+    after = settings_merge.merged(text, FOUND)
+
+    assert after is not None
+    assert tomllib.loads(after) == {**tomllib.loads(text), **FOUND}
+    lost = set(text.splitlines()) - set(after.splitlines())
+    assert lost <= {'# concurrency = "auto"', '# batch_bytes = "auto"'}
+    assert settings_merge.merged(after, FOUND) == after
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "concurrency = 8\n",
+        'concurrency = "auto"\n',
+        "table = [\n[1],\n]\n",
+        'note = """\n# concurrency = 1\n"""\n',
+    ],
+)
+def test_a_file_that_says_otherwise_or_is_not_understood_exactly_is_left(text: str) -> None:
+    assert settings_merge.merged(text, FOUND) is None
+
+
+def test_a_file_is_replaced_whole_unless_it_changed_meanwhile(tmp_path: Path) -> None:
+    path = tmp_path / "streamer.toml"
+    assert settings_merge.read(path) is None
+    path.write_text("strict = true\n")
+
+    settings_merge.replace_file(path, "strict = true\n", "strict = false\n")
+    with pytest.raises(SettingsError, match="changed meanwhile"):
+        settings_merge.replace_file(path, "strict = true\n", "")
+
+    assert path.read_text() == "strict = false\n"
+
+
+@pytest.mark.parametrize(("text", "why"), [(b"a = ", "TOML"), (b"\xff", "UTF-8")])
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, text: bytes, why: str) -> None:
+    path = tmp_path / "streamer.toml"
+    path.write_bytes(text)
+
+    with pytest.raises(SettingsError, match=why):
+        settings_merge.read(path)
+    with pytest.raises(SettingsError, match="no such folder"):
+        settings_merge.read(tmp_path / "gone" / "streamer.toml")
