@@ -339,8 +339,16 @@ def _contents(survey: Survey, plan: Plan | None) -> Line:
 
 
 def _leftovers(survey: Survey) -> Line | None:
-    if not any(name.startswith(OURS) for name in survey.tables):
+    ours = [name for name in survey.tables if name.startswith(OURS)]
+    if not ours:
         return None
+    if all(name.startswith(f"{OURS}tune_") for name in ours):
+        return _target(
+            "scratch table",
+            Verdict.WARNING,
+            f"tables named {OURS}tune_… are there: streamer tune was killed",
+            "The next streamer tune takes them away; or drop them",
+        )
     return _target(
         "unfinished run",
         Verdict.WARNING,

@@ -115,15 +115,24 @@ def estimate(
     )
 
 
-def measured(plan: Plan, rate: Rate | None, measures: Mapping[QualifiedName, Measure]) -> Plan:
-    """The plan with the rows that were counted, and an estimate by what was measured."""
+def measured(
+    plan: Plan,
+    rate: Rate | None,
+    measures: Mapping[QualifiedName, Measure],
+    *,
+    batch_bytes: int | None = None,
+) -> Plan:
+    """The plan with the rows that were counted, and an estimate by what was measured.
+
+    `batch_bytes` as for `estimate`.
+    """
     tables = tuple(
         replace(table, table=replace(table.table, rows=measures[table.name].rows))
         if table.name in measures
         else table
         for table in plan.tables
     )
-    found = estimate(tables, rate, measures, views=len(plan.views))
+    found = estimate(tables, rate, measures, views=len(plan.views), batch_bytes=batch_bytes)
     return replace(plan, tables=tables, estimate=found)
 
 

@@ -43,7 +43,8 @@ async def read_measured(config: Config) -> tuple[Plan, Mapping[QualifiedName, Me
         plan = await plan_job(source, config, say=log.info)
         log.info("measuring rows")
         measures = await measure(plan.tables, source.run)
-    plan = measured(plan, config.pacing.rate, measures)
+    pacing = config.pacing
+    plan = measured(plan, pacing.rate, measures, batch_bytes=pacing.batch_bytes)
     load_transforms(plan.tables, Path.cwd())
     return plan, measures
 

@@ -36,8 +36,13 @@ INSERT INTO words SELECT md5(i::text), i FROM generate_series(1, 30000) AS i"""
 
 @pytest.mark.parametrize(
     ("script", "settings"),
-    [(MIXED, ""), (FAT, ""), (CHOSEN, "[tables.words]\nwhere = 'n <= 10000'\n")],
-    ids=["mixed", "fat", "chosen"],
+    [
+        (MIXED, ""),
+        (MIXED, "batch_bytes = 200000\n"),
+        (FAT, ""),
+        (CHOSEN, "[tables.words]\nwhere = 'n <= 10000'\n"),
+    ],
+    ids=["mixed", "small requests", "fat", "chosen"],
 )
 async def test_a_run_costs_what_plan_had_said_give_or_take_a_tenth(
     database: Database, tmp_path: Path, script: str, settings: str

@@ -183,6 +183,14 @@ def test_what_an_unfinished_run_left_is_pointed_out() -> None:
     assert "--resume" in line.hint
 
 
+def test_what_a_killed_probe_left_is_no_unfinished_run() -> None:
+    name = "_streamer_tune_0123456789ab"
+    left = of_target(FACTS, Survey(tables={name: found_table(name, rows=True)}), None)
+
+    assert "streamer tune" in about(left, "scratch table").hint
+    assert not [line for line in left if line.about == "unfinished run"]
+
+
 def test_read_replication_is_a_warning_and_what_nobody_knows_is_not_claimed() -> None:
     on = of_target(replace(FACTS, replicated=True), Survey(), None)
     unknown = of_target(FACTS, Survey(), None)
