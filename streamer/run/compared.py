@@ -11,10 +11,11 @@ from typing import Protocol
 from streamer.config import Config, Selection
 from streamer.d1 import D1Database
 from streamer.errors import ExitCode, SourceChangedError, UsageError
-from streamer.model import Catalog, KeyKind, QualifiedName, SourceIdentity, Table, TablePlan
+from streamer.model import KeyKind, QualifiedName, SourceIdentity, Table, TablePlan
 from streamer.pipeline.transform import Function, load_transforms
 from streamer.plan import estimated_rows
 from streamer.plan.digest import sentence
+from streamer.plan.labels import label_tables
 from streamer.plan.select import matching
 from streamer.postgres import PostgresSource
 from streamer.postgres.keys import Keys
@@ -100,7 +101,8 @@ async def look(
         _check_ends(config, source, database, events, moved)
     seen = await survey(database)
     known = await planning.look(source, config, events.phase)
-    names = _still_there(_moved_tables(moved), known.catalog, config.selection)
+    there = (*known.catalog.tables, *label_tables(known.catalog.tables, config.shaping))
+    names = _still_there(_moved_tables(moved), there, config.selection)
     if moved is not None and moved.steps and not names:
         raise UsageError(_NONE_MOVED, hint=_SELECT)
     plan = await plan_job(
@@ -157,14 +159,14 @@ def _moved_tables(moved: Journal | None) -> list[str]:
     return [n.table for n in moved.steps if n.work is Work.ROWS] if moved else []
 
 
-def _still_there(moved: Sequence[str], catalog: Catalog, selection: Selection) -> list[str]:
+def _still_there(moved: Sequence[str], tables: Sequence[Table], selection: Selection) -> list[str]:
     """The tables of the run that the source has; those that aren't selected may be gone.
 
     Raises:
         SourceChangedError: others are gone.
 
     """
-    there = {str(table.name) for table in catalog.tables}
+    there = {str(table.name) for table in tables}
     gone = [name for name in moved if name not in there]
     missed = [name for name in gone if matching(QualifiedName(*name.split(".", 1)), selection)]
     if missed:

@@ -296,7 +296,9 @@ async def test_the_ledger_knows_numbers_only_of_keys_that_are_hidden(job: Job) -
             if opened.execute(
                 "SELECT 1 FROM sqlite_schema WHERE name = '_streamer_ledger'"
             ).fetchone():
-                rows = opened.execute('SELECT "table", behind, last FROM _streamer_ledger')
+                rows = opened.execute(
+                    'SELECT "table", behind, last FROM _streamer_ledger WHERE step <> ?', ("facts",)
+                )
                 for table, behind, last in rows:
                     seen.add(table)
                     assert table != "person" or (behind, last) == ("", ""), state

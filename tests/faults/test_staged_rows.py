@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,6 +61,17 @@ def streamer(database: Database, workerd_d1: Workerd, tmp_path: Path) -> Iterato
     workerd_d1.delete(uuid)
 
 
+def until_chickens_are_done(streamer: Streamer) -> None:
+    """Stop while eggs are staged: where the chickens aren't known to be, they would start over."""
+    for restart in [(), *(("--restart",),) * 9]:
+        streamer.stopped_at("_streamer_stage_egg", *OPTIONS, *restart, requests=4)
+        tables = json.loads(streamer("status", "--json").stdout)["tables"]
+        steps = [table["steps"] for table in tables if table["name"] == "public.chicken"]
+        if {"kind": "rows", "which": "", "state": "done"} in steps[0]:
+            return
+    raise AssertionError("the chickens were never done")
+
+
 async def all_is_there(streamer: Streamer) -> bool:
     assert our_leftovers(streamer.target, streamer.uuid) == []
     return await differences(streamer.source, streamer.target, streamer.uuid) == []
@@ -102,7 +114,7 @@ async def test_staged_rows_without_a_key_are_read_again_where_what_they_refer_to
     streamer: Streamer,
 ) -> None:
     await streamer.source.execute(KEYLESS)
-    streamer.stopped_at("_streamer_stage_egg", *OPTIONS, requests=3)
+    until_chickens_are_done(streamer)
     await streamer.source.execute(
         "UPDATE chicken SET egg = 5 WHERE id = 10; DELETE FROM egg WHERE id = 3991"
     )
@@ -126,7 +138,5 @@ async def test_a_staged_row_that_refers_to_nothing_is_named(streamer: Streamer) 
     stopped = streamer("run", "--resume", *OPTIONS)
 
     assert stopped.code == 1, stopped.said
-    row = (
-        "public.chicken, key 10: it refers to a row of public.egg, key 1991, that PostgreSQL hasn't"
-    )
+    row = "public.chicken, key 10: it refers to a row of public.egg, key 1991, that the source hasn't got"
     assert row in " ".join(stopped.said.split())

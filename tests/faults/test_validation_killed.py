@@ -25,7 +25,7 @@ from tests.stories.reports import read_report
 pytestmark = [pytest.mark.postgres, pytest.mark.workerd, pytest.mark.processes]
 
 QUIETLY = ("--progress", "none")
-SMALL = (*QUIETLY, "--batch-bytes", "8000", "--concurrency", "2")
+SMALL = (*QUIETLY, "--batch-bytes", "8000", "--concurrency", "2", "--rate-limit", "none")
 KILLS = 4
 
 # Of rows that the writer of busy.sql leaves alone.
