@@ -189,12 +189,12 @@ def of_the_host() -> Traces | None:
 
 def _provider(environ: Mapping[str, str]) -> TracerProvider | None:
     try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415 (an extra)
             OTLPSpanExporter,
         )
-        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
-        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 (an extra)
+        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 (an extra)
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 (an extra)
     except ImportError:  # the extra isn't installed
         return None
     named = {} if environ.get("OTEL_SERVICE_NAME") else {"service.name": "streamer"}
@@ -207,7 +207,7 @@ def _provider(environ: Mapping[str, str]) -> TracerProvider | None:
 
 def _patient(exporter: SpanExporter) -> SpanExporter:
     """`exporter`, which says once that the collector can't be reached."""
-    from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult  # noqa: PLC0415 (an extra)
 
     class Patient(SpanExporter):
         said = False

@@ -266,23 +266,23 @@ def _exact(moment: _Moment, _zoned: bool) -> str:  # noqa: FBT001 (one of _MOMEN
     return moment.printed()
 
 
-def _iso(moment: _Moment, zoned: bool) -> str:  # noqa: FBT001
+def _iso(moment: _Moment, zoned: bool) -> str:  # noqa: FBT001 (one of _MOMENTS)
     return moment.printed() if moment.odd else moment.printed("T", "Z" if zoned else "")
 
 
-def _offset(moment: _Moment, zoned: bool) -> str:  # noqa: FBT001
+def _offset(moment: _Moment, zoned: bool) -> str:  # noqa: FBT001 (one of _MOMENTS)
     return moment.printed(zone="+00" if zoned else "")
 
 
-def _seconds(moment: _Moment, _zoned: bool) -> str:  # noqa: FBT001
+def _seconds(moment: _Moment, _zoned: bool) -> str:  # noqa: FBT001 (one of _MOMENTS)
     return f"{moment.day} {moment.clock}{moment.era}"
 
 
-def _milliseconds(moment: _Moment, _zoned: bool) -> str:  # noqa: FBT001
+def _milliseconds(moment: _Moment, _zoned: bool) -> str:  # noqa: FBT001 (one of _MOMENTS)
     return f"{moment.day} {moment.clock}.{_ms(moment)}{moment.era}"
 
 
-def _unix_milliseconds(moment: _Moment, _zoned: bool) -> str:  # noqa: FBT001
+def _unix_milliseconds(moment: _Moment, _zoned: bool) -> str:  # noqa: FBT001 (one of _MOMENTS)
     hour, minute, second = map(int, moment.clock.split(":"))
     days = _day(moment.day + moment.era) - _EPOCH_DAY
     return str((days * 86_400 + hour * 3600 + minute * 60 + second) * 1000 + int(_ms(moment)))

@@ -13,6 +13,7 @@ from streamer.d1 import D1Database
 from streamer.errors import ExitCode, SourceChangedError, UsageError
 from streamer.model import KeyKind, QualifiedName, SourceIdentity, Table, TablePlan
 from streamer.pipeline.transform import Function, load_transforms
+from streamer.pipeline.transform import Source as Rows
 from streamer.plan import estimated_rows
 from streamer.plan.digest import sentence
 from streamer.plan.labels import label_tables
@@ -30,7 +31,6 @@ from streamer.run.recorded import members
 from streamer.run.states import Work
 from streamer.run.survey import Survey, survey
 from streamer.validate.sides import Questions
-from streamer.validate.sides import Source as Rows
 
 _NONE_MOVED = "none of the selected tables were moved by the run in the checkpoint"
 _SELECT = "Select others, or name another --checkpoint."

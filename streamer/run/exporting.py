@@ -132,7 +132,7 @@ def _dry_run(job: _Job) -> ExitCode:
     for table in job.tables:
         rows = table.plan.table.rows
         about = f"about {rows:,} rows" if rows >= 0 else "rows not estimated"
-        print(f"{table.plan.name} → {job.options.folder / table.file} ({about})")  # noqa: T201
+        print(f"{table.plan.name} → {job.options.folder / table.file} ({about})")  # noqa: T201 (the result)
     return ExitCode.INCOMPLETE if job.plan.refusals else ExitCode.DONE
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from streamer.config import Config
-from streamer.model import Key, Page, PageSize, SourceIdentity, StepKind, Table, TablePlan
+from streamer.model import Key, SourceIdentity, Table
+from streamer.pipeline.transform import Source
 from streamer.postgres import PostgresSource, SnapshotInfo
 from streamer.postgres.address import resolve
 from streamer.postgres.patience import Patience
@@ -16,7 +17,7 @@ from streamer.progress import Events
 from streamer.run.planning import Planned
 
 
-class JobSource(Planned, Protocol):
+class JobSource(Planned, Source, Protocol):
     """What a job needs of its source, beside what its plan does."""
 
     @property
@@ -31,21 +32,6 @@ class JobSource(Planned, Protocol):
 
     async def begin(self) -> SnapshotInfo | None:
         """Keep one moment of the source for all tables, where that needs keeping."""
-        ...
-
-    def read(
-        self,
-        plan: TablePlan,
-        kind: StepKind,
-        after: Key | None,
-        page_size: PageSize,
-        upto: Key | None = None,
-    ) -> AsyncGenerator[Page]:
-        """Yield every row behind `after` (and up to the key `upto`), each once, in key order."""
-        ...
-
-    async def lookup(self, plan: TablePlan, keys: Sequence[Key]) -> list[Page]:
-        """The rows that have these keys; keys that nothing has are left out."""
         ...
 
     def number_leaves(self, table: Table, known: Mapping[int, int] | None = None) -> dict[int, int]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import orjson
 
@@ -21,6 +20,7 @@ from streamer.model import Answer, Batch, Chunk, Statement, StepId
 from streamer.pack import LedgerStep, blame, is_fat, not_stored, nulls, numbers_of, store_what_fits
 from streamer.pack.unpack import statement_rows
 from streamer.sinks.ahead import TooManyError, lacks_parents
+from streamer.sinks.around import AroundSink, Sink
 from streamer.sinks.bad_rows import BadRow, FoundBadRowsError, reason_of, whole_rows
 from streamer.sinks.ownership import Database, Ownership
 from streamer.sinks.references import Carried, Row
@@ -28,24 +28,6 @@ from streamer.sinks.references import Carried, Row
 ROUNDS = 8  # constraints of one table that bad rows of a batch are told apart by
 OTHER = "a constraint of its table failed"
 COPIES = 3  # of its rows that a diagnosing request holds
-
-
-class Sink(Protocol):
-    """Makes batches durable."""
-
-    @property
-    def batch_bytes(self) -> int:
-        """How large a request body should be now."""
-        ...
-
-    @property
-    def concurrency(self) -> int:
-        """How many requests are useful at once now."""
-        ...
-
-    async def write(self, batch: Batch) -> Answer:
-        """Return only when `batch` is durable."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +67,7 @@ class _Suspect:
         return BadRow(self.carried, self.chunk.step, self.chunk.number, row, reason)
 
 
-class Diagnosing:
+class Diagnosing(AroundSink[Sink]):
     """A sink around another that says which rows of a batch are bad, when there are any.
 
     `steps` are those whose rows come. `settle` sends what a batch refers to, or finds what refers to
@@ -101,21 +83,11 @@ class Diagnosing:
         *,
         settle: Callable[[Batch], Awaitable[Batch]],
     ) -> None:
-        self._sink = sink
+        super().__init__(sink)
         self._database = database
         self._ownership = ownership
         self._steps = steps
         self._settle = settle
-
-    @property
-    def batch_bytes(self) -> int:
-        """How large a request body should be now."""
-        return self._sink.batch_bytes
-
-    @property
-    def concurrency(self) -> int:
-        """How many requests are useful at once now."""
-        return self._sink.concurrency
 
     async def write(self, batch: Batch) -> Answer:
         """Write `batch`.

@@ -18,8 +18,8 @@ from streamer.d1 import RefusedRowsError, TooLargeError
 from streamer.model import Answer, Batch, Chunk, Key, Statement, StepId, StepKind, TablePlan
 from streamer.pack import LedgerStep, without_rows
 from streamer.sinks.ahead import Source, TooManyError
+from streamer.sinks.around import AroundSink, Sink
 from streamer.sinks.bad_rows import FoundBadRowsError, stored_key, whole_rows
-from streamer.sinks.diagnosing import Sink
 from streamer.sinks.ownership import Database, Ownership
 from streamer.sinks.references import Carried, Row
 from streamer.sinks.refresh import Fresh, can_refresh, fits, read_again
@@ -150,7 +150,7 @@ class Untying:
         raise TooManyError
 
 
-class MovedValues:
+class MovedValues(AroundSink[Sink]):
     """A sink around one that lets UNIQUE values move; one batch is looked after at a time."""
 
     def __init__(
@@ -160,21 +160,11 @@ class MovedValues:
         steps: Mapping[StepId, Carried],
         settle: Callable[[Batch], Awaitable[Batch]],
     ) -> None:
-        self._sink = sink
+        super().__init__(sink)
         self._untying = untying
         self._steps = steps
         self._settle = settle
         self._one = asyncio.Lock()
-
-    @property
-    def batch_bytes(self) -> int:
-        """How large a request body should be now."""
-        return self._sink.batch_bytes
-
-    @property
-    def concurrency(self) -> int:
-        """How many requests are useful at once now."""
-        return self._sink.concurrency
 
     async def write(self, batch: Batch) -> Answer:
         """Write `batch`, if need be after rows that hold what is its own now."""

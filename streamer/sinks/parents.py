@@ -28,6 +28,7 @@ from streamer.sinks.ahead import (
     lacks_parents,
     parents_of,
 )
+from streamer.sinks.around import AroundSink
 from streamer.sinks.bad_rows import BadRow, FoundBadRowsError, stored_key, whole_rows
 from streamer.sinks.d1 import D1Sink, joined
 from streamer.sinks.left_out import hint_of, why_missing
@@ -40,7 +41,7 @@ IsRejected = Callable[[str, tuple[str, ...], Key], bool]
 """Whether the row of a table (target name) that has a key in these columns was rejected."""
 
 
-class ParentsFirst:
+class ParentsFirst(AroundSink[D1Sink]):
     """A sink around D1's that sends what rows refer to ahead of them, where it lacks that.
 
     `steps` are those whose rows come. One batch is looked after at a time, so that no parent is
@@ -55,23 +56,13 @@ class ParentsFirst:
         steps: Mapping[StepId, Carried],
         is_rejected: IsRejected = lambda _table, _columns, _key: False,
     ) -> None:
-        self._sink = sink
+        super().__init__(sink)
         self._ahead = ahead
         self._source = source
         self._steps = steps
         self._is_rejected = is_rejected
         self._refused: dict[Wanted, str] = {}
         self._one = asyncio.Lock()
-
-    @property
-    def batch_bytes(self) -> int:
-        """How large a request body should be now."""
-        return self._sink.batch_bytes
-
-    @property
-    def concurrency(self) -> int:
-        """How many requests are useful at once now."""
-        return self._sink.concurrency
 
     async def write(self, batch: Batch) -> Answer:
         """Write `batch`, if need be after rows that its own refer to.

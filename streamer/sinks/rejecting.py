@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from streamer.model import Answer, Batch, Reject, StepId
+from streamer.sinks.around import AroundSink, Sink
 from streamer.sinks.bad_rows import BadRow, FoundBadRowsError
-from streamer.sinks.diagnosing import Sink
 
 _Place = tuple[StepId, int]  # of a chunk: its step and number
 
@@ -16,7 +16,7 @@ Record = Callable[[Sequence[BadRow]], Awaitable[list[Reject]]]
 """Writes bad rows down durably; what the checkpoint is to know of each, in their order."""
 
 
-class Rejecting:
+class Rejecting(AroundSink[Sink]):
     """A sink around one that finds bad rows.
 
     `record` is called before the others are written: the ledger claims their keys, and the bad ones
@@ -24,18 +24,8 @@ class Rejecting:
     """
 
     def __init__(self, sink: Sink, record: Record) -> None:
-        self._sink = sink
+        super().__init__(sink)
         self._record = record
-
-    @property
-    def batch_bytes(self) -> int:
-        """How large a request body should be now."""
-        return self._sink.batch_bytes
-
-    @property
-    def concurrency(self) -> int:
-        """How many requests are useful at once now."""
-        return self._sink.concurrency
 
     async def write(self, batch: Batch) -> Answer:
         """Write what D1 takes of `batch`; the answer tells which rows it doesn't."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -12,33 +12,12 @@ from streamer.model import (
     Key,
     KeyKind,
     KeyPlan,
-    Page,
-    PageSize,
     Statement,
-    StepKind,
     Table,
     TablePlan,
 )
+from streamer.pipeline.transform import Source
 from streamer.sinks.references import keyed_by
-
-
-class Source(Protocol):
-    """Reads tables, and finds their rows by key, as they are now or in the moment that it keeps."""
-
-    def read(
-        self,
-        plan: TablePlan,
-        kind: StepKind,
-        after: Key | None,
-        page_size: PageSize,
-        upto: Key | None = None,
-    ) -> AsyncGenerator[Page]:
-        """Yield every row behind `after` (and up to `upto`), each once, in key order."""
-        ...
-
-    async def lookup(self, plan: TablePlan, keys: Sequence[Key]) -> list[Page]:
-        """The rows that have these keys, in `plan`'s columns; keys that nothing has are left out."""
-        ...
 
 
 class Questions(Protocol):

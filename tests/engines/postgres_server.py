@@ -288,6 +288,7 @@ class Postgres:
                 lines = status.read_text().splitlines()
                 if len(lines) > 7 and lines[7].strip() == "ready":
                     return
+            # PostgreSQL tells nobody when it is ready: pg_ctl reads this line again and again too.
             time.sleep(0.05)
         raise RuntimeError(f"PostgreSQL isn't ready after a minute:\n{self.log}")
 

@@ -62,13 +62,13 @@ class FileD1(D1Server):
 
     @property
     def pid(self) -> int:
-        raise NotImplementedError
+        raise NotImplementedError  # a file has no process
 
     def start(self) -> None:
         pass
 
     def kill(self) -> None:
-        raise NotImplementedError
+        raise NotImplementedError  # a file has no process
 
     def stop(self) -> None:
         for uuid in [*self._open]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -53,12 +52,6 @@ OPTIONS = (
 LATE_BY = 6  # requests
 
 pytestmark = [pytest.mark.postgres, pytest.mark.workerd, pytest.mark.processes]
-
-
-@pytest.fixture
-async def between(workerd_d1: Workerd) -> AsyncIterator[Between]:
-    async with Between(workerd_d1) as proxy:
-        yield proxy
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,12 +37,6 @@ def streamer(database: Database, workerd_d1: Workerd, tmp_path: Path) -> Iterato
     uuid = workerd_d1.create(database.name)
     yield Streamer(tmp_path, database, workerd_d1, uuid)
     workerd_d1.delete(uuid)
-
-
-@pytest.fixture
-async def between(workerd_d1: Workerd) -> AsyncIterator[Between]:
-    async with Between(workerd_d1) as proxy:
-        yield proxy
 
 
 async def test_what_refers_to_a_table_without_a_key_starts_over_with_it(

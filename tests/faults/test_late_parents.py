@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -73,12 +73,6 @@ async def through(streamer: Streamer, between: Between, *options: str) -> Outcom
     streamer.overrides["CLOUDFLARE_API_BASE_URL"] = between.base_url
     process = streamer.start("run", "--resume", *OPTIONS, *options)
     return await asyncio.to_thread(ended, process)
-
-
-@pytest.fixture
-async def between(workerd_d1: Workerd) -> AsyncIterator[Between]:
-    async with Between(workerd_d1) as proxy:
-        yield proxy
 
 
 async def test_fault_24_parents_that_came_between_a_kill_and_the_resume_are_sent_first(

@@ -24,12 +24,6 @@ pytestmark = [pytest.mark.postgres, pytest.mark.workerd, pytest.mark.processes]
 
 
 @pytest.fixture
-async def between(workerd_d1: Workerd) -> AsyncIterator[Between]:
-    async with Between(workerd_d1) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 async def streamer(
     database: Database, workerd_d1: Workerd, between: Between, tmp_path: Path
 ) -> AsyncIterator[Streamer]:

@@ -111,7 +111,7 @@ class VirtualLoop(base_events.BaseEventLoop):
             handle._run()
 
     def _process_events(self, event_list: Any) -> None:
-        raise NotImplementedError
+        raise NotImplementedError  # nothing outside is ever waited for
 
     def _write_to_self(self) -> None:
         pass

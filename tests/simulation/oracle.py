@@ -340,7 +340,7 @@ class Oracle:
         return self.world.d1.database.ask(sql, parameters)
 
 
-def _demand(holds: bool, what: str) -> None:  # noqa: FBT001
+def _demand(holds: bool, what: str) -> None:  # noqa: FBT001 (as `assert`)
     if not holds:
         raise BrokenPromiseError(what)
 

@@ -1,3 +1,4 @@
+# ruff: noqa: ASYNC109 - the signatures are asyncpg's
 """asyncpg's connection to the model of PostgreSQL: what `streamer.postgres` calls of it."""
 
 from __future__ import annotations
@@ -77,11 +78,11 @@ class ModelSession:
         self._closed = True
         self._end()
 
-    async def close(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncpg's
+    async def close(self, timeout: float | None = None) -> None:
         del timeout
         self.terminate()
 
-    async def execute(self, sql: str, timeout: float | None = None) -> str:  # noqa: ASYNC109
+    async def execute(self, sql: str, timeout: float | None = None) -> str:
         await self._travel(timeout)
         if sql.startswith("BEGIN"):
             self._begin(sql)
@@ -91,7 +92,7 @@ class ModelSession:
             raise NotUnderstoodError(sql)
         return ""
 
-    async def fetchval(self, sql: str, *args: Any, timeout: float | None = None) -> Any:  # noqa: ASYNC109
+    async def fetchval(self, sql: str, *args: Any, timeout: float | None = None) -> Any:
         await self._travel(timeout)
         if sql == pooler._PID:
             return self.get_server_pid()
@@ -105,7 +106,7 @@ class ModelSession:
             return self._exported
         return rows_of(sql, args, self.server, self._seen())[0][0]
 
-    async def fetchrow(self, sql: str, *args: Any, timeout: float | None = None) -> Any:  # noqa: ASYNC109
+    async def fetchrow(self, sql: str, *args: Any, timeout: float | None = None) -> Any:
         await self._travel(timeout, scans=sql.startswith("SELECT count(*) FILTER"))
         me = self.server.identity
         if sql == catalog_sql.DATABASE:
@@ -124,7 +125,7 @@ class ModelSession:
             return [0] * sql.count("count(*) FILTER")  # nothing in these tables is lost in D1
         return rows_of(sql, args, self.server, self._seen())[0]
 
-    async def fetch(self, sql: str, *args: Any, timeout: float | None = None) -> list[Any]:  # noqa: ASYNC109
+    async def fetch(self, sql: str, *args: Any, timeout: float | None = None) -> list[Any]:
         await self._travel(timeout)
         if args and not len(args[0]):
             return []  # what is asked of nothing: these tables have no expressions of users
@@ -135,7 +136,7 @@ class ModelSession:
         await self._travel(None)
         return _Prepared(self, sql)
 
-    async def _travel(self, timeout: float | None, *, scans: bool = False) -> None:  # noqa: ASYNC109
+    async def _travel(self, timeout: float | None, *, scans: bool = False) -> None:
         """To the server and back, or not."""
         if self._process.is_dead:
             raise asyncio.CancelledError

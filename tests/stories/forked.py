@@ -127,11 +127,11 @@ def _become(order: dict[str, object]) -> None:
         for ours, theirs in ((nothing, 0), (said, 1), (said, 2)):
             os.dup2(ours, theirs)
         os.environ.clear()
-        os.environ.update(order["environment"])  # type: ignore[arg-type]
+        os.environ.update(order["environment"])  # type: ignore[arg-type] - JSON of ours
 
-        from streamer import cli  # noqa: PLC0415
+        from streamer import cli  # noqa: PLC0415 (loaded in the child)
 
-        code = cli.main(list(order["arguments"]))  # type: ignore[call-overload]
+        code = cli.main(list(order["arguments"]))  # type: ignore[call-overload] - JSON of ours
         sys.stdout.flush()
     os._exit(code)
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E402 - the rest is loaded after what comes first
 """The command with clocks that run fast: all that it waits for it waits for, but not for long.
 
 As `python -m tests.stories.hasty ARGUMENTS...`. What lasts a minute for a user lasts 3 s here, the
@@ -16,10 +17,10 @@ from streamer import limits
 TIMES = 20
 limits.REQUEST_TIMEOUT_S /= TIMES  # before it becomes the default of the client
 
-from streamer import cli  # noqa: E402
-from streamer.d1 import http  # noqa: E402
-from streamer.d1.clock import SystemClock  # noqa: E402
-from streamer.postgres import connect, patience, sessions, snapshot, window  # noqa: E402
+from streamer import cli
+from streamer.d1 import http
+from streamer.d1.clock import SystemClock
+from streamer.postgres import connect, patience, sessions, snapshot, window
 
 
 async def _sleep(_: SystemClock, seconds: float) -> None:
@@ -36,8 +37,8 @@ def main() -> None:
     window.ROLLING_AGE_S = 0.05
     connect.SETTINGS["lock_timeout"] = "300ms"
     sessions.GOODBYE_S = 0.2
-    SystemClock.monotonic = lambda _: time.monotonic() * TIMES  # type: ignore[method-assign]
-    SystemClock.sleep = _sleep  # type: ignore[method-assign]
+    SystemClock.monotonic = lambda _: time.monotonic() * TIMES  # type: ignore[method-assign] - the point
+    SystemClock.sleep = _sleep  # type: ignore[method-assign] - the point
     sys.exit(cli.main(sys.argv[1:]))
 
 

@@ -8,6 +8,6 @@ row that others refer to), so it must make the same of it each time. It must not
 from streamer.pipeline.transform.code import code_digest
 from streamer.pipeline.transform.loading import load_transforms
 from streamer.pipeline.transform.rows import Function, Value
-from streamer.pipeline.transform.source import Transforming
+from streamer.pipeline.transform.source import Source, Transforming
 
-__all__ = ["Function", "Transforming", "Value", "code_digest", "load_transforms"]
+__all__ = ["Function", "Source", "Transforming", "Value", "code_digest", "load_transforms"]

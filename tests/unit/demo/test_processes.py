@@ -8,10 +8,10 @@ import pytest
 from streamer.demo.processes import Children, signals_end_us, tail
 
 STUBBORN = (
-    "import signal, time\n"
+    "import signal\n"
     "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
     "print('ready', flush=True)\n"
-    "time.sleep(60)"
+    "signal.pause()"
 )
 
 
@@ -39,7 +39,7 @@ def test_every_signal_ends_us_as_an_interrupt_and_a_second_one_disturbs_nothing(
 
 def test_what_was_started_ends_with_the_block_even_where_it_fails(tmp_path: Path) -> None:
     children = Children()
-    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    command = [sys.executable, "-c", "import signal; signal.pause()"]
 
     with (
         pytest.raises(InterruptedError),

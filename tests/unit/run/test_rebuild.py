@@ -58,7 +58,7 @@ def found(name: str, **facts: bool) -> dict[str, object]:
 async def lost(*begun: str, emptied: tuple[str, ...] = (), **facts: dict[str, bool]) -> Lost:
     """The run over all tables as its own facts tell of it."""
     start = Start(
-        {steps.rows_step(t): found(t.target, **facts.get(t.target, {})) for t in PLAN.tables},  # type: ignore[misc]
+        {steps.rows_step(t): found(t.target, **facts.get(t.target, {})) for t in PLAN.tables},  # type: ignore[misc] - facts of any
         frozenset(),
     )
     texts = ledger_facts(await journal_of(start), PLAN.tables)
