@@ -30,6 +30,7 @@ class Broken(Enum):
     """How an exchange ended without a whole answer."""
 
     NOT_CONNECTED = "no connection: nothing was sent"
+    UNKNOWN_HOST = "the host's name has no address: nothing was sent"
     CERTIFICATE = "the server's certificate was refused: nothing was sent"
     IDLE_CLOSED = "a kept connection was closed before a byte of an answer"
     DISCONNECTED = "a connection was lost while sending or waiting"

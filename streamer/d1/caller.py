@@ -16,6 +16,7 @@ from streamer.d1.pacer import DOWN, Pacer
 from streamer.d1.policy import Again, AtOnce, History, PauseAll, decide, error_of
 from streamer.errors import InterruptedRunError
 
+_UNSENT = frozenset({FailureKind.UNREACHABLE, FailureKind.UNKNOWN_HOST})
 PING_AFTER = 4
 """Failures of one call, while nothing else succeeds, after which a small one is sent: is it the
 API that isn't well, or does it only not take this call?"""
@@ -139,7 +140,7 @@ class Caller:
     async def _face(self, failure: Failure, record: _Record, call: Call) -> None:
         """Wait as the failure asks for; raise where waiting is of no use."""
         record.kinds[failure.kind] += 1
-        if failure.kind in DOWN and failure.kind is not FailureKind.UNREACHABLE:
+        if failure.kind in DOWN and failure.kind not in _UNSENT:
             await self._prove(record)
         history = History(
             failures=record.attempts,

@@ -26,6 +26,7 @@ class FailureKind(StrEnum):
     RATE_LIMITED = "rate limited"
     OVERLOADED = "overloaded"
     UNREACHABLE = "unreachable"
+    UNKNOWN_HOST = "host not known"
     IDLE_CLOSED = "idle connection closed"
     DISCONNECTED = "disconnected"
     TIMEOUT = "timeout"
@@ -219,6 +220,7 @@ def of_break(broken: Break) -> Failure:
     """What it means that no whole answer came."""
     kinds = {
         Broken.NOT_CONNECTED: FailureKind.UNREACHABLE,
+        Broken.UNKNOWN_HOST: FailureKind.UNKNOWN_HOST,
         Broken.CERTIFICATE: FailureKind.CERTIFICATE,
         Broken.IDLE_CLOSED: FailureKind.IDLE_CLOSED,
         Broken.DISCONNECTED: FailureKind.DISCONNECTED,

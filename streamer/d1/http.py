@@ -208,6 +208,8 @@ def _broken(error: Exception, *, reused: bool) -> Break:
     match error:
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ServerFingerprintMismatch():
             how, what = Broken.CERTIFICATE, "the server's certificate was refused"
+        case aiohttp.ClientConnectorDNSError():
+            how, what = Broken.UNKNOWN_HOST, f"the host name {error.host} can't be resolved"
         case (
             aiohttp.ClientHttpProxyError()
             | aiohttp.ClientConnectorError()
@@ -238,8 +240,6 @@ def _unconnected(
     match error:
         case aiohttp.ClientHttpProxyError():
             return f"the proxy refuses the connection ({error.status})"
-        case aiohttp.ClientConnectorDNSError():
-            return "the API's host name can't be resolved"
         case aiohttp.ClientProxyConnectionError():
             return f"can't connect to the proxy: {_reason(error.os_error)}"
         case aiohttp.ClientConnectorError():

@@ -43,17 +43,20 @@ async def open_database(
     state: Path | None = None,
     shared: bool = True,
     identity: TargetIdentity | None = None,
+    stranger: bool = False,
 ) -> D1Database:
     """Connect to the database that `settings` name, by id or by name.
 
     `state` is the directory of the count that processes with the same token share (None: the
     user's state directory); without `shared` there is none. Behind another `transport` there may be
-    another database, whose `identity` is given then. The rest is for simulations.
+    another database, whose `identity` is given then. A `stranger` was never reached before: where its
+    name has no address, that is said after a minute. The rest is for simulations.
 
     Raises:
         UsageError: the base URL, the account id or the token can't be one.
         TargetError: the token is refused, or the account has no such database.
-        TargetUnavailableError: the API couldn't be reached for `give_up_after_s`.
+        TargetUnavailableError: the API couldn't be reached for `give_up_after_s`, or a stranger's
+            name not be resolved for a minute.
     """
     clock = clock or SystemClock()
     api.checked_id(settings.account_id, "CLOUDFLARE_ACCOUNT_ID")
@@ -77,6 +80,7 @@ async def open_database(
             leases=leases,
             observer=observer,
             give_up_after_s=pacing.give_up_after_s,
+            stranger=stranger,
         ),
         random=random,
         observer=observer,

@@ -23,10 +23,14 @@ CLOSE_AFTER = 3
 
 SHORTEST_WAIT_S = 0.001
 
+UNKNOWN_HOST_S = 60.0
+"""How long a host is looked for of which nothing was ever heard: its name may be a mistyped one."""
+
 _OVERLOAD = frozenset({FailureKind.OVERLOADED, FailureKind.UNKNOWN_OUTCOME, FailureKind.TOO_SLOW})
 DOWN = frozenset(
     {
         FailureKind.UNREACHABLE,
+        FailureKind.UNKNOWN_HOST,
         FailureKind.DISCONNECTED,
         FailureKind.TIMEOUT,
         FailureKind.SERVER_ERROR,
@@ -58,7 +62,9 @@ class Ticket:
 class Pacer:
     """Lets requests through and learns from how they end.
 
-    `successes` counts those that the API answered, with whatever: it is alive.
+    `successes` counts those that the API answered, with whatever: it is alive. Where it is a
+    `stranger`, of which nothing was heard in an earlier start either, a host name that can't be
+    resolved from the beginning on is soon given up.
     """
 
     def __init__(
@@ -70,6 +76,7 @@ class Pacer:
         leases: Leases | None,
         observer: TargetObserver,
         give_up_after_s: float,
+        stranger: bool = False,
     ) -> None:
         self._clock = clock
         self._window = SlidingWindow(rate.requests, rate.seconds) if rate else None
@@ -77,6 +84,7 @@ class Pacer:
         self._leases = leases
         self._observer = observer
         self._give_up_after_s = give_up_after_s
+        self._stranger = stranger
         self._gate = Gate()
         self._budget = RetryBudget()
         self._turn = asyncio.Lock()
@@ -155,6 +163,7 @@ class Pacer:
     def failed(self, ticket: Ticket, failure: Failure) -> None:
         """A request failed; what that means for all the others."""
         now = self._end(ticket)
+        self._stranger &= failure.kind is FailureKind.UNKNOWN_HOST
         if failure.kind in _OVERLOAD:
             self._concurrency.overloaded(ticket.sent_at, now)
         if failure.kind in _NEUTRAL:
@@ -231,6 +240,7 @@ class Pacer:
 
     def _alive(self) -> None:
         self.successes += 1
+        self._stranger = False
         self._strikes = 0
         self._failing_since = None
         if not self._gate.is_open:
@@ -249,6 +259,12 @@ class Pacer:
         if self._failing_since is None:
             return
         failing_s = max(now, self._paused_until) - self._failing_since
+        if self._stranger and failing_s > UNKNOWN_HOST_S:
+            raise TargetUnavailableError(
+                f"D1 couldn't be found for {failing_s:,.0f} s: {self._last_failure}",
+                hint="Check CLOUDFLARE_API_BASE_URL and STREAMER_PROXY, if they are set, and this"
+                " machine's name resolution; then run again",
+            )
         if failing_s > self._give_up_after_s:
             raise TargetUnavailableError(
                 f"D1 has taken nothing for {now - self._failing_since:,.0f} s: {self._last_failure}",

@@ -126,6 +126,7 @@ _RULES: dict[FailureKind, Callable[[Failure, History, float], Decision]] = {
     FailureKind.IDLE_CLOSED: _at_once,
     FailureKind.OVERLOADED: _later,
     FailureKind.UNREACHABLE: _later,
+    FailureKind.UNKNOWN_HOST: _later,
     FailureKind.RESOLVE: _later,
     FailureKind.BUSY_IMPORT: _later,
     FailureKind.DISCONNECTED: _unless_stuck,

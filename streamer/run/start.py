@@ -73,7 +73,9 @@ async def run(
             return code
         async with stopping.heeded():
             source = await stack.enter_async_context(rows_from.open(config, events))
-            database = await open_target(target, config.pacing, events)
+            database = await open_target(
+                target, config.pacing, events, stranger=not (going_on or rebuilt)
+            )
             stack.push_async_callback(database.aclose)
             stopping.sending = database
             ends, lost = await _look(

@@ -23,8 +23,11 @@ async def open_target(
     observer: TargetObserver,
     *,
     writing: bool = True,
+    stranger: bool = False,
 ) -> D1Database:
     """Open the database `target`; a file is made where there is none, unless only to be looked at.
+
+    A `stranger` is one that no earlier start has reached: a name without an address is told soon.
 
     Raises:
         UsageError: the settings, or the file, can't be what they should be.
@@ -33,7 +36,7 @@ async def open_target(
     """
     match target:
         case TargetSettings():
-            return await open_database(target, pacing, observer)
+            return await open_database(target, pacing, observer, stranger=stranger)
         case FileTarget() | WranglerTarget():
             transport = await asyncio.to_thread(_transport, target, writing=writing)
             stand_in = TargetSettings(transport.account, transport.database, Secret("none"))

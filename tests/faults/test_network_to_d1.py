@@ -96,8 +96,32 @@ async def test_fault_04_a_host_that_is_not_known_ends_the_command_resumable(
     done = await finished(streamer, "--give-up-after", "3s")
 
     assert done.code == 75, done.said
-    assert "can't be resolved" in done.stderr
+    assert "no.such.host.invalid can't be resolved" in done.stderr
     assert "--resume" in done.stderr
+
+
+async def test_fault_04_a_mistyped_host_is_told_at_a_first_start_and_waited_for_by_a_resume(
+    streamer: Streamer,
+) -> None:
+    good = streamer.overrides["CLOUDFLARE_API_BASE_URL"]
+    mistyped = "https://no.such.host.invalid/client/v4"
+
+    streamer.overrides["CLOUDFLARE_API_BASE_URL"] = mistyped
+    first = await finished(streamer, "--resume")
+    streamer.overrides["CLOUDFLARE_API_BASE_URL"] = good
+    streamer.target.set_faults({"match": "/raw", "skip": 8, "times": 1, "status": 401})
+    begun = await finished(streamer, "--resume")
+    streamer.overrides["CLOUDFLARE_API_BASE_URL"] = mistyped
+    patient = await finished(streamer, "--resume", "--give-up-after", "2m")
+    streamer.overrides["CLOUDFLARE_API_BASE_URL"] = good
+
+    assert first.code == 75, first.said
+    assert "no.such.host.invalid can't be resolved" in first.stderr
+    assert "Check CLOUDFLARE_API_BASE_URL" in first.stderr
+    assert begun.code == 1, begun.said
+    assert patient.code == 75, patient.said
+    assert "--give-up-after sets the patience" in patient.stderr
+    await assert_moved_whole(streamer, await finished(streamer, "--resume"))
 
 
 @pytest.mark.parametrize("end", [End.STALL, End.TRICKLE], ids=lambda end: end.name.lower())

@@ -41,6 +41,7 @@ def connect() -> Opener:
         state: Path | None = None,
         clock: LoopClock | None = None,
         target: TargetSettings = TARGET,
+        stranger: bool = False,
         **pacing: Any,
     ) -> D1Database:
         return await open_database(
@@ -52,6 +53,7 @@ def connect() -> Opener:
             transport=api,
             state=state,
             shared=state is not None,
+            stranger=stranger,
         )
 
     return open_it

@@ -82,6 +82,59 @@ def test_fault_30_an_outage_longer_than_the_patience_ends_the_run_resumable(
     assert 3600 <= ended <= 3700
 
 
+UNKNOWN = Break(Broken.UNKNOWN_HOST, "the host name api.cloudfare.com can't be resolved")
+
+
+def opening(virtually, connect, script, *, stranger: bool) -> tuple[object, float, int]:
+    """What comes of opening a database: it, or the error; how long that took; requests."""
+    api = ModelApi(script)
+
+    async def main():
+        try:
+            opened = await connect(api, stranger=stranger, give_up_after_s=3600)
+        except TargetUnavailableError as error:
+            opened = error
+        return opened, asyncio.get_running_loop().time()
+
+    return *virtually(main), len(api.arrivals)
+
+
+def test_fault_04_a_host_that_nobody_ever_reached_is_given_up_after_a_minute(
+    virtually, connect
+) -> None:
+    error, ended, requests = opening(virtually, connect, lambda *_: UNKNOWN, stranger=True)
+
+    assert isinstance(error, TargetUnavailableError)
+    assert "api.cloudfare.com can't be resolved" in error.what
+    assert "CLOUDFLARE_API_BASE_URL" in error.hint
+    assert error.exit_code == 75
+    assert 60 < ended < 95
+    assert requests < 12
+
+
+def test_fault_04_a_host_that_was_reached_before_is_waited_for(virtually, connect) -> None:
+    error, ended, _ = opening(virtually, connect, lambda *_: UNKNOWN, stranger=False)
+
+    assert isinstance(error, TargetUnavailableError)
+    assert "--resume" in error.hint
+    assert 3600 <= ended <= 3700
+
+
+@pytest.mark.parametrize(
+    "heard", [Reply(503, b""), Break(Broken.NOT_CONNECTED, "refused")], ids=["answered", "refused"]
+)
+def test_fault_04_a_name_that_was_known_once_is_no_mistyped_one(virtually, connect, heard) -> None:
+    answers = [UNKNOWN, heard]
+
+    def script(now, *_):
+        return answers.pop(0) if answers else UNKNOWN if now < 600 else None
+
+    opened, ended, _ = opening(virtually, connect, script, stranger=True)
+
+    assert not isinstance(opened, Exception), opened
+    assert 600 <= ended < 640
+
+
 def test_time_without_work_does_not_count_as_patience_lost(virtually, connect) -> None:
     def script(now, method, *_):
         down = method == "POST" and (now < 30 or 100_000 <= now < 100_030)
