@@ -230,10 +230,14 @@ def check_table(plan: TablePlan, then: Mapping[str, JSON], *, done: bool = False
             hint="Change it back, or start over with --restart.",
         )
     if now["oid"] != then.get("oid"):
+        again = (
+            "it has no key, so it is emptied in D1 and moved again from the start"
+            if plan.key.kind is KeyKind.PHYSICAL
+            else "it is moved again from the start, and rows that are gone from it stay in D1"
+        )
         return Verdict(
             GoOn.FROM_THE_START,
-            f"{plan.name} was dropped and made anew since the run began; it is moved again from "
-            "the start, and rows that are gone from it stay in D1",
+            f"{plan.name} was dropped and made anew since the run began; {again}",
         )
     if now["collations"] != then.get("collations") and not done:
         return Verdict(

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from streamer.errors import SourceMovedError, StreamerError
+from streamer.errors import SourceChangedError, SourceMovedError, StreamerError
 from streamer.model import Key, KeyKind, Loading, TablePlan
 from streamer.progress import Events
 from streamer.run import resume, steps
 from streamer.run.journal import Journal
 from streamer.run.rejects import Rejects
-from streamer.run.schema import empty, empty_behind
+from streamer.run.schema import cut_edges, empty, empty_behind
 from streamer.run.sources import JobSource
 from streamer.sinks import FixedPlacesError, Ownership
 
@@ -66,62 +66,82 @@ class Keyless:
         )
 
     async def _go_on_with(self, table: TablePlan) -> None:
-        name = steps.rows_step(table)
-        last = self._journal.position(name).last
-        if last is not None and not await self._is_unchanged(table, last):
-            await self._start_over(table)
-        if self._journal.running.epoch == 1:
-            return
-        last = self._journal.position(name).last
-        names = [table.target, *(t.target for t in self._referring(table))]
-        preparing = self._ownership.preparing(names)
-        if table.loading is Loading.TWO_PASS and last is None:
-            # Its rows may refer to each other by now, and others to them.
-            await empty(preparing, [t for t in self._tables if t.target in names])
-        await empty_behind(preparing, table, last)
+        at = self._journal.position(steps.rows_step(table))
+        if at.last is not None and not await self._is_unchanged(table, at.last):
+            self._events.warning(
+                f"{table.name} has no key and changed since the run began; it is emptied in "
+                "D1 and moved again from the start"
+            )
+            await self._start_over(table, [table, *self._begun_on(table)])
+            at = self._journal.position(steps.rows_step(table))
+        if self._journal.running.epoch == 1 or (at.done and at.last is None):
+            return  # nothing of it is there yet, or it has no rows
+        if at.last is None and self._journal.may_hold_older(steps.rows_step(table)):
+            await self._take_back(table)
+        await empty_behind(self._ownership.preparing([table.target]), table, at.last)
 
-    async def _start_over(self, table: TablePlan) -> None:
-        self._events.warning(
-            f"{table.name} has no key and changed since the run began; it is emptied in "
-            "D1 and moved again from the start"
+    async def _take_back(self, table: TablePlan) -> None:
+        """Have the rows gone that came before a table started over, and all that refers to them."""
+        if begun := self._begun_on(table):
+            await self._start_over(table, begun)
+        gone = [t for t in self._referring(table) if not self._holds_others(t)]
+        cut = [t for t in self._tables if t not in gone and _defers_to(gone, t)]
+        await self._journal.start_over(
+            step for t in cut for step in (steps.edges_step(t), steps.check_step(t))
         )
+        preparing = self._ownership.preparing([t.target for t in (*gone, *cut)])
+        await cut_edges(preparing, cut)
+        await empty(preparing, gone)
+
+    async def _start_over(self, table: TablePlan, again: Sequence[TablePlan]) -> None:
         # The checkpoint first: a kill in between must not leave it ahead of the target.
-        others = [t for t in self._referring(table) if self._is_begun(t)]
-        again = [table, *others]
         await resume.start_over(self._journal, self._tables, again)
         for one in again:
             self._events.tally.settle(str(one.name), rows_written=0, bytes_sent=0)
-        if others:
-            which = ", ".join(str(t.name) for t in others)
+        if others := ", ".join(str(t.name) for t in again if t != table):
             self._events.warning(
-                f"{which}: their rows refer to {table.name}, so they are moved again too"
+                f"{others}: their rows refer to {table.name}, so they are moved again too"
             )
         await self._rejects.forget_unknown(self._journal.rejected)
         await self._make_tables()
+
+    def _begun_on(self, table: TablePlan) -> list[TablePlan]:
+        """The other tables of which rows came, and that refer to its rows by then.
+
+        Raises:
+            SourceChangedError: one held rows of others, from which nothing is to be taken.
+
+        """
+        begun = [
+            t
+            for t in self._referring(table)
+            if self._is_begun(t) and t != table and not _are_published_together(t, table)
+        ]
+        if held := [str(t.name) for t in begun if self._holds_others(t)]:
+            raise SourceChangedError(
+                f"{table.name} has no key and changed since the run began, so its rows are moved "
+                f"again; but {', '.join(held)} refers to them, and held rows before the run",
+                hint="Start over with `streamer run --restart --if-exists replace`.",
+            )
+        return begun
 
     def _is_begun(self, table: TablePlan) -> bool:
         name = steps.rows_step(table)
         at = self._journal.position(name)
         return at.last is not None or at.done or self._journal.parents_sent(name) > 0
 
-    def _referring(self, table: TablePlan) -> list[TablePlan]:
-        """The tables whose rows may refer to its rows, and theirs, in load order.
+    def _holds_others(self, table: TablePlan) -> bool:
+        return self._journal.held_rows(steps.rows_step(table))
 
-        Not those that held rows of others: nothing is to be taken from them.
+    def _referring(self, table: TablePlan) -> list[TablePlan]:
+        """The tables whose rows can't be without its rows, and theirs, in load order; itself too.
+
+        What a second pass sets can be taken back.
         """
-        names = {table.target}
-        if table.loading is not Loading.TWO_PASS:
-            return []  # who refers to its rows waits for the last of them
-        for _ in self._tables:
-            names |= {
-                t.target for t in self._tables if any(k.parent in names for k in t.foreign_keys)
-            }
-        return [
-            t
-            for t in self._tables
-            if t.target in names - {table.target}
-            and not self._journal.held_rows(steps.rows_step(t))
-        ]
+        found = [table]
+        while more := [t for t in self._tables if t not in found and _needs(found, t)]:
+            found += more
+        return [t for t in self._tables if t in found]
 
     async def _is_unchanged(self, table: TablePlan, last: Key) -> bool:
         name = steps.rows_step(table)
@@ -139,3 +159,24 @@ class Keyless:
         name = steps.rows_step(table)
         numbers = self._source.number_leaves(table.table, self._journal.leaves(name))
         await self._journal.number_leaves(name, numbers)
+
+
+def _are_published_together(one: TablePlan, other: TablePlan) -> bool:
+    """Whether rows of both wait in staging tables, where nothing refers to anything."""
+    return one.loading is Loading.STAGED and one.cycle == other.cycle
+
+
+def _needs(parents: Sequence[TablePlan], table: TablePlan) -> bool:
+    """Whether rows of `table` refer to `parents` from the beginning."""
+    names = {parent.target for parent in parents}
+    return any(
+        key.parent in names and not {*key.columns} & {*table.deferred} for key in table.foreign_keys
+    )
+
+
+def _defers_to(parents: Sequence[TablePlan], table: TablePlan) -> bool:
+    """Whether rows of `table` refer to `parents` after their second pass."""
+    names = {parent.target for parent in parents}
+    return any(
+        key.parent in names and {*key.columns} & {*table.deferred} for key in table.foreign_keys
+    )

@@ -73,15 +73,19 @@ async def remove(database: Database, seen: Survey, tables: Sequence[str]) -> Non
 
 async def empty(database: Database, tables: Sequence[TablePlan]) -> None:
     """Delete all rows of `tables`, which are in load order; children first, in small requests."""
-    for table in tables:
-        if table.loading is Loading.TWO_PASS:
-            await _until_gone(database, *_cut_edges(table))
+    await cut_edges(database, [table for table in tables if table.loading is Loading.TWO_PASS])
     for table in reversed(tables):
         if table.loading is not Loading.STAGED:
             await _until_gone(database, *_delete_some(table))
         elif table == next(other for other in tables if other.cycle == table.cycle):
             # The first of a cycle, so the last one here: whoever refers to any of them is empty.
             await _empty_cycle(database, [t for t in tables if t.cycle == table.cycle])
+
+
+async def cut_edges(database: Database, tables: Sequence[TablePlan]) -> None:
+    """Take back what the second pass set in `tables`, which all have one, in small requests."""
+    for table in tables:
+        await _until_gone(database, *_cut_edges(table))
 
 
 async def empty_behind(database: Database, table: TablePlan, last: Key | None) -> None:
