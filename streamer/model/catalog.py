@@ -259,7 +259,8 @@ class Table:
     bottom partitions for PARTITIONED. `inherits` names parents by plain inheritance,
     `has_children` is true where others inherit from it (then it is read with ONLY). `readable` is
     false where the role may not select from it, `rows_hidden` is true where row-level security
-    applies to the role. `definition` is a view's SELECT, or that of an enum's labels, `rules` are the rewrite rules of others,
+    applies to the role. `definition` is a view's SELECT, or that of an enum's labels, `view_options` a
+    view's own, as security_barrier=true; `rules` are the rewrite rules of others,
     `partition_key` is pg_get_partkeydef. `populated` is false of a materialized view that holds
     nothing yet, not even no rows.
     """
@@ -285,6 +286,7 @@ class Table:
     readable: bool = True
     rows_hidden: bool = False
     definition: str = ""
+    view_options: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     partition_key: str = ""
     populated: bool = True

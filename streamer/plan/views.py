@@ -72,7 +72,24 @@ def plan_views(
         Finding(Severity.WARNING, str(name), f"the view isn't moved: {why}")
         for name, why in left.items()
     ]
-    return plans, said
+    moved = {plan.source for plan in plans}
+    lost = [_made_without(view) for view in views if view.name in moved]
+    return plans, [*said, *(finding for finding in lost if finding is not None)]
+
+
+def _made_without(view: Table) -> Finding | None:
+    """What of a view that moves is beside its query."""
+    beside = [
+        *view.view_options,
+        *(f"the trigger {name}" for name in view.triggers),
+        *(f"the rule {name}" for name in view.rules),
+        *(f"the default of {column.name}" for column in view.columns if column.default is not None),
+    ]
+    if not beside:
+        return None
+    why = "D1 has no roles, and its views can only be read"
+    what = f"the view is made without {', '.join(beside)}: {why}"
+    return Finding(Severity.WARNING, str(view.name), what)
 
 
 def _problem(

@@ -144,6 +144,7 @@ def _table(
         readable=row["readable"],
         rows_hidden=row["rows_hidden"],
         definition=row["definition"],
+        view_options=tuple(row["view_options"]),
         rules=tuple(row["rules"]),
         partition_key=row["partition_key"],
         populated=row["populated"],

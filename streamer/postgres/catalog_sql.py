@@ -19,7 +19,7 @@ SORTS = "SET LOCAL enable_sort = on"  # readers do without; joins of a thousand 
 _OURS = """
 ours AS MATERIALIZED (
     SELECT c.oid, n.nspname, c.relname, c.relkind, c.relrowsecurity, c.reltuples, c.relpages,
-           c.relispopulated, c.reltoastrelid, n.oid AS nspoid
+           c.relispopulated, c.reltoastrelid, c.reloptions, n.oid AS nspoid
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
       AND c.relpersistence <> 't'
@@ -56,6 +56,7 @@ SELECT o.oid, o.nspname::text AS schema, o.relname::text AS name, o.relkind::tex
            AS definition,
        CASE WHEN o.relkind = 'p' THEN coalesce(pg_get_partkeydef(o.oid), '') ELSE '' END
            AS partition_key,
+       CASE WHEN o.relkind = 'v' THEN coalesce(o.reloptions, '{{}}') ELSE '{{}}' END AS view_options,
        coalesce(d.description, '') AS comment,
        has_schema_privilege(o.nspoid, 'USAGE') AND (
            has_table_privilege(o.oid, 'SELECT') OR coalesce((

@@ -150,7 +150,8 @@ async def test_tables_of_every_kind_with_their_parts_and_sizes(any_database: Dat
         CREATE TABLE fat (id int, v text); ALTER TABLE fat ALTER v SET STORAGE EXTERNAL;
         INSERT INTO fat VALUES (1, repeat('x', 100000));
         CREATE TABLE mother (id int); CREATE TABLE daughter () INHERITS (mother);
-        CREATE VIEW v AS SELECT 1 AS one; CREATE MATERIALIZED VIEW m AS SELECT 1 AS one;
+        CREATE VIEW v WITH (security_barrier) AS SELECT 1 AS one;
+        CREATE MATERIALIZED VIEW m AS SELECT 1 AS one;
         CREATE TABLE none (); CREATE UNLOGGED TABLE u (id int);
         COMMENT ON TABLE u IS 'fast'; ALTER TABLE u ENABLE ROW LEVEL SECURITY;
         CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
@@ -182,6 +183,7 @@ async def test_tables_of_every_kind_with_their_parts_and_sizes(any_database: Dat
     assert table_of(catalog, "mother").has_children
     assert table_of(catalog, "daughter").inherits == (QualifiedName("public", "mother"),)
     assert table_of(catalog, "none").columns == ()
+    assert table_of(catalog, "v").view_options == ("security_barrier=true",)
     unlogged = table_of(catalog, "u")
     assert (unlogged.comment, unlogged.row_security, unlogged.triggers) == ("fast", True, ("tr",))
     assert unlogged.leaves[0].relfilenode == unlogged.relfilenode > 0

@@ -42,6 +42,25 @@ def test_views_are_made_after_those_that_they_are_made_of():
         assert database.execute('SELECT * FROM "v"').fetchall() == [(1, "x")]
 
 
+def test_what_a_view_has_beside_its_query_is_named_as_lost_where_it_moves():
+    guarded = replace(
+        V,
+        view_options=("security_barrier=true", "check_option=cascaded"),
+        triggers=("audit",),
+        rules=("redirect",),
+    )
+
+    plan = planned(T, guarded)
+
+    assert [str(made.source) for made in plan.views] == ["public.v"]
+    (warning,) = plan.warnings
+    assert warning.object == "public.v"
+    assert warning.what == (
+        "the view is made without security_barrier=true, check_option=cascaded,"
+        " the trigger audit, the rule redirect: D1 has no roles, and its views can only be read"
+    )
+
+
 def test_views_are_left_out_unless_they_are_asked_for():
     plan = plan_of(T, V)
 
