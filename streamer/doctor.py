@@ -11,6 +11,7 @@ from streamer import limits
 from streamer.errors import StreamerError
 from streamer.model import Plan
 from streamer.model.sql import quote_identifier
+from streamer.model.words import counted
 from streamer.plan import estimated_rows
 from streamer.postgres.checkup import Checkup
 from streamer.progress.wording import size
@@ -106,7 +107,9 @@ def of_plan(plan: Plan) -> list[Line]:
                 "Check POSTGRES_DB, --schema and --table",
             )
         ]
-    lines = [_source("tables", Verdict.OK, f"{len(plan.tables)} to move, about {rows:,} rows")]
+    lines = [
+        _source("tables", Verdict.OK, f"{len(plan.tables)} to move, about {counted(rows, 'row')}")
+    ]
     if plan.refusals:
         lines.append(
             _source(
@@ -214,7 +217,8 @@ def _permission(seen: Checkup, chosen: Sequence[str]) -> Line:
     wanted = set(chosen)
     closed = [t.name for t in seen.catalog.tables if str(t.name) in wanted and not t.readable]
     if not closed:
-        return _source("permission", Verdict.OK, f"SELECT on all {len(wanted):,} tables")
+        found = f"SELECT on all tables to move ({len(wanted):,})"
+        return _source("permission", Verdict.OK, found)
     grants = [
         f"GRANT SELECT ON {quote_identifier(name.schema)}.{quote_identifier(name.name)}"
         f" TO {quote_identifier(seen.role)};"
@@ -297,9 +301,12 @@ def _timeouts(seen: Checkup) -> Line:
 
 def _size(survey: Survey, plan: Plan | None) -> Line:
     now, limit = survey.size_bytes, limits.DATABASE_BYTES
-    after = now + (plan.estimate.size_bytes if plan is not None else 0)
-    afterwards = f", about {size(after)} afterwards" if plan is not None else ""
-    found = f"{size(now)} now{afterwards}; D1 takes {size(limit)}"
+    more = plan.estimate.size_bytes if plan is not None else 0
+    after = now + more
+    # Rows aren't measured here, so the figure isn't the plan's: on small tables it is too high.
+    coming = "" if plan is None else f", and by PostgreSQL's statistics about {size(more)} to come"
+    measured = "" if plan is None else " (streamer plan measures it)"
+    found = f"{size(now)} now{coming}{measured}; D1 takes {size(limit)}"
     if after > limit:
         return _target("size", Verdict.PROBLEM, found, "Move fewer tables, or into two databases")
     if after > NEARLY_FULL * limit:
@@ -335,7 +342,9 @@ def _contents(survey: Survey, plan: Plan | None) -> Line:
             f"rows are in tables that a run would fill: {_some(full)}",
             "A run refuses unless told --if-exists upsert or --if-exists replace",
         )
-    return _target("contents", Verdict.OK, f"{len(there):,} tables, none in a run's way with rows")
+    return _target(
+        "contents", Verdict.OK, f"{counted(len(there), 'table')}, none in a run's way with rows"
+    )
 
 
 def _leftovers(survey: Survey) -> Line | None:
@@ -353,7 +362,8 @@ def _leftovers(survey: Survey) -> Line | None:
         "unfinished run",
         Verdict.WARNING,
         f"tables named {OURS}… are there: a run of streamer hasn't finished",
-        "Let it, go on with streamer run --resume and its checkpoint, or start over with --restart",
+        "Let it finish, or go on with streamer run --resume and its checkpoint, or start over with"
+        " streamer run --restart",
     )
 
 

@@ -138,6 +138,7 @@ a first run:
   streamer run
 
 `streamer COMMAND --help` tells more about each, with examples.
+
 Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 done but something was left out,
 75 stopped and can be resumed.
 """

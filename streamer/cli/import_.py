@@ -15,6 +15,7 @@ from streamer.cli.run import metrics, summary
 from streamer.cli.showing import showing, stopped_by_signals
 from streamer.config import Config
 from streamer.errors import BadFileError, ExitCode
+from streamer.model.words import counted
 from streamer.progress import Events
 from streamer.progress.story import log_line
 from streamer.run.importing import ImportOptions, check, import_files
@@ -101,5 +102,6 @@ def _dry_run(config: Config, options: ImportOptions) -> ExitCode:
     files = check(config, options, events)
     print(render_plan(files.plan), end="")
     rows = sum(files.looked.rows.values())
-    print(f"\nAll {len(files.manifest.tables):,} files are as they should be: {rows:,} rows.")
+    read = counted(len(files.manifest.tables), "file")
+    print(f"\n{read} read, nothing wrong: {counted(rows, 'row')}.")
     return ExitCode.DONE

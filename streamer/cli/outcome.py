@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from dataclasses import dataclass
 
 from streamer.errors import ExitCode, SettingsError, StreamerError, leaves
 
+_BARE_RESTART = re.compile(r"(?<!run )--restart\b")
 PIPE_CLOSED = 141  # what a shell reports for a process that SIGPIPE ended
 
 
@@ -25,8 +27,11 @@ def debugging() -> bool:
     return os.environ.get("STREAMER_DEBUG", "") not in {"", "0"}
 
 
-def explain(error: BaseException, *, interrupted: int) -> Outcome:
-    """What to tell about `error`; `interrupted` is the exit code for a keyboard interrupt."""
+def explain(error: BaseException, *, interrupted: int, restarts: bool = False) -> Outcome:
+    """What to tell about `error`; `interrupted` is the exit code for a keyboard interrupt.
+
+    `restarts`: the command has the option --restart; for others, hints name the one that has.
+    """
     from asyncio import CancelledError  # noqa: PLC0415 (slow to load, and only needed here)
 
     causes = [leaf for leaf in leaves(error) if not isinstance(leaf, CancelledError)]
@@ -43,6 +48,7 @@ def explain(error: BaseException, *, interrupted: int) -> Outcome:
         return _told(
             min(known, key=lambda leaf: leaf.exit_code),
             resumable=interrupted == ExitCode.RESUMABLE,
+            restarts=restarts,
         )
     return _internal(error, next((leaf for leaf in causes if leaf not in known), error))
 
@@ -71,13 +77,15 @@ def _code(leaf: SystemExit) -> int:
     return leaf.code if isinstance(leaf.code, int) else ExitCode.FAILED
 
 
-def _told(error: StreamerError, *, resumable: bool) -> Outcome:
+def _told(error: StreamerError, *, resumable: bool, restarts: bool) -> Outcome:
     if isinstance(error, SettingsError):
         return Outcome(error.exit_code, tuple(f"streamer: {line}" for line in error.problems))
     code, hint = error.exit_code, error.hint
     if not resumable:  # a command that leaves no checkpoint has nothing to go on with
         code = ExitCode.FAILED if code is ExitCode.RESUMABLE else code
         hint = hint.replace(" with --resume", "")
+    if not restarts:
+        hint = _BARE_RESTART.sub("`streamer run --restart`", hint)
     advice = (f"  what to do: {hint}",) if hint else ()
     return Outcome(code, (f"streamer: {error.what}", *advice))
 

@@ -17,6 +17,7 @@ from streamer.cli.parser import Commands, Parser
 from streamer.config import Config
 from streamer.errors import ExitCode
 from streamer.model import Estimate, Finding, KeyKind, Loading, Plan, TablePlan
+from streamer.model.words import counted
 from streamer.plan import by_table, estimated_rows
 from streamer.plan.digest import in_short
 from streamer.progress.wording import cost_of, duration, size
@@ -61,7 +62,7 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
     if path is not None:
         text = settings_file.settings_text(config, plan, run_parser())
         settings_file.write_settings(Path(path), text)
-        log.info("settings written to %s: streamer run --config %s", path, path)
+        log.info("settings written to %s: %s", path, settings_file.how_to_use(path, args.env_file))
     if getattr(args, "json", False):
         sys.stdout.write(orjson.dumps(plan_json(plan), option=orjson.OPT_INDENT_2).decode() + "\n")
     else:
@@ -149,7 +150,7 @@ def _table_block(number: int, table: TablePlan) -> str:
     name = str(table.name) if table.target == table.name.name else f"{table.name} → {table.target}"
     rows = estimated_rows(table.table, table.columns)
     lines = [
-        f"{number}. {name}: about {rows:,} rows, {size(table.table.bytes)}",
+        f"{number}. {name}: about {counted(rows, 'row')}, {size(table.table.bytes)}",
         f"   key: {_key(table)}",
     ]
     if table.loading is Loading.TWO_PASS:
@@ -187,8 +188,9 @@ def _losses(table: TablePlan, findings: Sequence[Finding]) -> list[str]:
 
 def _rows(finding: Finding) -> str:
     """How many rows, where the sentence doesn't say it."""
-    told = finding.rows is None or f"{finding.rows:,} of the rows" in finding.what
-    return "" if told else f" ({finding.rows:,} rows)"
+    if finding.rows is None or f"{finding.rows:,} of the rows" in finding.what:
+        return ""
+    return f" ({counted(finding.rows, 'row')})"
 
 
 def _key(table: TablePlan) -> str:

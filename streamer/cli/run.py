@@ -14,6 +14,7 @@ from streamer.cli.parser import Commands
 from streamer.cli.showing import showing, stopped_by_signals
 from streamer.config import Config
 from streamer.errors import ExitCode
+from streamer.model.words import counted
 from streamer.progress import Events
 from streamer.progress.wording import took
 
@@ -91,8 +92,8 @@ def summary(config: Config, events: Events, code: ExitCode) -> str:
     pace = rows / traffic.seconds if traffic.seconds else 0.0
     lines = [
         (
-            f"{rows:,} rows of {len(events.tally.tables):,} tables moved in {took(traffic.seconds)} "
-            f"({pace:,.0f} rows/s) with {traffic.requests:,} requests ({a_request:,.0f} rows each)."
+            f"{counted(rows, 'row')} of {counted(len(events.tally.tables), 'table')} moved in {took(traffic.seconds)} "
+            f"({pace:,.0f} rows/s) with {counted(traffic.requests, 'request')} ({a_request:,.0f} rows each)."
         ),
     ]
     if code is ExitCode.INCOMPLETE:

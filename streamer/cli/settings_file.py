@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from streamer.config import Config, Setting, known
 from streamer.config.source import read_dsn
 from streamer.errors import SettingsError
 from streamer.model import ColumnOptions, KeyKind, Plan, TableOptions, TablePlan, TypeOptions
+from streamer.model.words import counted
 from streamer.plan import estimated_rows
 
 OPTION = "--write-config"
@@ -106,6 +108,14 @@ def write_settings(path: Path, text: str) -> None:
         ) from None
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
+
+
+def how_to_use(path: Path, env_file: str | None) -> str:
+    """The command that runs by the settings in `path`; secrets come from `env_file` where given."""
+    words = ["streamer", "run", "--config", str(path)]
+    if env_file is not None:
+        words += ["--env-file", env_file]
+    return shlex.join(words)
 
 
 def settings_text(config: Config, plan: Plan, parser: Parser) -> str:
@@ -199,7 +209,9 @@ def _about(table: TablePlan) -> str:
     columns = [
         f"#   {_line(c.source):{width}}  {_line(c.type_name)} → {c.storage}" for c in table.columns
     ]
-    return "\n".join([f"# {_line(str(table.name))}: about {rows:,} rows, {_line(key)}", *columns])
+    return "\n".join(
+        [f"# {_line(str(table.name))}: about {counted(rows, 'row')}, {_line(key)}", *columns]
+    )
 
 
 def _suggestion(table: TablePlan) -> str:

@@ -13,6 +13,7 @@ import checkpoints
 from streamer.cli.parser import Commands
 from streamer.config import Config
 from streamer.errors import CheckpointProblemError, ExitCode, StreamerError
+from streamer.model.words import counted
 from streamer.progress.status import RunState, RunStatus, status_of, to_json, to_lines
 
 WATCH_EVERY_S = 2.0
@@ -99,5 +100,5 @@ def _fitting(lines: list[str]) -> list[str]:
     columns, rows = shutil.get_terminal_size()
     room = max(rows - 2, 1)
     if len(lines) > room:
-        lines = [*lines[: room - 1], f"({len(lines) - room + 1:,} lines more)"]
+        lines = [*lines[: room - 1], f"({counted(len(lines) - room + 1, 'more line')})"]
     return [line[: columns - 1] for line in lines]

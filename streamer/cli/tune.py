@@ -19,6 +19,7 @@ from streamer.config import Config, TargetSettings
 from streamer.d1 import SystemClock
 from streamer.errors import ExitCode, TargetUnavailableError, UsageError
 from streamer.model import Measure, Plan, QualifiedName, TablePlan
+from streamer.model.words import counted
 from streamer.plan.estimate import measure_of
 from streamer.progress.view import printable
 from streamer.progress.wording import size
@@ -42,6 +43,7 @@ It makes a scratch table named _streamer_tune_... in the target, like the table 
 from, fills it with made-up rows, and takes it away again: at most 30 requests, about 30 s and 60,000
 rows written, within the rate limit that all commands share. Your tables aren't touched. What a tune
 that was killed has left, the next one takes away.
+
 --write-config makes the file, or adds the two settings to one that is there; what that says of them
 already is never changed, then the lines are printed only.
 
@@ -83,14 +85,15 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
     before = settings_merge.read(path) if path is not None else None
     plan, measures = await read_measured(config)
     if plan.refusals:
-        log.warning("%d things can't be moved as they are: see streamer plan", len(plan.refusals))
+        number = counted(len(plan.refusals), "object")
+        log.warning("%s can't be moved as planned: see streamer plan", number)
     stop = asyncio.Event()
     with stopped_by_signals(stop, "taking the scratch table away"):
         tuned = await _tune(config, plan, measures, stop)
     print(as_json(tuned) if args.json else "\n".join(as_text(tuned, config)))
     if path is None:
         return ExitCode.DONE
-    return _write(path, before, config, plan, tuned)
+    return _write(path, before, config, plan, tuned, env_file=args.env_file)
 
 
 async def _tune(
@@ -160,12 +163,12 @@ def as_text(tuned: Tuned, config: Config) -> list[str]:
     like = printable(str(tuned.table.name))
     lines = [
         f"Tried {printable(tuned.target)} with made-up rows like those of {like}:",
-        f"{tuned.requests} requests, up to {at_once} at once; {seen.rows:,} rows, {size(seen.row_bytes)} each.",
+        f"{counted(tuned.requests, 'request')}, up to {at_once} at once; {counted(seen.rows, 'row')}, {size(seen.row_bytes)} each.",
         "",
         "Measured:",
         f"  round trip    {_milliseconds(seen.round_trip_s)}",
         *(
-            f"  {f'{one.rows:,} rows':<14}{_milliseconds(one.seconds)} for {size(one.body_bytes)}"
+            f"  {counted(one.rows, 'row'):<14}{_milliseconds(one.seconds)} for {size(one.body_bytes)}"
             for one in seen.shots
         ),
         "",
@@ -228,8 +231,19 @@ def values(tuned: Tuned) -> dict[str, int]:
     return {"batch_bytes": settings.batch_bytes, "concurrency": settings.concurrency}
 
 
-def _write(path: Path, before: str | None, config: Config, plan: Plan, tuned: Tuned) -> ExitCode:
-    """Write the settings down: a new file, or the old one with them; DONE where it says them then."""
+def _write(
+    path: Path,
+    before: str | None,
+    config: Config,
+    plan: Plan,
+    tuned: Tuned,
+    *,
+    env_file: str | None,
+) -> ExitCode:
+    """Write the settings down: a new file, or the old one with them; DONE where it says them then.
+
+    `env_file` is where the secrets came from, which is said with how to use the file.
+    """
     found = values(tuned)
     if before is None:
         given = {**config.given, **{key: (str(value),) for key, value in found.items()}}
@@ -244,7 +258,7 @@ def _write(path: Path, before: str | None, config: Config, plan: Plan, tuned: Tu
             "; ".join(settings_merge.lines(found)),
         )
         return ExitCode.INCOMPLETE
-    log.info("settings written to %s: streamer run --config %s", path, path)
+    log.info("settings written to %s: %s", path, settings_file.how_to_use(path, env_file))
     return ExitCode.DONE
 
 

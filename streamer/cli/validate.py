@@ -11,6 +11,7 @@ from streamer.cli.parser import Commands
 from streamer.cli.showing import showing, stopped_by_signals
 from streamer.config import Config
 from streamer.errors import ExitCode
+from streamer.model.words import counted
 from streamer.progress import Events
 from streamer.progress.view import printable
 from streamer.progress.wording import took
@@ -28,8 +29,8 @@ examples:
   streamer validate --full --repair             and make the target equal to the source
   streamer validate --full --differences differences.ndjson
   streamer validate --resume                    go on after a stop of any kind
-  streamer validate --export-dir migration_data --transformed-dir d1_migration_data --full
-                                                the files of each step beside PostgreSQL, each other, D1
+  streamer validate --export-dir migration_data                exported files, beside PostgreSQL
+  streamer validate --transformed-dir d1_migration_data --full    transformed files, beside D1
 
 It compares the tables of the run in the checkpoint, and wants the settings that the run had
 (masks, transforms, types, renames). Without a checkpoint, options say what a run would have moved.
@@ -91,11 +92,12 @@ def _summary(config: Config, events: Events, found: Validated) -> list[str]:
     differing = [verdict for verdict in found.verdicts if not verdict.equal]
     traffic = events.tally.traffic
     lines = [line for verdict in differing for line in _of_table(verdict)]
-    compared = "tables" if not config.validation.files else "pairs of tables and files"
+    pairs = ("pair of table and file", "pairs of tables and files")
+    compared = counted(len(found.verdicts), *(pairs if config.validation.files else ("table",)))
     said = f"{len(differing):,} of them differ" if differing else "no difference found"
     lines.append(
-        f"{rows:,} rows of {len(found.verdicts):,} {compared} compared ({_DEPTHS[found.depth]}) in"
-        f" {took(traffic.seconds)} with {traffic.requests:,} requests: {said}."
+        f"{counted(rows, 'row')} of {compared} compared ({_DEPTHS[found.depth]}) in"
+        f" {took(traffic.seconds)} with {counted(traffic.requests, 'request')}: {said}."
     )
     if not events.report_lost:
         lines.append(f"Report: {config.validation.report}")

@@ -11,6 +11,7 @@ from streamer.files.manifest import ExportedTable, FileFacts
 from streamer.files.reading import Content, read_rows
 from streamer.files.values import Form, printed_as
 from streamer.model import Table
+from streamer.model.words import counted
 
 
 def unfit(
@@ -67,7 +68,7 @@ def _any_form(source: Table, column: str, form: Form, server_version: int) -> De
 def changed(path: Path, facts: FileFacts, content: Content) -> str:
     """Why what was read of a whole file isn't what was written; '' where it is."""
     if content.rows != facts.rows:
-        return f"{path}: it has {content.rows:,} rows, and {facts.rows:,} were written"
+        return f"{path}: it has {counted(content.rows, 'row')}, and {facts.rows:,} were written"
     if content.sha256 != facts.sha256:
         return f"{path}: it isn't what was written (its SHA-256 differs)"
     return ""

@@ -34,6 +34,7 @@ from streamer.model import (
     Wire,
 )
 from streamer.model.sql import quote_identifier
+from streamer.model.words import counted
 from streamer.progress import utc
 from streamer.translate.types import Mapping as TypeMapping
 from streamer.translate.types import map_type
@@ -235,7 +236,7 @@ class Exporter:
                 at = replace(at, done=facts, seconds=at.seconds + time.monotonic() - started)
                 await self._save(name, at)
                 self.done += 1
-                self._say(f"{name}: {written.rows:,} rows in {table.file}")
+                self._say(f"{name}: {counted(written.rows, 'row')} in {table.file}")
         finally:
             writer.close()
 
@@ -244,7 +245,7 @@ class Exporter:
         by_key = table.plan.key.kind is not KeyKind.PHYSICAL
         if by_key and at.last is not None and at.done is None:
             if await asyncio.to_thread(writer.go_on, rows=at.rows, size=at.size):
-                self._say(f"{table.plan.name}: going on behind {at.rows:,} rows")
+                self._say(f"{table.plan.name}: going on behind {counted(at.rows, 'row')}")
                 self.rows += at.rows
                 return at
             self._say(f"{table.plan.name}: its file isn't as it was left; it starts over")

@@ -20,6 +20,7 @@ from streamer.files.manifest import ExportedTable
 from streamer.files.reading import Content, Row, read_rows
 from streamer.files.trial import Missing, TrialDatabase
 from streamer.model import TablePlan
+from streamer.model.words import counted
 
 MOST_PROBLEMS = 20  # of a file, that are told one by one
 
@@ -68,7 +69,7 @@ class TableTransformer:
             if not job.edited and (what := changed(job.source, job.table.file, content)):
                 self.problems.append(f"{what}; --edited takes the files as they are")
         if self._more:
-            self.problems.append(f"{job.source}: {self._more:,} more rows can't be stored")
+            self.problems.append(f"{job.source}: {counted(self._more, 'more row')} can't be stored")
 
     def _made(self, row: Row) -> list[str | None] | None:
         try:

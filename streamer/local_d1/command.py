@@ -24,15 +24,16 @@ examples:
 
 It prints what clients need, for the shell: CLOUDFLARE_API_BASE_URL, CLOUDFLARE_API_TOKEN,
 CLOUDFLARE_ACCOUNT_ID and D1_DATABASE_ID, the first database's. Any account will do.
+
 Faults: overload (429), reset and cpu (500, carried out or not), gateway (502 with HTML),
 drop (the connection breaks before), lost (carried out, then the connection breaks).
+
 Exit codes: 0 ended by a signal; 2 wrong options, a port in use, a directory that can't be written
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give `parser` the options of the command."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EXAMPLES
     add = parser.add_argument
     add("--dir", type=Path, required=True, metavar="DIR", help="where the databases are kept")

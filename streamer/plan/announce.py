@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from streamer.model import Answered, Finding, QualifiedName, Severity
+from streamer.model.words import counted
 
 
 def announce(
@@ -47,7 +48,7 @@ def _filled(text: str, answer: Answered) -> str:
 def named(answer: Answered) -> str:
     """`id=2 (2,000,001 bytes), id=3 (…) and 1,234 more`; "rows" alone where none can be named."""
     if not answer.keys:
-        return f"{answer.rows:,} rows" if answer.rows > 1 else "1 row"
+        return counted(answer.rows, "row")
     shown = [key if size is None else f"{key} ({size:,} bytes)" for key, size in answer.keys]
     more = answer.rows - len(shown)
     return ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from streamer.model import Catalog, Finding, OtherObjects, Severity, Shaping
+from streamer.model.words import counted
 from streamer.translate.terms import BY_BYTES
 
 _NAMED = 3  # more names than that are only counted
@@ -31,20 +32,18 @@ def _comments(catalog: Catalog) -> int:
 def _others(others: OtherObjects, comments: int) -> list[str]:
     """What isn't moved besides tables and views; empty where there is nothing of the kind."""
     parts = [
-        _counted(others.functions, "function"),
+        _some(others.functions, "function"),
         _named(others.event_triggers, "event trigger"),
         _named(
             [str(name) for name in others.sequences],
             "sequence that no column owns",
             "sequences that no column owns",
         ),
-        _counted(others.large_objects, "large object"),
+        _some(others.large_objects, "large object"),
         _named(others.publications, "publication"),
-        _counted(others.statistics, "extended statistics object"),
-        f"privileges on {_counted(others.granted_tables, 'table')}"
-        if others.granted_tables
-        else "",
-        f"{_counted(comments, 'comment')} (comments = true keeps them)" if comments else "",
+        _some(others.statistics, "extended statistics object"),
+        f"privileges on {_some(others.granted_tables, 'table')}" if others.granted_tables else "",
+        f"{_some(comments, 'comment')} (comments = true keeps them)" if comments else "",
     ]
     said = [part for part in parts if part]
     if not said:
@@ -52,10 +51,10 @@ def _others(others: OtherObjects, comments: int) -> list[str]:
     return [f"not moved: {', '.join(said)}; nor are owners and roles"]
 
 
-def _counted(number: int, one: str, many: str = "") -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}" if number else ""
+def _some(number: int, one: str, many: str = "") -> str:
+    return counted(number, one, many) if number else ""
 
 
 def _named(names: Sequence[str], one: str, many: str = "") -> str:
     listed = f" ({', '.join(names)})" if 0 < len(names) <= _NAMED else ""
-    return _counted(len(names), one, many) + listed
+    return _some(len(names), one, many) + listed

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from streamer.model import Answer, Rate
+from streamer.model.words import counted
 from streamer.progress.history import History, Latencies, Sample
 from streamer.progress.lines import Line
 from streamer.progress.report import RunReport
@@ -100,7 +101,9 @@ class Events:
         self._since[table] = self._clock()
         rows = self.tally.of(table).rows_read
         self._tables[table] = TableView(table, TableState.MOVING, rows, rows_estimate)
-        expected = f"about {rows_estimate:,} rows" if rows_estimate >= 0 else "rows not estimated"
+        expected = (
+            f"about {counted(rows_estimate, 'row')}" if rows_estimate >= 0 else "rows not estimated"
+        )
         resumed = f", {rows:,} of them done" if rows else ""
         self._say(f"{printable(table)}: started, {expected}{resumed}", table=table)
 
@@ -162,7 +165,7 @@ class Events:
         estimate = known.rows_estimate if known else figures.rows_read
         self._tables[table] = TableView(table, TableState.DONE, figures.rows_read, estimate)
         self._say(
-            f"{printable(table)}: done, {figures.rows_written:,} rows"
+            f"{printable(table)}: done, {counted(figures.rows_written, 'row')}"
             f" in {took(figures.seconds)}" + _left_out(figures),
             table=table,
             seconds=round(figures.seconds, 3),

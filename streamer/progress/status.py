@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from checkpoints import JSON, Saved, StepRecord
+from streamer.model.words import counted
 from streamer.progress.tally import Tally, Traffic
 from streamer.progress.view import printable, rows_of
 from streamer.progress.wording import duration, size
@@ -216,7 +217,7 @@ def _restarts(starts: int) -> str:
     again = starts - 1
     if again < 1:
         return ""
-    return f", resumed {again} time{'s' if again > 1 else ''}"
+    return f", resumed {counted(again, 'time')}"
 
 
 def _described(facts: Mapping[str, object]) -> str:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from itertools import chain
 
 from streamer.model import Rate
+from streamer.model.words import counted
 from streamer.progress.wording import duration, size
 
 BAR_WIDTH = 24
@@ -187,8 +188,9 @@ def _table_line(table: TableView, name_width: int, *, blocks: bool) -> str:
 
 
 def _table_rows(table: TableView) -> str:
-    expected = f" of about {table.rows_estimate:,}" if table.rows_estimate > table.rows else ""
-    return f"{table.rows:,}{expected} rows"
+    if table.rows_estimate > table.rows:
+        return f"{table.rows:,} of about {counted(table.rows_estimate, 'row')}"
+    return counted(table.rows, "row")
 
 
 def _bar(part: int, whole: int, *, blocks: bool) -> str:
@@ -204,8 +206,8 @@ def _bold(text: str, *, on: bool) -> str:
 def rows_of(rows: int, expected: int) -> str:
     """How many of the expected rows there are, in words."""
     if expected <= rows:
-        return f"{rows:,} rows"
-    return f"{rows:,} of about {expected:,} rows ({100 * rows / expected:.0f} %)"
+        return counted(rows, "row")
+    return f"{rows:,} of about {counted(expected, 'row')} ({100 * rows / expected:.0f} %)"
 
 
 def shortened(text: str, width: int) -> str:

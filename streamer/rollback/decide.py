@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from streamer.model.words import counted
 from streamer.rollback.intent import Intent, WrittenTable
 from streamer.rollback.look import Seen
 from streamer.run.admission import Found
@@ -95,7 +96,7 @@ def _holds_more(one: TableAction, seen: Seen) -> str:
         return f"{one.table.target} has too many rows to count in one request"
     if one.rows <= known:
         return ""
-    return f"{one.table.target} holds {one.rows:,} rows, the run wrote {known:,}"
+    return f"{one.table.target} holds {counted(one.rows, 'row')}, the run wrote {known:,}"
 
 
 def _owned_by_others(intent: Intent, seen: Seen) -> list[str]:

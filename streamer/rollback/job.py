@@ -20,6 +20,7 @@ from streamer.errors import (
     StreamerError,
     UsageError,
 )
+from streamer.model.words import counted
 from streamer.progress import Events, write_report
 from streamer.rollback.decide import Action, Decision, decide
 from streamer.rollback.intent import Intent, intent_of, target_facts_of
@@ -220,7 +221,7 @@ def _told(intent: Intent, decision: Decision, method: Method) -> list[str]:
         ]
     lines = [f"drop the view {name}" for name in decision.views]
     for one in decision.tables:
-        rows = "" if one.rows is None else f", {one.rows:,} rows"
+        rows = "" if one.rows is None else f", {counted(one.rows, 'row')}"
         match one.action:
             case Action.DROPPED:
                 lines.append(f"drop the table {one.table.target}{rows}")

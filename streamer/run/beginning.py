@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from checkpoints import RunRecord
 from streamer.config import Config
 from streamer.model import IfExists, TablePlan
+from streamer.model.words import counted
 from streamer.progress import Events, utc
 from streamer.run import resume, steps
 from streamer.run.admission import Found, admit, found
@@ -106,7 +107,9 @@ def _abandoned(config: Config, journal: Journal, ends: Ends, events: Events) -> 
         if step.document.get("found") in {Found.ABSENT, Found.EMPTY}
     } & journal.claimed  # into others it never wrote: what they hold now is somebody else's
     if ours:
-        events.warning(f"--restart: empties, or makes anew, {len(ours)} tables of the earlier run")
+        events.warning(
+            f"--restart: empties, or makes anew, {counted(len(ours), 'table')} of the earlier run"
+        )
     return frozenset(ours)
 
 

@@ -170,7 +170,7 @@ class Ending:
 
     def _verdict(self, table: TablePlan, sent: int, counted: int, orphans: int) -> str:
         if orphans:
-            return f"{table.target}: {orphans:,} rows refer to rows that aren't there"
+            return f"{table.target}: {orphans:,} of its rows refer to rows that aren't there"
         name = steps.rows_step(table)
         most = sent + self._journal.parents_sent(name)
         least = sent - self._journal.count(name, "deleted")

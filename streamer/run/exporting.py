@@ -30,6 +30,7 @@ from streamer.files.state import FILE as STATE
 from streamer.files.state import ExportState
 from streamer.files.writing import make_folder
 from streamer.model import Consistency, Plan
+from streamer.model.words import counted
 from streamer.plan.digest import sentence
 from streamer.postgres import PostgresSource
 from streamer.progress import Events, utc
@@ -131,7 +132,7 @@ def _dry_run(job: _Job) -> ExitCode:
     )
     for table in job.tables:
         rows = table.plan.table.rows
-        about = f"about {rows:,} rows" if rows >= 0 else "rows not estimated"
+        about = f"about {counted(rows, 'row')}" if rows >= 0 else "rows not estimated"
         print(f"{table.plan.name} → {job.options.folder / table.file} ({about})")  # noqa: T201 (the result)
     return ExitCode.INCOMPLETE if job.plan.refusals else ExitCode.DONE
 
@@ -294,11 +295,13 @@ async def _validate(
             there = await job.source.count(table.plan.table, table.plan.where)
             if there != done.file.rows:
                 problems.append(
-                    f"{done.name}: {done.file.rows:,} rows in {path.name}, {there:,} in PostgreSQL"
+                    f"{done.name}: {counted(done.file.rows, 'row')} in {path.name}, {there:,} in PostgreSQL"
                 )
     for problem in problems:
         job.events.warning(problem)
-    job.events.phase(f"validated {len(job.tables)} files: {len(problems)} problems")
+    job.events.phase(
+        f"validated {counted(len(job.tables), 'file')}: {counted(len(problems), 'problem')}"
+    )
     return problems
 
 

@@ -14,6 +14,7 @@ from streamer.files.cells import transformed_columns
 from streamer.files.manifest import TransformManifest, read_transform
 from streamer.files.source import FilesSource, Looked, checked
 from streamer.model import Plan, Shaping
+from streamer.model.words import counted
 from streamer.progress import Events
 from streamer.run.sources import JobSource, RowsFrom
 from streamer.run.start import run
@@ -70,7 +71,7 @@ def check(
                 " catalog makes.",
                 hint="Make the files again with this version of `streamer transform`.",
             )
-    events.phase(f"reading {len(manifest.tables):,} files")
+    events.phase(f"reading {counted(len(manifest.tables), 'file')}")
     looked = checked(options.folder, manifest, edited=options.edited, heed=heed)
     return Checked(config, manifest, plan, looked)
 

@@ -24,6 +24,7 @@ from streamer.model import (
     StepKind,
     TablePlan,
 )
+from streamer.model.words import counted
 from streamer.pack import Layout, LedgerStep, Oversized
 from streamer.pipeline import Limits, Load, Mover, Recorder, Sink
 from streamer.pipeline.transform import Function, Transforming
@@ -322,9 +323,7 @@ class Job:
                 self._events.warning(problem)
         self.lacking = bool(self.shortcomings)
         if count := len(self._journal.rejected):
-            problem = (
-                f"{count:,} rows were rejected; they are in {beside(self._config.run.checkpoint)}"
-            )
+            problem = f"rejected: {counted(count, 'row')}, in {beside(self._config.run.checkpoint)}"
             self.shortcomings.append(problem)
             self._events.warning(f"{problem}: mend their cause, then run --retry-rejects")
 

@@ -15,6 +15,7 @@ from checkpoints import RunRecord
 from streamer.config import Config
 from streamer.errors import UsageError
 from streamer.model import KeyKind, Loading, StepKind, TablePlan
+from streamer.model.words import counted
 from streamer.pack import Reach, entries_of, reach, read_ledger
 from streamer.pipeline import Position
 from streamer.progress import Events
@@ -220,7 +221,7 @@ def judged(
         return Progress(
             table,
             rows=rows,
-            reason=f"D1 holds {rows:,} of the {claimed:,} rows that its ledger claims",
+            reason=f"D1 holds {rows:,} of the {counted(claimed, 'row')} that its ledger claims",
         )
     return Progress(table, reached, rows, lines)
 
@@ -298,7 +299,7 @@ def _beside(one: Progress) -> dict[str, JSON]:
     found: dict[str, JSON] = {"parents": {"rows": more, "snapshots": []}}
     if (missing := one.rejected - len(one.lines)) > 0:
         found["problem"] = (
-            f"{table.name}: {missing:,} rows were rejected before the checkpoint was lost; they are "
+            f"{table.name}: rejected before the checkpoint was lost: {counted(missing, 'row')}, "
             "in the folder of rejected rows that was beside it"
         )
     return found

@@ -25,6 +25,7 @@ from streamer.model import (
     StepKind,
     TablePlan,
 )
+from streamer.model.words import counted
 from streamer.pack import Layout, LedgerStep, pack_page, sift
 from streamer.pipeline import Sink
 from streamer.pipeline.transform import Transforming
@@ -98,7 +99,7 @@ class Retry:
         await self._writing.ownership.leave(targets)
         left = len(journal.rejected)
         if left:
-            self._events.warning(f"{left:,} rows are still rejected")
+            self._events.warning(f"still rejected: {counted(left, 'row')}")
         amiss = left or journal.running.document.get("lacking")
         return ExitCode.INCOMPLETE if amiss else ExitCode.DONE
 
@@ -214,7 +215,7 @@ async def retry_rejects(config: Config, events: Events, journal: Journal, ends: 
         raise
     take_over_figures(journal, tables, events)
     left = len(journal.rejected)
-    errors = [f"{left:,} rows are rejected"] if left else []
+    errors = [f"rejected: {counted(left, 'row')}"] if left else []
     save_report(config, events, journal, ends.plan, code=code, errors=errors)
     await journal.note(
         exit_code=int(code), errors=[*errors], tally=dict(journal.tally("")), retrying=False

@@ -38,6 +38,7 @@ from streamer.files.transform import (
 from streamer.files.trial import Missing, TrialDatabase
 from streamer.files.writing import Written, make_folder
 from streamer.model import Plan, QualifiedName, Shaping, TablePlan
+from streamer.model.words import counted
 from streamer.pipeline.transform import load_transforms
 from streamer.pipeline.transform.rows import RowTransform
 from streamer.plan.digest import sentence
@@ -297,7 +298,7 @@ class _Transformation:
         self.report.errors += problems
         self.report.validated = not problems
         kept = f"; the database is {trial.path}" if self.options.keep_temp_db else ""
-        self.events.phase(f"validated: {len(problems)} problems{kept}")
+        self.events.phase(f"validated: {counted(len(problems), 'problem')}{kept}")
 
     def _name_missing(self, missing: Missing, job: Job) -> list[str]:
         if self.options.sql:
@@ -321,7 +322,7 @@ class _Transformation:
                 snapshots=job.table.snapshots,
             )
         )
-        self.events.phase(f"{job.plan.name}: {output.rows:,} rows")
+        self.events.phase(f"{job.plan.name}: {counted(output.rows, 'row')}")
         return written, table.problems
 
     def _telling(

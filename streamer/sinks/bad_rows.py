@@ -10,6 +10,7 @@ from streamer import limits
 from streamer.d1 import RefusedRowsError, TooLargeError
 from streamer.errors import BadRowsError
 from streamer.model import Batch, Chunk, Key, Page, StepId
+from streamer.model.words import counted
 from streamer.pack import Layout, Oversized, chunk_rows, is_fat, whole_row, without_rows
 from streamer.pack.cells import page_cells
 from streamer.pack.unpack import statement_rows
@@ -53,7 +54,7 @@ class FoundBadRowsError(BadRowsError):
     """Rows of `batch`, which is what is left to write, are `bad`; there is at least one."""
 
     def __init__(self, batch: Batch, bad: Sequence[BadRow], *, hint: str = MEND) -> None:
-        more = f" ({len(bad) - 1:,} more rows of its batch are bad)" if len(bad) > 1 else ""
+        more = f" ({counted(len(bad) - 1, 'other bad row')} in its batch)" if len(bad) > 1 else ""
         super().__init__(f"{bad[0].named}: {bad[0].reason}{more}", hint=hint)
         self.batch = batch
         self.bad = bad

@@ -9,6 +9,7 @@ from dataclasses import replace
 from streamer.d1 import D1Database, RefusedRowsError, TooLargeError
 from streamer.errors import BadRowsError
 from streamer.model import Answer, Batch, Chunk, StepId
+from streamer.model.words import counted
 from streamer.pack import Layout, LedgerStep
 from streamer.pack.split import smaller
 from streamer.sinks.ownership import Ownership
@@ -93,9 +94,9 @@ class D1Sink:
     def _place(self, chunk: Chunk) -> str:
         name = self._layouts[chunk.step].name
         if self._layouts[chunk.step].hides_key:
-            return f"{name} ({chunk.rows:,} rows whose keys are hidden)"
+            return f"{name} ({counted(chunk.rows, 'row')}, keys hidden)"
         after = f"behind key ({', '.join(chunk.after)}) " if chunk.after else ""
-        return f"{name} ({chunk.rows:,} rows {after}up to key ({', '.join(chunk.last)}))"
+        return f"{name} ({counted(chunk.rows, 'row')} {after}up to key ({', '.join(chunk.last)}))"
 
 
 def joined(first: Answer, second: Answer) -> Answer:

@@ -335,7 +335,7 @@ async def test_a_row_that_d1_refuses_ends_the_write_naming_table_and_keys_and_no
 
     said = str(caught.value)
     assert "public.a (3 rows behind key (4) up to key (7))" in said
-    assert "public.b (1 rows up to key (x, y))" in said
+    assert "public.b (1 row up to key (x, y))" in said
     assert "UNIQUE constraint failed" in said
     assert "--resume" in said
     assert CANARY not in said
@@ -363,7 +363,7 @@ async def test_a_row_that_is_too_large_by_itself_is_found_among_others_that_arri
     with pytest.raises(BadRowsError) as caught:
         await remote.sink().write(Batch((remote.a(rows),)))
 
-    assert "public.a (1 rows" in str(caught.value)
+    assert "public.a (1 row" in str(caught.value)
     assert "too big" in str(caught.value)
     assert CANARY not in str(caught.value)
     assert remote.rows("SELECT k FROM a") == [[1], [2], [3], [4]]

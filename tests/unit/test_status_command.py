@@ -154,5 +154,5 @@ async def test_on_a_terminal_each_look_is_drawn_over_the_one_before_and_fits(
 
     first, second = shown.split("\x1b[6A\r\x1b[J")
     assert len(first.splitlines()) == len(second.splitlines()) == 6
-    assert "(30 lines more)" in second
+    assert "(30 more lines)" in second
     assert all(len(line) < 60 for line in second.splitlines())

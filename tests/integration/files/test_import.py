@@ -105,7 +105,7 @@ def test_a_dry_run_reads_all_files_and_needs_no_settings(files: Path, capsys: An
     assert main(["import", "--dry-run"]) == 0
 
     said = capsys.readouterr().out
-    assert "files are as they should be" in said
+    assert "read, nothing wrong" in said
     assert "requests" in said
     assert not (files.parent / "streamer.checkpoint.db").exists()
 

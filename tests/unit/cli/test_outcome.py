@@ -35,6 +35,15 @@ def test_a_command_without_a_checkpoint_fails_where_a_run_could_be_resumed() -> 
     assert outcome.lines == ("streamer: lost", "  what to do: Run again.")
 
 
+def test_a_command_that_can_not_start_over_names_the_one_that_can() -> None:
+    error = UsageError("other settings", hint="Change them back, or start over with --restart.")
+    named = UsageError("other files", hint="Start over with `streamer run --restart`.")
+
+    assert "start over with --restart." in explain(error, interrupted=75, restarts=True).lines[1]
+    assert "with `streamer run --restart`." in explain(error, interrupted=75).lines[1]
+    assert explain(named, interrupted=75).lines[1].count("`streamer run --restart`") == 1
+
+
 def test_every_problem_of_the_settings_has_its_line() -> None:
     outcome = explain(SettingsError(["a: wrong", "b: wrong"]), interrupted=130)
 

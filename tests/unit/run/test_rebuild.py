@@ -119,7 +119,9 @@ async def test_what_the_ledger_proves_is_where_the_run_goes_on() -> None:
     assert (at.done, at.last_gone, at.first) == (False, True, None)
     assert journal.parents_sent(steps.rows_step(shop)) == 5
     assert journal.rejected == [line]
-    assert "1 rows were rejected" in str(journal.steps[steps.rows_step(shop)].document["problem"])
+    assert "rejected before the checkpoint was lost: 1 row," in str(
+        journal.steps[steps.rows_step(shop)].document["problem"]
+    )
     assert journal.is_done(steps.schema_step(shop))
     assert journal.is_done(steps.index_step(shop, shop.indexes[0]))
     assert not journal.is_done(steps.schema_step(loop))
