@@ -67,6 +67,14 @@ _FORGET = (
     "DELETE FROM _streamer_ledger WHERE run = ?2 AND epoch < ?3 "
     'AND ("table", step) IN (SELECT value->>0, value->>1 FROM json_each(?1))'
 )
+_FORGET_RUN = (
+    "DELETE FROM _streamer_ledger WHERE run = ?1 AND NOT EXISTS "
+    "(SELECT 1 FROM _streamer_owner WHERE run = ?1 AND epoch > ?2)"
+)
+_DISOWN = (
+    "DELETE FROM _streamer_owner WHERE run = ?2 AND epoch <= ?3 "
+    'AND "table" IN (SELECT value FROM json_each(?1))'
+)
 _FORGET_NUMBERS = (
     "DELETE FROM _streamer_ledger WHERE run = ?2 AND epoch < ?3 AND EXISTS (SELECT 1 FROM json_each(?1) AS s "
     'WHERE _streamer_ledger."table" = s.value->>0 AND _streamer_ledger.step = s.value->>1 '
@@ -261,17 +269,17 @@ def entries_of(result: Result) -> tuple[Entry, ...]:
     )
 
 
-def release(tables: Sequence[str], run: str) -> tuple[Statement, ...]:
-    """Forget a finished run: its ledger, and its ownership of `tables`. Can be sent again."""
+def release(tables: Sequence[str], *, run: str, epoch: int) -> tuple[Statement, ...]:
+    """Forget a finished run: its ledger, and its ownership of `tables`. Can be sent again.
+
+    Once a newer start of the run owns a table, nothing of that start goes: a request that a killed
+    start sent may be executed late.
+    """
     names = orjson.dumps(tables).decode()
     return (
         *create_ledger(),
-        Statement.of("DELETE FROM _streamer_ledger WHERE run = ?1", run),
-        Statement.of(
-            'DELETE FROM _streamer_owner WHERE run = ?2 AND "table" IN (SELECT value FROM json_each(?1))',
-            names,
-            run,
-        ),
+        Statement.of(_FORGET_RUN, run, str(epoch)),
+        Statement.of(_DISOWN, names, run, str(epoch)),
     )
 
 

@@ -93,15 +93,19 @@ class Ownership:
                 self._check(table, seen, since)
             if not from_others:
                 self._leave_to_others(tables, seen)
-            claim = [take_over(tables, seen, run=self._run, epoch=self._epoch, holder=self._holder)]
+            # An older start's late request may have dropped the marks' own tables since.
+            claim = [
+                *create_ledger(),
+                take_over(tables, seen, run=self._run, epoch=self._epoch, holder=self._holder),
+            ]
             if reached:
                 claim.append(forget_numbers(reached, run=self._run, epoch=self._epoch))
             claim += record_facts(facts or {}, self._run)
             try:
                 await self._database.execute(claim)
             except FencedError:
-                # A claim of an older start of this run may have been executed late, just now.
-                if not left or not self._are_older(tables, await self._owners()):
+                # A request of an older start of this run may have been executed late, just now.
+                if not left or not self._are_older(tables, seen, await self._owners()):
                     await self._tidy()
                     raise
             else:
@@ -111,11 +115,14 @@ class Ownership:
         answer = await self._database.execute([*create_ledger(), read_owners()])
         return owners_of(answer.results[-1])
 
-    def _are_older(self, tables: Sequence[str], owners: Sequence[Owner]) -> bool:
+    def _are_older(self, tables: Sequence[str], seen: Sequence[Owner], now: Sequence[Owner]) -> bool:
+        """Whether only older starts of this run claimed `tables`, or let go of them, since `seen`."""
         names = {name.lower() for name in tables}
-        ours = [owner for owner in owners if owner.table.lower() in names]
-        older = (owner.run == self._run and owner.epoch < self._epoch for owner in ours)
-        return bool(ours) and all(older)  # none: another run came, and may have ended
+        before, after = (
+            [owner for owner in owners if owner.table.lower() in names] for owners in (seen, now)
+        )
+        ours = after or before  # neither: another run came, and may have ended
+        return bool(ours) and all(o.run == self._run and o.epoch < self._epoch for o in ours)
 
     def _check(self, table: str, seen: Sequence[Owner], since: int) -> None:
         owner = next((o for o in seen if o.table.lower() == table.lower()), None)
@@ -177,11 +184,12 @@ class Ownership:
     async def leave(self, tables: Sequence[str]) -> None:
         """Take the run's marks away; both tables go when no other run needs them."""
         for _ in range(CLAIMS):
-            await self._database.execute(release(tables, self._run))
+            await self._database.execute(release(tables, run=self._run, epoch=self._epoch))
             if await self._tidy():
                 return
             # A claim of this run may have been executed late, just now.
-            if not any(owner.run == self._run for owner in await self._owners()):
+            owners = await self._owners()
+            if not any(o.run == self._run and o.epoch <= self._epoch for o in owners):
                 return
 
     async def _tidy(self) -> bool:

@@ -215,7 +215,7 @@ def test_fault_34_the_ledger_fences_and_its_message_names_it(database: Database)
         database.send(*drop_unused())
 
     for _ in range(2):
-        database.send(*release(["t"], "run"))
+        database.send(*release(["t"], run="run", epoch=2))
         database.send(*drop_unused())
 
     assert database.rows("SELECT name FROM sqlite_master WHERE name LIKE '%streamer%'") == []

@@ -1,0 +1,188 @@
+"""Whose batches D1 takes: those of the run, and the start, that owns the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from streamer.errors import FencedError
+from streamer.model import Answer, Batch, Statement
+from streamer.pack import drop_unused, release
+from streamer.sinks import Ownership
+from tests.contract.owned import Target, numbered
+
+
+async def test_batches_of_an_earlier_start_write_nothing_any_more(target: Target) -> None:
+    await target.owner(epoch=2).take(["a", "b"], resumed=["a", "b"])
+
+    with pytest.raises(FencedError):
+        await target.sink(epoch=1).write(Batch((target.a(numbered(3)),)))
+    await target.sink(epoch=2).write(Batch((target.a(numbered(1)),)))
+
+    assert target.rows("SELECT k FROM a") == [[1]]
+    assert [row[2] for row in target.ledger()] == [2]
+
+
+async def test_batches_of_another_run_write_nothing(target: Target) -> None:
+    with pytest.raises(FencedError):
+        await target.sink(run="other").write(Batch((target.a(numbered(3)),)))
+
+    assert target.rows("SELECT * FROM a") == []
+    assert target.ledger() == []
+
+
+async def test_fault_34_a_batch_is_fenced_when_one_of_its_tables_is_another_s(
+    target: Target,
+) -> None:
+    await target.owner("other").take(["b"])
+
+    with pytest.raises(FencedError):
+        await target.sink().write(Batch((target.a(numbered(3)), target.b([("x", "y", "z")]))))
+    await target.sink().write(Batch((target.a(numbered(1)),)))
+
+    assert target.rows("SELECT k FROM a") == [[1]]
+    assert target.rows("SELECT * FROM b") == []
+
+
+async def test_a_resume_does_not_take_what_another_run_has_taken_since(target: Target) -> None:
+    await target.owner("other").take(["b"])
+
+    with pytest.raises(FencedError, match="b: another run") as caught:
+        await target.owner(epoch=2).take(["a", "b"], resumed=["a", "b"])
+
+    assert "other" in caught.value.what
+    await target.sink().write(Batch((target.a(numbered(1)),)))
+
+
+async def test_an_older_start_does_not_take_its_tables_back(target: Target) -> None:
+    await target.owner(epoch=3).take(["a", "b"], resumed=["a", "b"])
+
+    with pytest.raises(FencedError, match="start 3"):
+        await target.owner(epoch=2).take(["a", "b"], resumed=["a", "b"])
+
+
+async def test_a_resume_that_finds_no_mark_of_its_own_stops(target: Target) -> None:
+    target.server.run(target.uuid, "DROP TABLE _streamer_owner")
+
+    with pytest.raises(FencedError, match="the mark of this run is gone"):
+        await target.owner(epoch=2).take(["a", "b"], resumed=["a", "b"])
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+async def test_a_claim_whose_answer_was_lost_is_made_once(remote: Target, lost: int) -> None:
+    remote.server.set_faults({"match": "/raw", "abort": True, "after": True, "times": lost})
+
+    await remote.owner(epoch=2).take(["a", "b"], resumed=["a", "b"])
+
+    owners = remote.rows('SELECT "table", run, epoch FROM _streamer_owner ORDER BY 1')
+    assert owners == [["a", "run", 2], ["b", "run", 2]]
+
+
+EMPTY_A = [Statement("DELETE FROM a"), Statement("SELECT count(*) FROM a")]
+
+
+async def test_tables_are_prepared_by_their_owner_before_the_first_rows(target: Target) -> None:
+    target.server.run(target.uuid, "INSERT INTO a VALUES (1, 'old')")
+
+    answer = await target.owner().preparing(["a", "b"]).execute(EMPTY_A)
+
+    assert [result.rows for result in answer.results] == [(), ((0,),)]
+
+
+async def test_a_preparation_that_comes_after_the_first_rows_takes_none_away(
+    target: Target,
+) -> None:
+    preparing = target.owner().preparing(["a", "b"])
+    await target.sink().write(Batch((target.a(numbered(3)),)))
+
+    with pytest.raises(FencedError):
+        await preparing.execute(EMPTY_A)
+
+    assert len(target.rows("SELECT * FROM a")) == 3
+
+
+async def test_a_later_start_prepares_again_and_an_earlier_one_does_not(target: Target) -> None:
+    await target.sink().write(Batch((target.a(numbered(3)),)))
+    await target.owner(epoch=2).take(["a", "b"], resumed=["a", "b"])
+
+    with pytest.raises(FencedError):
+        await target.owner(epoch=1).preparing(["b"]).execute(EMPTY_A)
+    assert len(target.rows("SELECT * FROM a")) == 3
+
+    await target.owner(epoch=2).preparing(["a", "b"]).execute(EMPTY_A)
+    assert target.rows("SELECT * FROM a") == []
+
+
+async def test_tables_of_another_run_are_not_prepared(target: Target) -> None:
+    await target.owner("other").take(["b"])
+    target.server.run(target.uuid, "INSERT INTO a VALUES (1, 'old')")
+
+    with pytest.raises(FencedError):
+        await target.owner().preparing(["a", "b"]).execute(EMPTY_A)
+
+    assert len(target.rows("SELECT * FROM a")) == 1
+
+
+async def test_the_end_of_a_run_takes_everything_of_ours_away(target: Target) -> None:
+    await target.sink().write(Batch((target.a(numbered(1)),)))
+
+    await target.owner().leave(["a", "b"])
+    await target.owner().leave(["a", "b"])
+
+    assert target.tables() == {"a", "b"}
+    assert target.rows("SELECT k FROM a") == [[1]]
+
+
+async def test_the_end_of_a_run_leaves_what_another_run_needs(target: Target) -> None:
+    await target.owner("other").take(["b"])
+    await target.sink().write(Batch((target.a(numbered(1)),)))
+    await target.sink(run="other").write(Batch((target.b([("x", "y", "z")]),)))
+
+    await target.owner().leave(["a", "b"])
+
+    assert target.rows('SELECT "table", run FROM _streamer_owner') == [["b", "other"]]
+    assert [row[:2] for row in target.ledger()] == [["b", "other"]]
+    await target.sink(run="other").write(Batch((target.b([("x", "z", "z")]),)))
+
+
+async def test_a_late_end_of_an_earlier_start_leaves_a_later_one_its_marks(target: Target) -> None:
+    await target.owner(epoch=2).take(["a", "b"], resumed=["a", "b"])
+    await target.sink(epoch=2).write(Batch((target.a(numbered(1)),)))
+
+    await target.owner(epoch=1).leave(["a", "b"])
+
+    await target.sink(epoch=2).write(Batch((target.a(numbered(2)),)))
+    assert target.rows("SELECT k FROM a") == [[1], [2]]
+    assert [row[2] for row in target.ledger()] == [2, 2]
+
+
+class Late:
+    """A database that plays `late`, which another start sent, behind the first request."""
+
+    def __init__(self, target: Target, late: Sequence[tuple[Statement, ...]]) -> None:
+        self._target = target
+        self._late = late
+
+    async def execute(self, statements: Sequence[Statement]) -> Answer:
+        """Answer as if nothing had come between."""
+        answer = await self._target.database.execute(statements)
+        late, self._late = self._late, ()
+        for request in late:
+            await self._target.database.execute(request)
+        return answer
+
+
+@pytest.mark.parametrize("owned", [True, False])
+async def test_a_late_end_of_an_earlier_start_between_looking_and_claiming_changes_nothing(
+    target: Target, *, owned: bool
+) -> None:
+    ended = [release(["a", "b"], run="run", epoch=1), drop_unused()]
+    if not owned:
+        await target.owner().leave(["a", "b"])
+    owner = Ownership(Late(target, ended), run="run", epoch=2, holder="late")
+
+    await owner.take(["a", "b"])
+
+    await target.sink(epoch=2).write(Batch((target.a(numbered(1)),)))
+    assert target.rows("SELECT k FROM a") == [[1]]
