@@ -9,7 +9,7 @@ from dataclasses import replace
 from streamer.d1 import D1Database
 from streamer.errors import BadRowsError, FencedError, StreamerError
 from streamer.model import Loading, Pack, StepId, StepKind, TablePlan
-from streamer.pack import OWNER_TABLE, Layout, owners_of, read_owners
+from streamer.pack import Layout, Owner
 from streamer.pipeline.transform import Transforming
 from streamer.progress import Events
 from streamer.run.compared import Compared
@@ -58,8 +58,8 @@ async def mend(
 
     """
     names = [table.target for table in tables]
-    await _refuse_others(ends, names, {run, *earlier})
     ownership = Ownership(ends.database, run=run, epoch=epoch, holder=uuid.uuid4().hex)
+    _refuse_others(await ownership.owners(), names, {run, *earlier})
     await ownership.take(names)
     mending = [_mending(table, StepId(n), sides) for n, table in enumerate(tables, 1)]
     kept = _kept(ends, tables, events)
@@ -153,12 +153,9 @@ def _mending(table: TablePlan, step: StepId, sides: Sides) -> Mending:
     return Mending(whole, step, layout)
 
 
-async def _refuse_others(ends: Compared, names: Sequence[str], ours: Collection[str]) -> None:
-    if ends.survey.find(OWNER_TABLE) is None:
-        return
-    answer = await ends.database.execute([read_owners()])
+def _refuse_others(owners: Sequence[Owner], names: Sequence[str], ours: Collection[str]) -> None:
     lower = {name.lower() for name in names}
-    for owner in owners_of(answer.results[0]):
+    for owner in owners:
         if owner.table.lower() in lower and owner.run not in ours:
             raise FencedError(
                 f"{owner.table}: another run writes to it (run {owner.run}), or was stopped.",

@@ -88,7 +88,7 @@ class Ownership:
 
         """
         for left in reversed(range(CLAIMS)):
-            seen = await self._owners()
+            seen = await self.owners()
             for table in resumed:
                 self._check(table, seen, since)
             if not from_others:
@@ -105,17 +105,20 @@ class Ownership:
                 await self._database.execute(claim)
             except FencedError:
                 # A request of an older start of this run may have been executed late, just now.
-                if not left or not self._are_older(tables, seen, await self._owners()):
+                if not left or not self._are_older(tables, seen, await self.owners()):
                     await self._tidy()
                     raise
             else:
                 return
 
-    async def _owners(self) -> Sequence[Owner]:
+    async def owners(self) -> Sequence[Owner]:
+        """Who owns tables now; it makes the marks' own tables where they are gone."""
         answer = await self._database.execute([*create_ledger(), read_owners()])
         return owners_of(answer.results[-1])
 
-    def _are_older(self, tables: Sequence[str], seen: Sequence[Owner], now: Sequence[Owner]) -> bool:
+    def _are_older(
+        self, tables: Sequence[str], seen: Sequence[Owner], now: Sequence[Owner]
+    ) -> bool:
         """Whether only older starts of this run claimed `tables`, or let go of them, since `seen`."""
         names = {name.lower() for name in tables}
         before, after = (
@@ -188,7 +191,7 @@ class Ownership:
             if await self._tidy():
                 return
             # A claim of this run may have been executed late, just now.
-            owners = await self._owners()
+            owners = await self.owners()
             if not any(o.run == self._run and o.epoch <= self._epoch for o in owners):
                 return
 

@@ -212,3 +212,42 @@ async def test_a_signal_ends_it_resumable_and_the_resume_ends_it(
     assert (await differences(source, workerd_d1, uuid) == []) is mending
     assert our_leftovers(workerd_d1, uuid) == []
     workerd_d1.delete(uuid)
+
+
+async def test_a_repair_after_a_killed_one_goes_on_while_something_else_changes_the_target(
+    source: Database, workerd_d1: Workerd, tmp_path: Path
+) -> None:
+    uuid = workerd_d1.create(tmp_path.name)
+    streamer = Streamer(tmp_path, source, workerd_d1, uuid)
+    moved = await asyncio.to_thread(streamer, "run", *QUIETLY)
+    assert moved.code == 0, moved.said
+    workerd_d1.run(uuid, CHANGES[0])
+    arguments = ("validate", "--full", "--repair", *SMALL)
+    lost = ["DELETE FROM setting WHERE name = 'name 3'"]
+
+    async def claimed_and_killed(request: Request, forward: Forward) -> web.Response:
+        answer = await forward()
+        if b"INSERT INTO _streamer_owner" in request.body:
+            process.kill()
+        return answer
+
+    async def claimed_and_changed(request: Request, forward: Forward) -> web.Response:
+        answer = await forward()
+        if b"INSERT INTO _streamer_owner" in request.body and lost:
+            await asyncio.to_thread(workerd_d1.run, uuid, lost.pop())
+        return answer
+
+    async with Between(workerd_d1) as between:
+        streamer.overrides["CLOUDFLARE_API_BASE_URL"] = between.base_url
+        between.deal = claimed_and_killed
+        process = streamer.start(*arguments)
+        killed = await asyncio.to_thread(ended, process)
+        between.deal = claimed_and_changed
+        done = await asyncio.to_thread(streamer, *arguments, "--resume")
+
+    assert killed.code == -signal.SIGKILL, killed.said
+    assert done.code == 0, done.said
+    assert report(streamer)["repaired"]["rounds"] == 2
+    assert await differences(source, workerd_d1, uuid) == []
+    assert our_leftovers(workerd_d1, uuid) == []
+    workerd_d1.delete(uuid)
