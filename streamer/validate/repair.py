@@ -13,6 +13,7 @@ from typing import Protocol
 
 import orjson
 
+from streamer.d1 import RefusedRowsError
 from streamer.model import (
     Answer,
     Batch,
@@ -34,6 +35,7 @@ from streamer.validate.sides import Sides
 from streamer.validate.target_rows import Named, Walk, keys_text
 
 AT_ONCE = 1_000  # rows that are read, or deleted, together
+REFUSALS = 100  # requests that may fail for rows of one table that others refer to
 
 
 class Sink(Protocol):
@@ -93,9 +95,12 @@ class Repair:
         """
         for table in self._tables:
             await self._send(table)
-        for table in reversed(self._tables):
-            if str(table.plan.name) not in self._kept:
-                await self._delete(table.plan)
+        left = [one.plan for one in reversed(self._tables) if str(one.plan.name) not in self._kept]
+        while left:
+            before = self.deleted
+            left = [plan for plan in left if not await self._delete(plan)]
+            if self.deleted == before:
+                return
 
     async def _send(self, table: Mending) -> None:
         builder = BatchBuilder(lambda: self._sink.batch_bytes)
@@ -137,25 +142,47 @@ class Repair:
         answer = await self._sides.database.execute([Statement.of(sql)])
         return int(str(answer.results[0].rows[0][0])) + 1
 
-    async def _delete(self, plan: TablePlan) -> None:
+    async def _delete(self, plan: TablePlan) -> bool:
+        """Delete a table's extra rows; whether no others still refer to some of them."""
         extra = self._differences.of(str(plan.name), [Kind.EXTRA])
+        refused = 0
         while some := [one.key for one in islice(extra, AT_ONCE)]:
             self._heed_stop()
             if plan.key.kind is KeyKind.PHYSICAL:
-                await self._delete_rows(plan, some)
-                continue
+                refused += await self._delete_rows(plan, some)
             # A row may have come to the source meanwhile.
-            gone = await self._sides.not_in_source(plan, some)
-            if gone:
-                await self._delete_rows(plan, await still_held(self._sides, plan, gone))
+            elif gone := await self._sides.not_in_source(plan, some):
+                held = await still_held(self._sides, plan, gone)
+                refused += await self._delete_rows(plan, held)
+            if refused > REFUSALS:
+                break
+        return not refused
 
-    async def _delete_rows(self, plan: TablePlan, keys: Sequence[Key]) -> None:
+    async def _delete_rows(self, plan: TablePlan, keys: Sequence[Key]) -> int:
+        """Delete rows but for those that others still refer to; how many requests failed for these.
+
+        Their children are extra, too, unless they went from the source after they were compared:
+        the next comparison finds them.
+        """
         deferred = Statement.of("PRAGMA defer_foreign_keys=on")
         guard = self._ownership.guard(LedgerStep(plan.target, StepKind.ROWS))
-        for part in Named(plan).parts(keys) if keys else ():
+        refused = 0
+        waiting = Named(plan).parts(keys) if keys else []
+        while waiting and refused <= REFUSALS:
+            part = waiting.pop()
             statement = Statement.of(_deleting(plan), keys_text(part))
-            await self._sides.database.execute([deferred, statement, guard])
-            self.deleted += len(part)
+            try:
+                await self._sides.database.execute([deferred, statement, guard])
+            except RefusedRowsError as error:
+                if "FOREIGN KEY constraint failed" not in error.failure.message:
+                    raise
+                refused += 1
+                if len(part) > 1:
+                    half = len(part) // 2
+                    waiting += [part[:half], part[half:]]
+            else:
+                self.deleted += len(part)
+        return refused
 
 
 def _placed(rows: Sequence[Difference], free: int) -> Page:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from tests.engines.postgres import Database
 from tests.engines.workerd import Workerd
+from tests.faults.between import Between, Forward, Request
 from tests.stories.command import Streamer
 from tests.stories.compare import differences, our_leftovers
 from tests.stories.reports import read_report
@@ -133,6 +136,28 @@ async def test_a_repair_that_was_stopped_midway_is_done_by_the_next(streamer: St
     assert done.code == 0, done.said
     assert await differences(streamer.source, streamer.target, streamer.uuid) == []
     assert our_leftovers(streamer.target, streamer.uuid) == []
+
+
+async def test_an_extra_row_that_others_came_to_refer_to_meanwhile_waits_for_them(
+    streamer: Streamer, workerd_d1: Workerd
+) -> None:
+    workerd_d1.run(streamer.uuid, "INSERT INTO hen VALUES (90, 1), (91, 1), (92, 1)")
+    late = ["INSERT INTO egg VALUES (800, 91)"]
+
+    async def claimed_and_changed(request: Request, forward: Forward) -> web.Response:
+        answer = await forward()
+        if b"INSERT INTO _streamer_owner" in request.body and late:
+            await asyncio.to_thread(workerd_d1.run, streamer.uuid, late.pop())
+        return answer
+
+    async with Between(workerd_d1) as between:
+        streamer.overrides["CLOUDFLARE_API_BASE_URL"] = between.base_url
+        between.deal = claimed_and_changed
+        done = await asyncio.to_thread(streamer, "validate", "--full", "--repair")
+
+    assert done.code == 0, done.said
+    assert report(streamer)["repaired"] == {"sent": 0, "deleted": 4, "rounds": 2}
+    assert await differences(streamer.source, streamer.target, streamer.uuid) == []
 
 
 async def test_no_value_is_told_and_settings_that_differ_are_refused(streamer: Streamer) -> None:
