@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, cast
 from zlib import crc32
 
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
@@ -158,12 +158,16 @@ def contents(*, seals: Sequence[Row], runs: Sequence[Row], steps: Sequence[Row])
         raise BadRowError("rows of different saves stand side by side")
     if not runs:
         return Contents(tally, None)
-    return Contents(tally, Saved(_run_of(runs[0]), tuple(_step_of(row) for row in steps)))
+    try:
+        saved = Saved(_run_of(runs[0]), tuple(_step_of(row) for row in steps))
+    except (ValueError, RecursionError):  # written by somebody who knows how checksums are made
+        raise BadRowError("a row's checksum is right, but no run ever wrote such a row") from None
+    return Contents(tally, saved)
 
 
 def _run_of(row: Row) -> RunRecord:
     _, run_id, state, epoch, document, _ = row
-    return RunRecord(str(run_id), str(state), _integer(epoch), json.loads(str(document)))
+    return RunRecord(str(run_id), str(state), _integer(epoch), _document_in(document))
 
 
 def _step_of(row: Row) -> StepRecord:
@@ -173,16 +177,31 @@ def _step_of(row: Row) -> StepRecord:
         table=str(table),
         kind=str(kind),
         state=str(state),
-        last_key=None if last_key is None else tuple(json.loads(str(last_key))),
+        last_key=None if last_key is None else _key_in(last_key),
         next_number=_integer(next_number),
         rows=_integer(rows),
         bytes=_integer(size),
-        document=json.loads(str(document)),
+        document=_document_in(document),
     )
 
 
 def _document(document: Mapping[str, JSON]) -> str:
     return json.dumps(document, allow_nan=False, separators=(",", ":"))
+
+
+def _document_in(cell: Cell) -> Mapping[str, JSON]:
+    found: object = json.loads(str(cell))
+    if not isinstance(found, dict):
+        raise BadRowError("no JSON object stands where one belongs")
+    return cast("dict[str, JSON]", found)
+
+
+def _key_in(cell: Cell) -> tuple[str, ...]:
+    found: object = json.loads(str(cell))
+    texts = cast("list[object]", found) if isinstance(found, list) else [None]
+    if not all(isinstance(text, str) for text in texts):
+        raise BadRowError("no JSON array of texts stands where one belongs")
+    return tuple(cast("list[str]", texts))
 
 
 def _with_crc(*cells: Cell) -> Row:

@@ -179,13 +179,15 @@ def database(answer: object) -> DatabaseInfo | None:
         id=found,
         name=name if isinstance(name, str) else "",
         file_bytes=_int(entry.get("file_size")),
-        replicated=mode not in {None, "disabled"},
+        replicated=isinstance(mode, str) and mode != "disabled",
     )
 
 
-def databases(answer: object) -> tuple[DatabaseInfo, ...]:
-    """The databases of one page of a listing."""
-    found = (database(entry) for entry in _list(answer))
+def databases(answer: object) -> tuple[DatabaseInfo, ...] | None:
+    """The databases of one page of a listing; None where the `envelope` holds none."""
+    if not isinstance(answer, list):
+        return None
+    found = (database(entry) for entry in _list(answer))  # pyright: ignore[reportUnknownArgumentType]
     return tuple(entry for entry in found if entry is not None)
 
 
@@ -197,14 +199,18 @@ def bookmark(answer: object) -> str | None:
 
 def _result(entry: dict[str, object]) -> Result | None:
     held = _object(entry.get("results"))
+    columns = _list(held.get("columns"))
+    rows = tuple(tuple(_list(row)) for row in _list(held.get("rows")))
     whole = isinstance(held.get("columns"), list) and isinstance(held.get("rows"), list)
     if entry.get("success") is not True or not whole:
+        return None
+    if any(len(row) != len(columns) for row in rows):
         return None
     meta = _object(entry.get("meta"))
     duration = meta.get("duration")
     return Result(
-        columns=tuple(str(name) for name in _list(held.get("columns"))),
-        rows=tuple(tuple(_list(row)) for row in _list(held.get("rows"))),
+        columns=tuple(map(str, columns)),
+        rows=rows,
         rows_written=_int(meta.get("rows_written")),
         rows_read=_int(meta.get("rows_read")),
         size_after=_int(meta.get("size_after")),

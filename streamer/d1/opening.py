@@ -158,7 +158,12 @@ async def _by_name(caller: Caller, account: str, wanted: str, clock: Clock) -> D
         found = api.envelope(reply)
         if found is None:
             return failures.of_reply(reply, clock.wall())
-        return api.databases(found)
+        listed = api.databases(found)
+        return (
+            failures.malformed(reply, "no list of databases in the answer")
+            if listed is None
+            else listed
+        )
 
     for page in range(1, MOST_PAGES + 1):
         listed, _ = await caller.call(Call("GET", api.search_path(account, wanted, page)), read)
