@@ -256,7 +256,9 @@ class Process:
         world = self.world
         clock = SimulatedClock(world)
 
-        async def open_target(_target: Any, pacing: Any, observer: Any) -> Any:
+        async def open_target(
+            _target: Any, pacing: Any, observer: Any, *, stranger: bool = False
+        ) -> Any:
             return await open_database(
                 _TARGET,
                 pacing,
@@ -265,6 +267,7 @@ class Process:
                 random=world.dice.random,
                 transport=self._transport,
                 state=world.folder / "state",
+                stranger=stranger,
             )
 
         async def read_catalog(_session: Any, _schemas: Any = None) -> Any:
