@@ -117,8 +117,13 @@ def _are_there(parent: TablePlan, columns: Sequence[str]) -> bool:
 def questions(
     carried: Carried, rows: Sequence[Row], parents: Mapping[str, TablePlan]
 ) -> list[Question]:
-    """What to ask D1 about rows of a step, for each foreign key to one of `parents`."""
+    """What to ask D1 about rows of a step, for each foreign key to one of `parents`.
+
+    Nothing where they go to a staging table: there they refer to nothing yet.
+    """
     found: list[Question] = []
+    if carried.layout.table != carried.plan.target:
+        return found
     for key in carried.plan.foreign_keys:
         parent = parents.get(key.parent)
         if parent is None or not _are_there(parent, key.parent_columns):

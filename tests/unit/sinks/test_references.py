@@ -17,6 +17,7 @@ from streamer.model import (
     ForeignKeyPlan,
     Key,
     KeyKind,
+    Loading,
     Pack,
     PgType,
     Result,
@@ -179,3 +180,16 @@ def test_rows_are_taken_out_of_a_chunk_that_is_packed(pack: Pack) -> None:
     assert [tuple(row) for row in chunk_rows(layout, chunk)] == rows
     database.request(kept)
     assert database.rows("SELECT count(*), sum(k % 3 = 0) FROM t") == [(60, 0)]
+
+
+def test_nothing_is_asked_about_rows_that_wait_in_a_staging_table() -> None:
+    parent = parent_of(Storage.INTEGER, Storage.TEXT)
+    child = replace(
+        child_of(Storage.INTEGER, Storage.TEXT), loading=Loading.STAGED, stage="_streamer_stage"
+    )
+    rows = [("1", "2", "x")]
+
+    staged = questions(Carried(child, layout_of(child, into_stage=True)), rows, {"parent": parent})
+    sent = questions(Carried(child, layout_of(child)), rows, {"parent": parent})
+
+    assert (staged, len(sent)) == ([], 1)
