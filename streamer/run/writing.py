@@ -82,7 +82,7 @@ class Writing:
             self.expect_deletions,
             exact_floats=exact_floats,
         )
-        self.duplicates = Duplicates(database, self._renewing)
+        self.duplicates = Duplicates(database, self._renewing, self.untying.exchange)
         self.ahead = Ahead(
             database,
             self.ownership,

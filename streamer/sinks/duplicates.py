@@ -1,19 +1,32 @@
-"""Rows that share what may be there once, since some of them aren't as the source has them now."""
+"""Rows that share what may be there once, since some of them aren't as the source has them now.
+
+Read again, they may have values by now that yet others hold, which a unique index refuses that is
+there already: these are exchanged.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 
+from streamer import limits
 from streamer.d1 import RefusedRowsError, TooLargeError
-from streamer.model import Key, TablePlan
+from streamer.model import Key, Loading, TablePlan
 from streamer.sinks.ahead import TooManyError
 from streamer.sinks.ownership import Database
-from streamer.sinks.refresh import can_refresh
+from streamer.sinks.references import Carried, Row
+from streamer.sinks.refresh import can_refresh, read_again
 from streamer.sinks.renewing import Renewing
-from streamer.sinks.uniqueness import Unique, duplicates, keys_of
+from streamer.sinks.uniqueness import Unique, duplicates, keys_of, uniques_beside_key
 
 AT_ONCE = 500  # rows that are looked at together
 ROUNDS = 200
+AGAIN = 20  # times that one row is renewed, while the source goes on changing
+
+
+Exchange = Callable[[Carried, Sequence[Row], Sequence[Unique], int], Awaitable[object]]
+"""Has rows of the target let go of values that these have now; something where that helped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,23 +35,40 @@ class Duplicates:
 
     database: Database
     renewing: Renewing
+    exchange: Exchange | None = None
 
     async def mend(self, table: TablePlan, unique: Unique, *, staged: bool = False) -> bool:
         """Whether no rows of the table, or of its staging table, share it any more."""
         if not unique.terms or not can_refresh(table):
             return False
         layout = self.renewing.layout(table, staged=staged)
-        seen: set[Key] = set()
+        tried: Counter[Key] = Counter()
         for _ in range(ROUNDS):
             question = duplicates(table, layout.table, unique, AT_ONCE)
             try:
                 keys = set(keys_of((await self.database.execute([question])).results[0]))
                 if not keys:
                     return True
-                if keys <= seen:
+                if all(tried[key] >= AGAIN for key in keys):
                     return False
-                seen |= keys
-                await self.renewing.renew(table, keys, staged=staged)
+                tried.update(keys)
+                await self._renew(table, keys, unique, staged=staged)
             except (RefusedRowsError, TooLargeError, TooManyError):
                 return False
         return False
+
+    async def _renew(
+        self, table: TablePlan, keys: set[Key], unique: Unique, *, staged: bool
+    ) -> None:
+        try:
+            await self.renewing.renew(table, keys, staged=staged)
+        except RefusedRowsError as error:
+            clash = "UNIQUE constraint failed" in error.failure.message
+            if staged or not clash or self.exchange is None:
+                raise
+            plan = replace(table, loading=Loading.DIRECT, deferred=())
+            carried = Carried(plan, self.renewing.layout(table, staged=False))
+            fresh = await read_again(self.renewing.source, plan, carried.layout, keys)
+            uniques = dict.fromkeys([unique, *uniques_beside_key(table)])
+            if not await self.exchange(carried, fresh.rows, [*uniques], limits.BATCH_BYTES_START):
+                raise

@@ -85,10 +85,21 @@ class Untying:
 
         None where nothing is in their way, or stays there. `message` is D1's.
         """
+        uniques = uniques_of(carried.plan, carried.layout, message)
+        return await self.exchange(carried, rows, uniques, most_bytes, settle)
+
+    async def exchange(
+        self,
+        carried: Carried,
+        rows: Sequence[Row],
+        uniques: Sequence[Unique],
+        most_bytes: int,
+        settle: Settle | None = None,
+    ) -> Fresh | None:
+        """As `untie`, where it is known what may be there once."""
         plan, layout = carried.plan, carried.layout
         if layout.kind is not StepKind.ROWS or layout.table != plan.target or not can_refresh(plan):
             return None
-        uniques = uniques_of(plan, layout, message)
         try:
             knot = await self._knot(carried, rows, uniques) if uniques else None
             if knot is None:

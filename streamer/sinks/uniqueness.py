@@ -63,6 +63,17 @@ def uniques_of(plan: TablePlan, layout: Layout, message: str) -> list[Unique]:
     return [one for one in dict.fromkeys([*failed, *early]) if set(one.terms) != set(own)]
 
 
+def uniques_beside_key(plan: TablePlan) -> list[Unique]:
+    """What must be there once in a table, but for its key."""
+    key = set(plan.key.targets)
+    found = [Unique(index.keys, index.where) for index in plan.indexes if index.unique]
+    return [
+        unique
+        for unique in found
+        if unique.terms and {column.target for column in unique.columns(plan)} != key
+    ]
+
+
 def holders(plan: TablePlan, layout: Layout, unique: Unique, rows: Sequence[Row]) -> Statement:
     """Ask for other rows of the target that hold what `rows` have: a row's number, and their key."""
     cells = ", ".join(

@@ -19,7 +19,7 @@ from streamer.sinks import Ownership
 from streamer.sinks.ahead import TooManyError
 from streamer.sinks.diagnosing import Sink
 from streamer.sinks.refresh import Leaving
-from streamer.sinks.uniqueness import Unique, park
+from streamer.sinks.uniqueness import Unique, park, uniques_beside_key
 from streamer.validate.differences import Differences, Kind
 from streamer.validate.sides import Database
 
@@ -112,17 +112,6 @@ class LettingGo:
         for one in self.differences.of(str(plan.name), [Kind.DIFFERENT, *extra]):
             if one.kind is Kind.EXTRA or columns & set(one.columns):
                 yield one.key
-
-
-def uniques_beside_key(plan: TablePlan) -> list[Unique]:
-    """What must be there once in a table, but for its key."""
-    key = set(plan.key.targets)
-    found = [Unique(index.keys, index.where) for index in plan.indexes if index.unique]
-    return [
-        unique
-        for unique in found
-        if unique.terms and {column.target for column in unique.columns(plan)} != key
-    ]
 
 
 @dataclass(frozen=True, slots=True)
