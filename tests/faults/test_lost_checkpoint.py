@@ -15,7 +15,7 @@ from tests.faults.between import Between, Forward, Request
 from tests.faults.test_every_request import SAMPLE
 from tests.stories.command import Streamer
 from tests.stories.compare import differences, our_leftovers
-from tests.stories.forked import Loaded
+from tests.stories.forked import run_or_kill
 
 MORE = """
 CREATE TABLE place (country text REFERENCES country, name text COLLATE "C", fat text,
@@ -35,12 +35,6 @@ pytestmark = [pytest.mark.postgres, pytest.mark.processes]
 
 
 @pytest.fixture
-async def loaded() -> AsyncIterator[Loaded]:
-    async with Loaded() as started:
-        yield started
-
-
-@pytest.fixture
 async def source(database: Database) -> Database:
     await database.execute(SAMPLE + MORE)
     return database
@@ -49,12 +43,11 @@ async def source(database: Database) -> Database:
 class Machines:
     """A target, and machines that move into it, each with a folder of its own."""
 
-    def __init__(self, folder: Path, source: Database, between: Between, loaded: Loaded) -> None:
+    def __init__(self, folder: Path, source: Database, between: Between) -> None:
         self.folder = folder
         self.source = source
         self.between = between
         self.server = between.server
-        self.loaded = loaded
         self.uuid = ""
         self.machine = 0
         self.halved = 0
@@ -92,7 +85,7 @@ class Machines:
 
         self.between.requests, self.between.deal = 0, deal
         streamer = self.streamer
-        return await self.loaded.run(
+        return await run_or_kill(
             arguments, folder=streamer.folder, environment=streamer.environment, kill_when=over
         )
 
@@ -106,11 +99,9 @@ class Machines:
 
 
 @pytest.fixture
-async def machines(
-    tmp_path: Path, source: Database, any_d1: D1Server, loaded: Loaded
-) -> AsyncIterator[Machines]:
+async def machines(tmp_path: Path, source: Database, any_d1: D1Server) -> AsyncIterator[Machines]:
     async with Between(any_d1) as between:
-        machines = Machines(tmp_path, source, between, loaded)
+        machines = Machines(tmp_path, source, between)
         yield machines
         if machines.uuid:
             any_d1.delete(machines.uuid)

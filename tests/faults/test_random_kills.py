@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from tests.engines.workerd import Workerd
 from tests.stories import busy
 from tests.stories.campaign import Pace, history
 from tests.stories.compare import differences, our_leftovers
-from tests.stories.forked import Loaded
 
 KILLS = int(os.environ.get("STREAMER_KILLS", "100"))
 SEED = os.environ.get("STREAMER_SEED", "")
@@ -22,12 +20,6 @@ PARTS = 4  # two tests of each kind, so that two processes share them
 KILLS_A_RUN = 12
 
 pytestmark = [pytest.mark.postgres, pytest.mark.workerd, pytest.mark.processes]
-
-
-@pytest.fixture
-async def loaded() -> AsyncIterator[Loaded]:
-    async with Loaded() as started:
-        yield started
 
 
 def seed_of(part: str) -> str:
@@ -47,7 +39,7 @@ def new(folder: Path, number: int) -> Path:
 @pytest.mark.timeout(0 if KILLS > 100 else 240)
 @pytest.mark.parametrize("part", ["a", "b"])
 async def test_fault_01_killed_at_any_moment_runs_end_with_every_row_in_its_place(
-    postgres: Postgres, workerd_d1: Workerd, loaded: Loaded, tmp_path: Path, part: str
+    postgres: Postgres, workerd_d1: Workerd, tmp_path: Path, part: str
 ) -> None:
     dice = random.Random(seed_of(part))
     pace, kills, runs = Pace(), 0, 0
@@ -55,7 +47,7 @@ async def test_fault_01_killed_at_any_moment_runs_end_with_every_row_in_its_plac
     while kills < KILLS / PARTS:
         runs += 1
         async with history(
-            postgres, workerd_d1, loaded, folder=new(tmp_path, runs), dice=dice, pace=pace
+            postgres, workerd_d1, folder=new(tmp_path, runs), dice=dice, pace=pace
         ) as run:
             await run.to_its_end("--resume", kills=KILLS_A_RUN)
 
@@ -70,7 +62,7 @@ async def test_fault_01_killed_at_any_moment_runs_end_with_every_row_in_its_plac
 @pytest.mark.timeout(0 if KILLS > 100 else 240)
 @pytest.mark.parametrize("part", ["c", "d"])
 async def test_fault_23_killed_while_the_source_is_written_to_runs_keep_what_is_promised_then(
-    postgres: Postgres, workerd_d1: Workerd, loaded: Loaded, tmp_path: Path, part: str
+    postgres: Postgres, workerd_d1: Workerd, tmp_path: Path, part: str
 ) -> None:
     dice = random.Random(seed_of(part))
     pace, kills, runs = Pace(), 0, 0
@@ -78,7 +70,7 @@ async def test_fault_23_killed_while_the_source_is_written_to_runs_keep_what_is_
     while kills < KILLS / PARTS:
         runs += 1
         async with history(
-            postgres, workerd_d1, loaded, folder=new(tmp_path, runs), dice=dice, pace=pace
+            postgres, workerd_d1, folder=new(tmp_path, runs), dice=dice, pace=pace
         ) as run:
             source, uuid = run.streamer.source, run.streamer.uuid
             async with busy.written_to(source, dice) as writer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from tests.faults.between import Between, Forward, Request
 from tests.stories import busy
 from tests.stories.command import Streamer, ended
 from tests.stories.compare import differences, our_leftovers
-from tests.stories.forked import Loaded
+from tests.stories.forked import run_or_kill
 from tests.stories.reports import read_report
 
 pytestmark = [pytest.mark.postgres, pytest.mark.workerd, pytest.mark.processes]
@@ -131,14 +131,8 @@ def test_a_repair_killed_at_any_request_is_resumed_to_equal_sides(into_file: Str
     assert rows(into_file.target) == before
 
 
-@pytest.fixture
-async def loaded() -> AsyncIterator[Loaded]:
-    async with Loaded() as started:
-        yield started
-
-
 async def test_repairs_killed_while_the_source_is_written_to_undo_nothing_and_end_equal(
-    database: Database, workerd_d1: Workerd, loaded: Loaded, tmp_path: Path
+    database: Database, workerd_d1: Workerd, tmp_path: Path
 ) -> None:
     await database.execute(busy.SQL)
     uuid = workerd_d1.create(database.name)
@@ -152,7 +146,7 @@ async def test_repairs_killed_while_the_source_is_written_to_undo_nothing_and_en
     async def repair(kill_after_s: float | None = None) -> tuple[int, str]:
         arguments = ("validate", "--full", "--repair", "--resume", *SMALL)
         environment = streamer.environment
-        return await loaded.run(
+        return await run_or_kill(
             arguments, folder=tmp_path, environment=environment, kill_after_s=kill_after_s
         )
 

@@ -16,7 +16,7 @@ from tests.engines.postgres import Database, Postgres
 from tests.stories import busy
 from tests.stories.command import Streamer
 from tests.stories.compare import quoted
-from tests.stories.forked import Loaded
+from tests.stories.forked import run_or_kill
 
 KILLED, DONE, INCOMPLETE = -9, 0, 3
 NOT_PLAIN = {"chicken", "egg", "store", "employee"}
@@ -43,7 +43,6 @@ class History:
     """One run, from its first start to its end."""
 
     streamer: Streamer
-    loaded: Loaded
     dice: random.Random
     pace: Pace
     kills: int = 0
@@ -66,7 +65,7 @@ class History:
         self.starts += 1
         clock = asyncio.get_running_loop().time
         begun = clock()
-        code, said = await self.loaded.run(
+        code, said = await run_or_kill(
             ("run", *self.options, *more),
             folder=self.streamer.folder,
             environment=self.streamer.environment,
@@ -122,7 +121,6 @@ class History:
 async def history(
     postgres: Postgres,
     target: D1Server,
-    loaded: Loaded,
     *,
     folder: Path,
     dice: random.Random,
@@ -133,7 +131,7 @@ async def history(
     await source.execute(busy.SQL)
     database = target.create(uuid.uuid4().hex)
     try:
-        yield History(Streamer(folder, source, target, database), loaded, dice, pace)
+        yield History(Streamer(folder, source, target, database), dice, pace)
     finally:
         target.delete(database)
         await postgres.drop_database(source.name)

@@ -14,9 +14,13 @@ from typing import Any
 from tests.engines.d1server import D1Server
 from tests.engines.postgres import Database
 from tests.engines.sqlite_file import PlainFile
+from tests.stories.forked import Forked
 from tests.stories.reports import read_report
 
 TIMEOUT_S = 120
+PROGRAM = ("streamer",)
+READ_BY_PYTHON = {"LC_ALL", "PYTHONIOENCODING", "PYTHONUTF8", "PYTHONOPTIMIZE", "PYTHONWARNINGS"}
+"""Variables that count when Python itself starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +46,8 @@ class Streamer:
     target: D1Server | PlainFile
     uuid: str
     overrides: dict[str, str] = field(default_factory=dict)
-    program: tuple[str, ...] = (
-        "streamer",
-    )  # a module, and arguments that come before the command's
+    program: tuple[str, ...] = PROGRAM
+    """A module, and arguments that come before the command's."""
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -62,10 +65,12 @@ class Streamer:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command and leave it running."""
-        return subprocess.Popen(
-            [sys.executable, "-m", *self.program, *arguments],
+        environment = self.environment
+        forked = self.program == PROGRAM and not environment.keys() & READ_BY_PYTHON
+        return (Forked if forked else subprocess.Popen[str])(
+            arguments if forked else [sys.executable, "-m", *self.program, *arguments],
             cwd=self.folder,
-            env=self.environment,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

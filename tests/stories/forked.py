@@ -1,139 +1,190 @@
 """The command in a process of its own that costs 20 ms to start: forked off one that is loaded.
 
 What is forked has imported Streamer and done nothing else: no thread, no socket, no event loop. So a
-test can afford hundreds of starts, each of which can be killed.
+test can afford hundreds of starts. Each is a child of the test's own process, like any other: the
+process in between has died, and we adopt what it leaves.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import functools
 import json
 import os
+import pkgutil
 import signal
+import socket
+import subprocess
 import sys
-from asyncio.subprocess import PIPE, Process
+import threading
+import time
 from collections.abc import Mapping
-from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Any
 
-LOADED = ("streamer.cli.run", "streamer.run.start", "streamer.cli.plan", "asyncpg", "aiohttp")
 TIMEOUT_S = 100.0
+_PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+_LENGTH = 8  # bytes
 
 
-class Loaded:
-    """A process that starts commands on demand, one at a time: an async context manager."""
+class Forked(subprocess.Popen[str]):
+    """`python -m streamer`, started by forking."""
+
+    # What Popen does between making the pipes and waiting for the end; it has no public hook there.
+    def _execute_child(self, args: list[str], *others: Any) -> None:
+        folder, environment = others[4:6]
+        theirs = (others[9], others[12], others[14])
+        self.pid = _loaded().fork(args, folder, environment, theirs)
+        self._child_created = True
+        self._close_pipe_fds(*others[9:15])
+
+
+class _Loaded:
+    """The process that forks commands off."""
 
     def __init__(self) -> None:
-        self._process: Process | None = None
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        self._socket, theirs = socket.socketpair()
+        self._turn = threading.Lock()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.stories.forked", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+            )
 
-    async def __aenter__(self) -> Self:
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.stories.forked"), stdin=PIPE, stdout=PIPE
-        )
-        return self
-
-    async def __aexit__(
+    def fork(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        await self._process.wait()
-
-    async def run(
-        self,
-        arguments: tuple[str, ...],
-        *,
-        folder: Path,
+        arguments: list[str],
+        folder: str,
         environment: Mapping[str, str],
-        kill_after_s: float | None = None,
-        kill_when: asyncio.Event | None = None,
-    ) -> tuple[int, str]:
-        """Run a command to its end, or kill it, after a time or when something is so.
+        descriptors: tuple[int, ...],
+    ) -> int:
+        """Start a command; its number."""
+        status = Path("/proc/self/status").read_text()
+        umask = next(line for line in status.splitlines() if line.startswith("Umask:")).split()[1]
+        order = [arguments, str(folder), dict(environment), int(umask, 8)]
+        text = json.dumps(order).encode()
+        with self._turn:
+            socket.send_fds(self._socket, [len(text).to_bytes(_LENGTH)], descriptors)
+            self._socket.sendall(text)
+            return int.from_bytes(self._socket.recv(_LENGTH))
 
-        Its exit code (-9 where it was killed) and words.
-        """
-        said = folder / "said"
-        order = {
-            "arguments": arguments,
-            "folder": str(folder),
-            "environment": dict(environment),
-            "said": str(said),
-        }
-        pid = int(await self._ask(json.dumps(order)))
-        killer = asyncio.create_task(self._kill_when(kill_when, pid)) if kill_when else None
-        try:
-            code = int(await asyncio.wait_for(self._line(), kill_after_s or TIMEOUT_S))
-        except TimeoutError:
-            # It isn't reaped before we say so: the number can't be another process's.
-            os.kill(pid, signal.SIGKILL)
-            code = int(await self._line())
-            if kill_after_s is None:
-                raise AssertionError(f"still running:\n{said.read_text()}") from None
-        finally:
-            if killer is not None:
-                killer.cancel()
-        await self._ask("reap")
-        return code, said.read_text()
 
-    @staticmethod
-    async def _kill_when(so: asyncio.Event, pid: int) -> None:
-        await so.wait()
-        os.kill(pid, signal.SIGKILL)
+@functools.cache
+def _loaded() -> _Loaded:
+    return _Loaded()
 
-    async def _ask(self, line: str) -> str:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        self._process.stdin.write(line.encode() + b"\n")
-        await self._process.stdin.drain()
-        return await self._line()
 
-    async def _line(self) -> str:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        return (await self._process.stdout.readline()).decode()
+async def run_or_kill(
+    arguments: tuple[str, ...],
+    *,
+    folder: Path,
+    environment: Mapping[str, str],
+    kill_after_s: float | None = None,
+    kill_when: asyncio.Event | None = None,
+) -> tuple[int, str]:
+    """Run a command to its end, or kill it, after a time or when something is so.
+
+    Its exit code (-9 where it was killed) and words.
+    """
+    said = folder / "said"
+    with said.open("w") as file:
+        process = Forked(
+            arguments,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    killer = asyncio.create_task(_kill_when(kill_when, process)) if kill_when else None
+    try:
+        code = await asyncio.to_thread(process.wait, kill_after_s or TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        code = await asyncio.to_thread(process.wait)
+        if kill_after_s is None:
+            raise AssertionError(f"still running:\n{said.read_text()}") from None
+    finally:
+        if killer is not None:
+            killer.cancel()
+    return code, said.read_text()
+
+
+async def _kill_when(so: asyncio.Event, process: Forked) -> None:
+    await so.wait()
+    process.kill()
 
 
 def main() -> None:
-    """Read orders from stdin; for each, print the child's id, then its exit code, then `reaped`."""
-    for module in LOADED:
-        __import__(module)
-    for line in sys.stdin:
-        order = json.loads(line)
-        pid = os.fork()
-        if pid == 0:
-            _become(order)
-        print(pid, flush=True)
-        ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-        assert ended is not None
-        exited = ended.si_code == os.CLD_EXITED
-        print(ended.si_status if exited else -ended.si_status, flush=True)
-        sys.stdin.readline()
-        os.waitpid(pid, 0)
-        print("reaped", flush=True)
+    """Take orders from the socket whose number is the argument, and answer with the child's number."""
+    import streamer.cli  # noqa: PLC0415 (the tests' own process needs none of it)
+
+    for module in pkgutil.iter_modules(streamer.cli.__path__, "streamer.cli."):
+        import_module(module.name)
+    for name in ("streamer.run.start", "asyncpg", "aiohttp"):
+        import_module(name)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with socket.socket(fileno=int(sys.argv[1])) as orders:
+        while True:
+            header, descriptors, _, _ = socket.recv_fds(orders, _LENGTH, 3)
+            if not header:
+                return
+            text = b""
+            while len(text) < int.from_bytes(header):
+                text += orders.recv(int.from_bytes(header) - len(text))
+            pid = _fork_off()
+            if pid == 0:
+                break
+            for descriptor in descriptors:
+                os.close(descriptor)
+            orders.sendall(pid.to_bytes(_LENGTH))
+    _become(json.loads(text), descriptors)
 
 
-def _become(order: dict[str, object]) -> None:
-    code = 70
-    with suppress(BaseException):
-        os.chdir(str(order["folder"]))
-        said = os.open(str(order["said"]), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        for ours, theirs in ((nothing, 0), (said, 1), (said, 2)):
-            os.dup2(ours, theirs)
-        os.environ.clear()
-        os.environ.update(order["environment"])  # type: ignore[arg-type] - JSON of ours
+def _fork_off() -> int:
+    """0 in a process whose parent has ended; else its number."""
+    read, write = os.pipe()
+    between = os.fork()
+    if between == 0:
+        if (pid := os.fork()) == 0:
+            os.close(read)
+            os.close(write)
+            return 0
+        os.write(write, pid.to_bytes(_LENGTH))
+        os._exit(0)
+    os.close(write)
+    os.waitpid(between, 0)
+    pid = int.from_bytes(os.read(read, _LENGTH))
+    os.close(read)
+    return pid
 
-        from streamer import cli  # noqa: PLC0415 (loaded in the child)
 
-        code = cli.main(list(order["arguments"]))  # type: ignore[call-overload] - JSON of ours
-        sys.stdout.flush()
-    os._exit(code)
+def _become(order: list[Any], descriptors: list[int]) -> None:
+    arguments, folder, environment, umask = order
+    for number, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.chdir(folder)
+    os.umask(umask)
+    os.environ.clear()
+    os.environ.update(environment)
+    time.tzset()
+    sys.argv = ["streamer", *arguments]
+    sys.path[0] = folder
+    # Buffers and encodings as at a start with these descriptors.
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+
+    from streamer.__main__ import main as command  # noqa: PLC0415
+
+    sys.exit(command())
 
 
 if __name__ == "__main__":
