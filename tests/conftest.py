@@ -8,6 +8,7 @@ from hypothesis import settings
 
 pytest_plugins = [
     "tests.engines.postgres",
+    "tests.engines.pythons",
     "tests.engines.workerd",
     "tests.engines.local_d1",
     "tests.engines.sqlite_file",
