@@ -35,6 +35,7 @@ Work = Callable[[Config, Events, asyncio.Event], Awaitable[T]]
 
 PROGRESS_S = 1.0  # between two calls of `on_progress`
 FILES = ("config", "env_file")
+NAMED = {"env": "target.env"}  # options whose setting has another name
 
 log = logging.getLogger("streamer.run")
 
@@ -56,9 +57,10 @@ class Options(TypedDict, total=False):
     """All settings of `streamer run` and `validate` that aren't an argument of a method.
 
     docs/cli.md says what each does and how it is written: durations as `"6h"`, rates as
-    `"1080/300"`, sizes as `"2MB"`. `config` and `env_file` name files with more of them.
+    `"1080/300"`, sizes as `"2MB"`. `env` is wrangler's environment; `config` and `env_file` name files with more of them.
     """
 
+    env: str
     config: str | Path
     env_file: str | Path
     table: Sequence[str]
@@ -151,7 +153,7 @@ class Transfer:
         given: Mapping[str, object] = {**options}
         self._files = {name: given[name] for name in FILES if name in given}
         self._arguments: dict[str, object] = {
-            **{name: value for name, value in given.items() if name not in FILES},
+            **{NAMED.get(name, name): given[name] for name in given if name not in FILES},
             "source.dsn": source,
             **_target(target),
         }

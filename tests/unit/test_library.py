@@ -47,8 +47,8 @@ def test_importing_it_loads_nothing_heavy() -> None:
 def test_every_setting_of_a_job_is_an_option_or_an_argument() -> None:
     settings = {setting.key for setting in JOB + SHAPING + VALIDATION}
 
-    files = {"config", "env_file"}
-    assert {*streamer.Options.__annotations__} - files == settings - OF_METHODS - OF_THE_COMMAND
+    others = {"config", "env_file", "env"}
+    assert {*streamer.Options.__annotations__} - others == settings - OF_METHODS - OF_THE_COMMAND
 
 
 def test_the_page_shows_the_example_as_it_is() -> None:
@@ -103,3 +103,12 @@ def test_the_token_of_a_target_is_not_printed() -> None:
     target = streamer.D1("account", "shop", "hunter2")
 
     assert "hunter2" not in repr(target)
+
+
+def test_the_environment_of_wrangler_is_an_option_as_on_the_command_line() -> None:
+    transfer = streamer.Transfer("postgresql://a@one/db", "wrangler:app", env="a\nb", environ={})
+
+    with pytest.raises(streamer.SettingsError) as told:
+        transfer.run()
+
+    assert [problem.split(":")[0] for problem in told.value.problems] == ["target.env (argument)"]
