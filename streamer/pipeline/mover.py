@@ -13,10 +13,10 @@ import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import ParamSpec, Protocol
 
 from streamer import limits
-from streamer.errors import BadRowsError, CheckpointFullError, InterruptedRunError
+from streamer.errors import BadRowsError, InterruptedRunError
 from streamer.model import Answer, Batch, Chunk, Key, Page, PageSize, Reject, StepKind, TablePlan
 from streamer.pack import Oversized, next_page_rows, pack_page, sift, with_rejects
 from streamer.pipeline.budget import ByteBudget
@@ -24,6 +24,8 @@ from streamer.pipeline.load import Load
 from streamer.pipeline.outbox import Outbox
 from streamer.pipeline.recorder import Recorder
 from streamer.plan import estimated_rows
+
+P = ParamSpec("P")
 
 READERS = 4  # tables read side by side; small tables overlap, one big one is enough by itself
 CHUNK_MARGIN_BYTES = 2_048  # a chunk's share of the request's frame and of the ledger statement
@@ -110,7 +112,8 @@ SetAside = Callable[[Load, Page, Sequence[Oversized]], Awaitable[list[Reject]]]
 class Mover:
     """Moves loads from a source to a sink; setting `stop` ends that early and cleanly.
 
-    Rows that D1 has no room for are `set_aside`; without that they end it.
+    Rows that D1 has no room for are `set_aside`; without that they end it. When a part fails, nothing
+    new begins: `send_no_more` is called, after which the sink lets only requests in flight end.
     """
 
     def __init__(
@@ -123,6 +126,7 @@ class Mover:
         sizes: Limits,
         stop: asyncio.Event,
         set_aside: SetAside | None = None,
+        send_no_more: Callable[[], None] = lambda: None,
     ) -> None:
         self._source = source
         self._sink = sink
@@ -136,7 +140,8 @@ class Mover:
         self._loads: dict[int, Load] = {}
         self._stop = stop
         self._halted = asyncio.Event()
-        self._unwritable: CheckpointFullError | None = None
+        self._failures: list[Exception] = []
+        self._send_no_more = send_no_more
         self._set_aside = set_aside
         self._closing = False
 
@@ -144,16 +149,17 @@ class Mover:
         """Move all loads; True if they are done, False if stopped before that.
 
         Once `stop` is set no new request starts, and those in flight are waited for and recorded.
-        The same goes for a checkpoint that can't be written, which then comes out. The first failure of any part stops the others and comes out (in an exception group).
+        The same goes where a part fails, be it that the checkpoint can't be written: what failed comes
+        out then, in an exception group.
         Whatever was acknowledged is in the checkpoint in every case in which it can be written.
         """
         self._loads = {load.step: load for load in loads}
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._record(), name="recorder")
-                readers = [group.create_task(self._read(load)) for load in loads]
+                group.create_task(self._part(self._recorder.run), name="recorder")
+                readers = [group.create_task(self._part(self._read, load)) for load in loads]
                 uploaders = [
-                    group.create_task(self._upload(), name=f"uploader-{number}")
+                    group.create_task(self._part(self._upload), name=f"uploader-{number}")
                     for number in range(self._sizes.uploaders)
                 ]
                 await self._until_done_or_stopped(loads)
@@ -161,11 +167,11 @@ class Mover:
                     reader.cancel()
                 await self._end(uploaders)
                 self._recorder.end()
-                if self._unwritable is not None:
-                    raise self._unwritable
         finally:
             self._outbox.stop_lingering()
-            await self._recorder.flush()
+            await self._part(self._recorder.flush)
+        if self._failures:
+            raise ExceptionGroup("parts of the move failed", self._failures)
         return all(load.done.is_set() for load in loads)
 
     async def _until_done_or_stopped(self, loads: Sequence[Load]) -> None:
@@ -182,12 +188,16 @@ class Mover:
             for waiting in (done, stopped, halted):
                 waiting.cancel()
 
-    async def _record(self) -> None:
-        """Keep the checkpoint up to date; where it can't be written, let nothing new begin."""
+    async def _part(
+        self, work: Callable[P, Awaitable[None]], *args: P.args, **more: P.kwargs
+    ) -> None:
+        """Do `work`; where it fails, let nothing new begin: what is in flight ends first."""
         try:
-            await self._recorder.run()
-        except CheckpointFullError as error:
-            self._unwritable = error
+            await work(*args, **more)
+        except Exception as error:  # noqa: BLE001 - it is raised by `move`, once the others have ended
+            if not self._failures:
+                self._send_no_more()
+            self._failures.append(error)
             self._halted.set()
 
     async def _end(self, uploaders: Sequence[asyncio.Task[None]]) -> None:
@@ -288,7 +298,7 @@ class Mover:
             try:
                 answer = await self._sink.write(batch)
             except InterruptedRunError:
-                if not self._stop.is_set():
+                if not (self._stop.is_set() or self._failures):
                     raise
                 return  # it wasn't sent, or not answered; others in flight may yet be
             self._acknowledge(batch, answer)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from streamer import limits
 from streamer.config import Config
 from streamer.d1 import D1Database
-from streamer.errors import ExitCode
+from streamer.errors import ExitCode, InterruptedRunError
 from streamer.model import (
     Loading,
     OnError,
@@ -263,9 +263,14 @@ class Job:
             sizes=self._sizes(),
             stop=self._stopping.stop,
             set_aside=self._set_aside if self._rejects_rows else None,
+            send_no_more=self._send_no_more,
         )
         if not await mover.move(wave.loads):
             self._stopping.heed()
+
+    def _send_no_more(self) -> None:
+        """Let only what is in flight end: the run has failed, and says why."""
+        self._database.stop_sending(InterruptedRunError("another part of the run failed"))
 
     def _sink(self, wave: Wave) -> Sink:
         return self._writing.sink(

@@ -155,7 +155,18 @@ BREAKS = (
         "streamer/pipeline/mover.py",
         "        _, late = await asyncio.wait(uploaders, timeout=DRAIN_S)\n",
         "        late = set(uploaders)\n",
-        ("tests/unit/pipeline/test_mover.py",),
+        ("tests/unit/pipeline/test_mover_ends.py",),
+        histories=0,
+    ),
+    Break(
+        "a failure cuts off what others have in flight",
+        "streamer/pipeline/mover.py",
+        """            self._failures.append(error)
+            self._halted.set()
+""",
+        """            raise
+""",
+        ("tests/unit/pipeline/test_mover_ends.py",),
         histories=0,
     ),
     Break(
@@ -163,7 +174,7 @@ BREAKS = (
         "streamer/pipeline/mover.py",
         "is not None and not self._closing:",
         "is not None:",
-        ("tests/unit/pipeline/test_mover.py",),
+        ("tests/unit/pipeline/test_mover_ends.py",),
         histories=0,
     ),
     Break(
