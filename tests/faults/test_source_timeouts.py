@@ -101,7 +101,9 @@ async def test_fault_16_a_short_statement_timeout_is_met_with_smaller_pages(
     streamer: Streamer,
 ) -> None:
     source = streamer.source
-    # Computed while they are fetched: 1,000 rows in one FETCH would take 2 s.
+    cancelled = "canceling statement due to statement timeout"
+    before = source.server.log.count(cancelled)
+    # Computed while they are fetched: 500 rows in one FETCH take 1 s.
     await source.execute(
         "CREATE FUNCTION slow(int) RETURNS text LANGUAGE sql VOLATILE"
         " AS 'SELECT pg_sleep(0.002)::text || $1';"
@@ -113,8 +115,10 @@ async def test_fault_16_a_short_statement_timeout_is_met_with_smaller_pages(
     config = streamer.folder / "streamer.toml"
     await asyncio.to_thread(config.write_text, settings)
 
-    done = await finished(streamer, "--table", "plain", "--config", "streamer.toml")
+    big_pages = ("--batch-bytes", "1000000")
+    done = await finished(streamer, "--table", "plain", "--config", "streamer.toml", *big_pages)
 
     assert done.code == 0, done.said
+    assert source.server.log.count(cancelled) > before, "there was something to meet"
     held = streamer.target.rows(streamer.uuid, "SELECT count(*), sum(v) FROM plain")
     assert held == [[1000, 500_500]], "the function's values"
