@@ -1,8 +1,9 @@
 """Makes a lost checkpoint anew from the ledger that the run left in its target.
 
 The ledger claims key intervals; joined end to end they say how far each table came. Where it can't say
-that (no key, keys that must not be told, rows that waited in a staging table), or where fewer rows are
-there than it claims, the table is moved again from its start: rows that are there already change nothing.
+that (no key, keys that must not be told, rows that waited in a staging table), where fewer rows are
+there than it claims, or where rows were rejected of which no file tells, the table is moved again from
+its start: rows that are there already change nothing, and bad ones are found once more.
 """
 
 from __future__ import annotations
@@ -223,7 +224,14 @@ def judged(
             rows=rows,
             reason=f"D1 holds {rows:,} of the {counted(claimed, 'row')} that its ledger claims",
         )
-    return Progress(table, reached, rows, lines)
+    found = Progress(table, reached, rows, lines)
+    if (missing := found.rejected - len(lines)) > 0:
+        return Progress(
+            table,
+            rows=rows,
+            reason=f"of its rejected rows, {counted(missing, 'row')} can't be found beside this checkpoint",
+        )
+    return found
 
 
 async def _reached(
@@ -296,13 +304,7 @@ def _beside(one: Progress) -> dict[str, JSON]:
         more = 0 if table.key.kind is KeyKind.PHYSICAL else one.rows or 0
         return {"again": True, "parents": {"rows": more, "snapshots": []}} if one.reason else {}
     more = max(0, (one.rows or 0) - one.reached[StepKind.ROWS].rows)
-    found: dict[str, JSON] = {"parents": {"rows": more, "snapshots": []}}
-    if (missing := one.rejected - len(one.lines)) > 0:
-        found["problem"] = (
-            f"{table.name}: rejected before the checkpoint was lost: {counted(missing, 'row')}, "
-            "in the folder of rejected rows that was beside it"
-        )
-    return found
+    return {"parents": {"rows": more, "snapshots": []}}
 
 
 def _prepared(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -181,11 +180,10 @@ async def test_fault_32_rows_that_were_rejected_are_not_forgotten_with_the_check
     assert done.code == 3, done.said
     sent = {t["target_name"]: t for t in machine.report["tables"]}
     assert (sent["before"]["rows_written"], sent["before"]["rows_rejected"]) == (49, 1)
-    assert re.search(r"rejected( before the checkpoint was lost)?: 1 row, in ", done.said)
-    lines = (first.folder / "rejects" / "before.ndjson").read_text().splitlines()
+    assert "rejected: 1 row, in " in done.said
+    lines = (machine.folder / "rejects" / "before.ndjson").read_text().splitlines()
     assert [json.loads(line)["key"] for line in lines] == [{"id": "7"}]
-    if beside:
-        await first.source.execute("UPDATE before SET name = 'mended' WHERE id = 7")
-        mended = machine("run", *OPTIONS, "--retry-rejects", "--no-schema")
-        assert mended.code == 0, mended.said
-        await assert_moved_whole(machine)
+    await first.source.execute("UPDATE before SET name = 'mended' WHERE id = 7")
+    mended = machine("run", *OPTIONS, "--retry-rejects", "--no-schema")
+    assert mended.code == 0, mended.said
+    await assert_moved_whole(machine)
