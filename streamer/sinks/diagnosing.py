@@ -22,6 +22,7 @@ from streamer.pack.unpack import statement_rows
 from streamer.sinks.ahead import TooManyError, lacks_parents
 from streamer.sinks.around import AroundSink, Sink
 from streamer.sinks.bad_rows import BadRow, FoundBadRowsError, reason_of, whole_rows
+from streamer.sinks.moved import TOO_MANY, TooManyMovedError
 from streamer.sinks.ownership import Database, Ownership
 from streamer.sinks.references import Carried, Row
 
@@ -109,6 +110,9 @@ class Diagnosing(AroundSink[Sink]):
             with contextlib.suppress(TooManyError):
                 batch = await self._settle(batch)
         found = await self._bad_rows(batch)
+        if found and isinstance(refused, TooManyMovedError):
+            bad = [_too_many(row) for row in _surest(found)]
+            raise FoundBadRowsError(batch, bad, hint=refused.hint)
         if found:
             raise FoundBadRowsError(batch, _surest(found))
         # Nothing is bad now: what was in the way has gone meanwhile.
@@ -225,6 +229,11 @@ def _surest(found: Sequence[BadRow]) -> Sequence[BadRow]:
     known = [row for row in found if row.reason != OTHER]
     sure = [row for row in known if "UNIQUE constraint failed" not in row.reason]
     return sure or known or found
+
+
+def _too_many(row: BadRow) -> BadRow:
+    unique = "UNIQUE constraint failed" in row.reason
+    return replace(row, reason=f"{row.reason}: {TOO_MANY}") if unique else row
 
 
 def _lacks(error: BadRowsError) -> bool:

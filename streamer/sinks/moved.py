@@ -4,6 +4,10 @@ A resumed run, or a rolling one, reads the rest of a table later than its beginn
 come with a row that D1 still holds with another, which has let go of it since, or is gone. Those rows
 are looked up in the source; in one request, in which foreign keys are looked at last, they let go of
 what they hold, and all are written as they are now. Only what is in the way even then is a bad row.
+
+Where values moved through many rows (a whole list moved up by one), each row leads to the next, a
+request a row. Such searches end before they take what the run needs itself: the row is called bad, and
+why. A repair, which knows all that differs, lets such values go.
 """
 
 from __future__ import annotations
@@ -26,14 +30,53 @@ from streamer.sinks.refresh import Fresh, can_refresh, fits, read_again
 from streamer.sinks.uniqueness import Unique, holders, holders_of, park, uniques_of
 
 ROUNDS = 3  # of writing one batch, while the source goes on changing
-CHAIN = 200  # rows in each other's way, one behind the other
 APART = 100  # rows of a batch that are looked after one by one
+SEARCHES = 500  # requests that a start may spend on searches that come to nothing
+SHARE = 4  # a search takes at most this part of what is left
+LEAST = 8  # what it may take in any case
 
 Deleted = Callable[[Mapping[str, int]], Awaitable[None]]
 """Writes down, before it happens, how many rows of tables (target names) may be deleted."""
 
 Settle = Callable[[Fresh], Awaitable[object]]
 """Sends what rows refer to and D1 lacks."""
+
+
+TOO_MANY = "its values moved through more rows than a run exchanges"
+_MEND = (
+    "Go on with --resume --on-error reject; at its end, `streamer validate --full --repair` lets such "
+    "values move."
+)
+
+
+class TooManyMovedError(RefusedRowsError):
+    """Rows are in each other's way that are too many to be exchanged."""
+
+    @classmethod
+    def of(cls, refused: RefusedRowsError) -> TooManyMovedError:
+        """What D1 `refused`, and why that couldn't be helped."""
+        return cls(f"{refused.what}; {TOO_MANY}", refused.failure, hint=_MEND)
+
+
+@dataclass(slots=True)
+class Searches:
+    """How many requests may still be spent on what may come to nothing."""
+
+    left: int = SEARCHES
+
+    @property
+    def share(self) -> int:
+        """What one search may take."""
+        return max(LEAST, self.left // SHARE)
+
+    @property
+    def are_over(self) -> bool:
+        """Whether hardly any are left."""
+        return self.left < LEAST * SHARE
+
+    def spend(self, requests: int) -> None:
+        """Count those of a search that came to nothing."""
+        self.left = max(0, self.left - requests)
 
 
 @dataclass(slots=True)
@@ -72,6 +115,7 @@ class Untying:
         self._source = source
         self._leaving = leaving
         self._deleted = deleted
+        self.searches = Searches()
 
     async def untie(
         self,
@@ -86,7 +130,10 @@ class Untying:
         None where nothing is in their way, or stays there. `message` is D1's.
         """
         uniques = uniques_of(carried.plan, carried.layout, message)
-        return await self.exchange(carried, rows, uniques, most_bytes, settle)
+        try:
+            return await self.exchange(carried, rows, uniques, most_bytes, settle)
+        except TooManyError:
+            return None
 
     async def exchange(
         self,
@@ -96,7 +143,12 @@ class Untying:
         most_bytes: int,
         settle: Settle | None = None,
     ) -> Fresh | None:
-        """As `untie`, where it is known what may be there once."""
+        """As `untie`, where it is known what may be there once.
+
+        Raises:
+            TooManyError: more rows are in each other's way than can be exchanged.
+
+        """
         plan, layout = carried.plan, carried.layout
         if layout.kind is not StepKind.ROWS or layout.table != plan.target or not can_refresh(plan):
             return None
@@ -107,7 +159,9 @@ class Untying:
             if settle is not None and plan.foreign_keys and knot.fresh.rows:
                 await settle(knot.fresh)
             await self._write(knot, most_bytes)
-        except (TooManyError, TooLargeError, RefusedRowsError, FoundBadRowsError):
+        except TooLargeError:
+            raise TooManyError from None
+        except (RefusedRowsError, FoundBadRowsError):
             return None
         return knot.fresh
 
@@ -145,7 +199,8 @@ class Untying:
         """The rows in the way of `rows`, and those in theirs, and so on; None where none is."""
         plan, layout = carried.plan, carried.layout
         knot = _Knot(uniques, Fresh(plan, layout))
-        for _ in range(CHAIN):
+        share = self.searches.share
+        for _ in range(share):
             asked = [holders(plan, layout, unique, rows) for unique in uniques]
             answer = await self._database.execute(asked)
             pairs = [pair for result in answer.results for pair in holders_of(result)]
@@ -158,6 +213,7 @@ class Untying:
             knot.parked |= in_the_way
             knot.fresh = _together(knot.fresh, more)
             rows = more.rows
+        self.searches.spend(share)
         raise TooManyError
 
 
@@ -187,49 +243,74 @@ class MovedValues(AroundSink[Sink]):
             if "UNIQUE constraint failed" not in refused.failure.message:
                 raise refused
             async with self._one:
-                untied = await self._untied(batch, refused.failure.message)
+                untied = await self._untied(batch, refused)
             if untied is None:
                 raise refused
             batch = untied
         return _with_gone(await self._sink.write(batch), batch)
 
-    async def _untied(self, batch: Batch, message: str) -> Batch | None:
-        """What is left to write of `batch`; None where nothing can be untied."""
+    async def _untied(self, batch: Batch, refused: RefusedRowsError) -> Batch | None:
+        """What is left to write of `batch`; None where nothing can be untied.
+
+        Raises:
+            TooManyMovedError: nothing could be, since that would take too many rows.
+
+        """
         chunks: list[Chunk] = []
+        are_too_many = False
         for chunk in batch.chunks:
-            carried = self._steps[chunk.step]
-            rows = whole_rows(carried.layout, chunk)
-            left = await self._of_chunk(carried, chunk, rows, message)
-            if (
-                left is chunk
-                and len(rows) > 1
-                and uniques_of(carried.plan, carried.layout, message)
-            ):
-                # One row that can't be helped mustn't keep the others from it.
-                clash = await self._untying.clashing(carried, rows, message)
-                for row in clash[:APART]:
-                    left = await self._of_chunk(carried, left, [row], message)
+            left, more = await self._untied_of(chunk, refused.failure.message)
             chunks.append(left)
-        return None if tuple(chunks) == batch.chunks else Batch(tuple(chunks))
+            are_too_many = are_too_many or more
+        if tuple(chunks) != batch.chunks:
+            return Batch(tuple(chunks))
+        if are_too_many:
+            raise TooManyMovedError.of(refused)
+        return None
+
+    async def _untied_of(self, chunk: Chunk, message: str) -> tuple[Chunk, bool]:
+        """What is left to write of `chunk`, and whether more rows are in the way than can be helped."""
+        carried = self._steps[chunk.step]
+        rows = whole_rows(carried.layout, chunk)
+        left, are_too_many = await self._of_chunk(carried, chunk, rows, message)
+        if left is not chunk or not uniques_of(carried.plan, carried.layout, message):
+            return left, are_too_many
+        if len(rows) > 1:
+            # One row that can't be helped mustn't keep the others from it.
+            for row in (await self._untying.clashing(carried, rows, message))[:APART]:
+                if self._untying.searches.are_over:
+                    return left, True
+                left, more = await self._of_chunk(carried, left, [row], message)
+                are_too_many = are_too_many or more
+        return left, are_too_many
 
     async def _of_chunk(
         self, carried: Carried, chunk: Chunk, rows: Sequence[Row], message: str
-    ) -> Chunk:
-        """`chunk` without those of `rows` that are written, as they are now, or gone."""
+    ) -> tuple[Chunk, bool]:
+        """`chunk` without those of `rows` that are written, as they are now, or gone.
+
+        And whether more rows are in their way than can be helped.
+        """
 
         async def settle(fresh: Fresh) -> None:
             some = replace(chunk, statements=tuple(fresh.statements), rows=len(fresh.rows))
             await self._settle(Batch((some,)))
 
-        fresh = await self._untying.untie(carried, rows, message, limits.BATCH_BYTES_START, settle)
-        if fresh is None:
-            return chunk
         layout = carried.layout
+        uniques = uniques_of(carried.plan, layout, message)
+        most = limits.BATCH_BYTES_START
+        try:
+            fresh = await self._untying.exchange(carried, rows, uniques, most, settle)
+        except TooManyError:
+            return chunk, True
+        if fresh is None:
+            return chunk, False
         mine = {stored_key(layout, row) for row in rows}
         done = (fresh.keys | fresh.gone) & mine
         gone = len(fresh.gone & mine)
         kept = without_rows(layout, chunk, lambda row: stored_key(layout, row) in done)
-        return replace(chunk, statements=kept, rows=chunk.rows - gone, gone=chunk.gone + gone)
+        left = replace(chunk, statements=kept, rows=chunk.rows - gone, gone=chunk.gone + gone)
+        return left, False
 
 
 def _with_gone(answer: Answer, batch: Batch) -> Answer:

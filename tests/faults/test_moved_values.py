@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from streamer.sinks.moved import SEARCHES
 from tests.engines.postgres import Database
 from tests.engines.workerd import Workerd
 from tests.stories.command import Streamer
@@ -88,3 +89,32 @@ async def test_fault_36_values_that_moved_since_are_where_they_are_now(
     assert done.code == 0, done.said
     assert await differences(streamer.source, streamer.target, streamer.uuid) == []
     assert our_leftovers(streamer.target, streamer.uuid) == []
+
+
+async def test_fault_36_a_list_moved_by_one_is_named_after_few_requests_and_mended_by_a_repair(
+    streamer: Streamer,
+) -> None:
+    await streamer.source.execute(
+        "CREATE TABLE entry (id int PRIMARY KEY, place int NOT NULL UNIQUE);"
+        "INSERT INTO entry SELECT n, n FROM generate_series(1, 2000) AS n;"
+    )
+    options = (*OPTIONS, "--table", "entry", "--indexes", "before")
+    streamer.stopped_at('INTO "entry"', *options, requests=4)
+    await streamer.source.execute(
+        "UPDATE entry SET place = -place; UPDATE entry SET place = -place - 1"
+    )
+
+    stopped = streamer("run", "--resume", *options)
+    went_on = streamer("run", "--resume", "--on-error", "reject", *options)
+    repaired = streamer("validate", "--full", "--repair", "--table", "entry")
+
+    assert stopped.code == 1, stopped.said
+    assert "public.entry, key" in stopped.stderr
+    assert "moved through more rows than a run exchanges" in stopped.stderr
+    assert "validate --full --repair" in stopped.stderr
+    assert went_on.code == 3, went_on.said
+    assert streamer.report["totals"]["rows_rejected"] == 1
+    assert streamer.report["totals"]["requests"] < 2 * SEARCHES
+    assert repaired.code == 0, repaired.said
+    query = "SELECT count(*), count(DISTINCT place), sum(id - place) FROM entry"
+    assert streamer.target.rows(streamer.uuid, query) == [[2000, 2000, 2000]]
