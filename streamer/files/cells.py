@@ -12,9 +12,11 @@ import orjson
 
 from streamer import limits
 from streamer.errors import BadRowsError
+from streamer.files import columns
+from streamer.files.columns import Cells, Quick
 from streamer.files.derived import Derivation, WrongValueError, is_number
-from streamer.files.manifest import ExportedTable, TransformedColumn
-from streamer.files.reading import Row
+from streamer.files.manifest import ExportedTable
+from streamer.files.reading import Page, Row
 from streamer.files.values import Form, derivation
 from streamer.model import (
     ColumnPlan,
@@ -25,13 +27,13 @@ from streamer.model import (
     Storage,
     TablePlan,
     TypeKind,
-    Wire,
 )
 from streamer.pack import Layout
 from streamer.pack.fat import record_bytes
 from streamer.pipeline.transform.rows import RowTransform
 
-_INTEGER = re.compile(r"-?(0|[1-9]\d*)", re.ASCII)
+_INTEGER = re.compile(r"-?(0|[1-9]\d{0,18})", re.ASCII)
+_INT64 = 1 << 63
 _LONG = limits.VALUE_BYTES // 8  # characters; what is shorter can't be too long for D1
 
 
@@ -50,6 +52,7 @@ class _Cell:
 
     name: str
     make: Derivation
+    many: Quick
     not_null: bool
     is_json: bool
 
@@ -100,6 +103,7 @@ class RowMaker:
             _Cell(
                 column.source,
                 make,
+                columns.many(make),
                 column.not_null,
                 is_json=_is_json(plan.table.column(column.source).type) and not column.made,
             )
@@ -121,7 +125,7 @@ class RowMaker:
         """
         values = row.values
         if row.twice or frozenset(values) != self._known:
-            raise _not_the_members(self._known, row)
+            raise not_the_members(self._known, row)
         made = [_cell(cell, values[cell.name]) for cell in self._cells]
         if self._change is not None:
             changed = self._change.apply(made, None)
@@ -132,10 +136,39 @@ class RowMaker:
             self._refuse_oversized(made)
         return made
 
+    def many(self, page: Page) -> list[Cells] | None:
+        """The cells of all of a page's rows, column by column; None where `cells` is to make them.
+
+        What comes back is what `cells` would give.
+        """
+        rows, width = page.rows, len(self._names)
+        if self._change is not None or page.twice or not {width}.issuperset(map(len, rows)):
+            return None
+        try:
+            values = {name: [row[name] for row in rows] for name in self._names}
+        except KeyError:
+            return None
+        made: list[Cells] = []
+        for cell in self._cells:
+            cells = _column(cell, values[cell.name])
+            if cells is None:
+                return None
+            made.append(cells)
+        # Some row is too long only if all of them are.
+        return made if sum(len("".join(filter(None, cells))) for cells in made) <= _LONG else None
+
     def _refuse_oversized(self, made: Sequence[str | None]) -> None:
         size = record_bytes(self._layout, ["1"] * self._rowid + list(made))
         if size > limits.VALUE_BYTES:
             raise WrongRowError("", f"it takes {size:,} bytes, and D1 takes {limits.VALUE_BYTES:,}")
+
+
+def _column(cell: _Cell, values: Sequence[object]) -> Cells | None:
+    """A column's cells; None where something may be wrong with one."""
+    made = cell.many(values)
+    if made is None or (cell.not_null and None in made):
+        return None
+    return made if not cell.is_json or columns.all_json(made) else None
 
 
 def _cell(cell: _Cell, value: object) -> str | None:
@@ -153,7 +186,8 @@ def _cell(cell: _Cell, value: object) -> str | None:
     return made
 
 
-def _not_the_members(known: AbstractSet[str], row: Row) -> WrongRowError:
+def not_the_members(known: AbstractSet[str], row: Row) -> WrongRowError:
+    """Why a row's members aren't those that are known, each once."""
     names = frozenset(row.values)
     if missing := sorted(known - names):
         return WrongRowError("", f"it has no member {', '.join(missing)}")
@@ -195,6 +229,12 @@ def line_template(plan: TablePlan) -> str:
     return "{" + ",".join(f"{name.replace('%', '%%')}:%s" for name in names) + "}"
 
 
+def lines_of(plan: TablePlan) -> columns.Lines:
+    """What makes the lines of a transformed file of rows' cells."""
+    names = [column.target for column in plan.columns]
+    return columns.Lines(names, [column.storage for column in plan.columns], tokens(plan))
+
+
 def tokens(plan: TablePlan) -> Sequence[Callable[[str | None], str]]:
     """What makes JSON tokens of cells, column by column.
 
@@ -206,7 +246,9 @@ def tokens(plan: TablePlan) -> Sequence[Callable[[str | None], str]]:
 def _integer_token(cell: str | None) -> str:
     if cell is None:
         return "null"
-    return cell if _INTEGER.fullmatch(cell) else orjson.dumps(cell).decode()
+    if _INTEGER.fullmatch(cell) and -_INT64 <= int(cell) < _INT64:
+        return cell
+    return orjson.dumps(cell).decode()
 
 
 def _real_token(cell: str | None) -> str:
@@ -225,61 +267,6 @@ _TOKENS: dict[Storage, Callable[[str | None], str]] = {
     Storage.TEXT: _text_token,
     Storage.BLOB: _text_token,
 }
-
-
-def transformed_columns(plan: TablePlan) -> tuple[TransformedColumn, ...]:
-    """The columns of a transformed file."""
-    return tuple(
-        TransformedColumn(column.target, column.storage, column.wire, not_null=column.not_null)
-        for column in plan.columns
-    )
-
-
-def stored_cells(columns: Sequence[TransformedColumn], row: Row) -> list[str | None]:
-    """The cells of a row of a transformed file.
-
-    Raises:
-        WrongRowError: it isn't such a row.
-
-    """
-    values = row.values
-    names = {column.name for column in columns}
-    if row.twice or set(values) != names:
-        raise _not_the_members(names, row)
-    return [_stored(column, values[column.name]) for column in columns]
-
-
-def _stored(column: TransformedColumn, value: object) -> str | None:
-    if value is None or isinstance(value, str):
-        if column.wire is Wire.HEX and isinstance(value, str) and not _is_hex(value):
-            raise WrongRowError(column.name, "it isn't hex digits, two a byte")
-        if isinstance(value, str) and "\0" in value:
-            raise WrongRowError(column.name, "it holds the character NUL")
-        return value
-    if column.storage is Storage.INTEGER and isinstance(value, int) and not isinstance(value, bool):
-        if -(1 << 63) <= value < 1 << 63:
-            return str(value)
-    elif column.storage is Storage.REAL and isinstance(value, float):
-        return repr(value)
-    elif column.storage is Storage.REAL and isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    raise WrongRowError(column.name, f"{_WANTED[column.storage]} is wanted")
-
-
-_WANTED = {
-    Storage.INTEGER: "a whole number of 64 bits",
-    Storage.REAL: "a number",
-    Storage.TEXT: "a string",
-    Storage.BLOB: "a string of hex digits",
-}
-
-
-def _is_hex(text: str) -> bool:
-    try:
-        bytes.fromhex(text)
-    except ValueError:
-        return False
-    return len(text) % 2 == 0 and " " not in text
 
 
 def key_of(plan: TablePlan, row: Row, *, by_target: bool = False) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 from streamer.errors import BadFileError
 from streamer.files.derived import Derivation, WrongValueError, text
 from streamer.files.manifest import ExportedTable, FileFacts
-from streamer.files.reading import Content, read_rows
+from streamer.files.opening import Content
+from streamer.files.reading import read_rows
 from streamer.files.values import Form, printed_as
 from streamer.model import Table
 from streamer.model.words import counted

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date as calendar
 from datetime import datetime, timedelta
 from decimal import Context, Decimal, InvalidOperation
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TypeAlias
 
 Derivation: TypeAlias = Callable[[object], "str | None"]
@@ -26,9 +26,13 @@ _INT64 = 1 << 63
 _DOUBLE_MAX = Decimal("1.7976931348623157e308")
 _DOUBLE_MIN = Decimal("2.3e-308")  # as PostgreSQL casts: smaller numbers are 0
 _EXACT = Context(prec=140_000, Emax=999_999, Emin=-999_999)  # numeric's digits, both sides
-_DECIMAL = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+DECIMAL = r"-?(?:0|[1-9]\d*)(?:\.\d+)?"
+"""What a numeric is printed as, NaN and infinity aside."""
+UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_DECIMAL = re.compile(DECIMAL, re.ASCII)
+_NUMBER = re.compile(rf"{DECIMAL}(?:[eE][+-]?\d+)?", re.ASCII)
 _HEX = re.compile(r"\\x([0-9a-fA-F]{2})*", re.ASCII)
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
+_UUID = re.compile(UUID, re.ASCII)
 _BITS = re.compile(r"[01]+", re.ASCII)
 _DATE = re.compile(r"(\d{4,7})-(\d\d)-(\d\d)( BC)?", re.ASCII)
 _MOMENT = re.compile(
@@ -77,6 +81,7 @@ def double(value: object) -> str:
     raise WrongValueError("it isn't a number")
 
 
+@cache
 def no_special(make: Derivation) -> Derivation:
     """`make`, with NULL for what is no number."""
     return lambda value: None if value in SPECIALS else make(value)
@@ -84,9 +89,14 @@ def no_special(make: Derivation) -> Derivation:
 
 def decimal(value: object) -> str:
     """The exact text of a number."""
-    if isinstance(value, str) and (value in SPECIALS or _DECIMAL.fullmatch(value)):
+    if isinstance(value, str) and is_decimal(value):
         return value
     raise WrongValueError("it isn't the text of a decimal number")
+
+
+def is_decimal(printed: str) -> bool:
+    """Whether a text is a number's exact text, or NaN or infinity."""
+    return printed in SPECIALS or _DECIMAL.fullmatch(printed) is not None
 
 
 def trimmed(value: object) -> str:
@@ -298,6 +308,7 @@ _MOMENTS: Mapping[str, Callable[[_Moment, bool], str]] = {
 }
 
 
+@cache
 def moment(choice: str, *, zoned: bool) -> Derivation:
     """A timestamp as the option `timestamps` wants it; `zoned`: the type has a time zone."""
     make = _MOMENTS[choice]
@@ -315,7 +326,4 @@ def _ms(moment: _Moment) -> str:
 
 def is_number(cell: str) -> bool:
     """Whether a cell of a REAL column is a JSON number, rather than the text of what is none."""
-    try:
-        return math.isfinite(float(cell))
-    except ValueError:
-        return False
+    return _NUMBER.fullmatch(cell) is not None and math.isfinite(float(cell))

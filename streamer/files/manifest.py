@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Literal, TypeVar, cast
 
 import orjson
 
@@ -115,12 +115,17 @@ class ExportManifest:
 
 @dataclass(frozen=True, slots=True)
 class TransformedColumn:
-    """A column of a transformed file, and what D1 stores of it; HEX stands for bytes."""
+    """A column of a transformed file, and what D1 stores of it; HEX stands for bytes.
+
+    `only` is what its values are where no texts (NaN, infinity, labels) can be among them; '' where
+    they can be, or where the file was made before that was written down.
+    """
 
     name: str
     storage: Storage
     wire: Wire = Wire.TEXT
     not_null: bool = False
+    only: Literal["", "integers", "booleans"] = ""
 
 
 @dataclass(frozen=True, slots=True)

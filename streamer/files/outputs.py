@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from streamer.files.cells import line_template, tokens
+from streamer.files.cells import lines_of
+from streamer.files.columns import Cells
 from streamer.files.names import Compression, Format, file_name
 from streamer.files.writing import TableWriter, Written
 from streamer.model import TablePlan
 
 SUFFIX = "_transformed"
-LINES_AT_ONCE = 1_000
 
-Cells = Sequence[str | None]
+Pages = Iterable[Sequence[Cells]]
+"""Rows, many at once: for each of the table's columns their cells; no page is empty."""
 
 
 class RowOutput(Protocol):
@@ -26,8 +26,8 @@ class RowOutput(Protocol):
         """How many were written."""
         ...
 
-    def write(self, rows: Iterable[Cells]) -> None:
-        """Write rows, each the cells of the table's columns."""
+    def write(self, pages: Pages) -> None:
+        """Write all rows."""
         ...
 
     def complete(self) -> Written:
@@ -69,22 +69,18 @@ class JsonRows:
 
     def __init__(self, plan: TablePlan, writer: TableWriter) -> None:
         self._writer = writer
-        self._template, self._tokens = line_template(plan), tokens(plan)
+        self._lines = lines_of(plan)
 
     @property
     def rows(self) -> int:
         """How many were written."""
         return self._writer.rows
 
-    def write(self, rows: Iterable[Cells]) -> None:
-        """Write rows, each the cells of the table's columns."""
-        template, makers = self._template, self._tokens
-        lines = (
-            template % tuple([make(cell) for make, cell in zip(makers, cells, strict=True)])
-            for cells in rows
-        )
-        while batch := list(islice(lines, LINES_AT_ONCE)):
-            self._writer.write(batch)
+    def write(self, pages: Pages) -> None:
+        """Write all rows."""
+        for columns in pages:
+            text = self._lines.text(columns, self._writer.between)
+            self._writer.write_text(text, len(columns[0]))
 
     def complete(self) -> Written:
         """Write the file's end; it still has no name."""

@@ -4,37 +4,32 @@
         row.line, row.values
 
 A file may have been written by anybody since: whatever isn't as it should be is a BadFileError with
-the file and the line, never with a value.
+the file and the line, never with a value. Lines written as ours are read many at once (`Page`); any
+others line by line.
 """
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import io
 import json
 import re
-import zlib
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, cast
+from typing import Protocol, cast
 
 import orjson
-import zstandard
 
 from streamer.errors import BadFileError
-from streamer.files.names import Compression, Format
+from streamer.files.names import Format
+from streamer.files.opening import BLOCK_BYTES, Block, Content, bad_line, blocks, format_of, opened
 
-BLOCK_BYTES = 1 << 20
-LINE_BYTES = 64 * 1024 * 1024
-"""How long a line may be; D1 takes rows of 2 MB, which in JSON are 12 MB at most."""
-
-_BOMS = {b"\xef\xbb\xbf": "a byte order mark", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _SPACED = re.compile(rb'"[ \t\r]+:')
-_UNREADABLE = (OSError, EOFError, zlib.error, zstandard.ZstdError)
+_LINE = re.compile(rb"[^\n]*\n|[^\n]+")
+_BEGIN, _END = b"[\n", b"]\n"
+
+Values = Mapping[str, object]
+"""A row, as a file has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,52 +41,42 @@ class Row:
     """
 
     line: int
-    values: Mapping[str, object]
+    values: Values
     twice: str = ""
 
 
-class Content:
-    """What has been read of a file so far, uncompressed; whole once reading came to its end.
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The rows of consecutive lines, from `line` on.
 
-    `heed` is called with every line: what it raises ends the reading.
+    `twice` has what `Row.twice` is, by the row's place.
+    `text` is what the rows were read from where they were read all at once; that values are no
+    arrays or objects was taken for granted then, and is looked at by `each`.
     """
 
-    def __init__(self, heed: Callable[[], None] = lambda: None) -> None:
-        self.rows = 0
-        self._heed = heed
-        self.bytes = 0
-        self._digest = hashlib.sha256()
+    line: int
+    rows: Sequence[Values]
+    twice: Mapping[int, str] = field(default_factory=dict[int, str])
+    text: bytes = b""
 
-    @property
-    def sha256(self) -> str:
-        """The digest of what was read, in hex."""
-        return self._digest.hexdigest()
+    def as_rows(self) -> Iterator[Row]:
+        """The rows one by one, as they are here."""
+        for place, values in enumerate(self.rows):
+            yield Row(self.line + place, values, self.twice.get(place, ""))
 
-    def add(self, line: bytes) -> None:
-        """Take note of a line."""
-        self._heed()
-        self.bytes += len(line)
-        self._digest.update(line)
+    def each(self, path: Path) -> Iterator[Row]:
+        """The rows one by one, each from its own line of the file `path`.
 
+        Raises:
+            BadFileError: as `read_rows` does.
 
-def format_of(path: Path) -> tuple[Format, Compression]:
-    """How a file is written, by its name.
-
-    Raises:
-        BadFileError: no file of ours is called so.
-
-    """
-    name = path.name
-    compression = Compression.NONE
-    for ending, kind in ((".gz", Compression.GZIP), (".zst", Compression.ZSTD)):
-        if name.endswith(ending):
-            name, compression = name.removesuffix(ending), kind
-    for form in Format:
-        if name.endswith(f".{form.value}"):
-            return form, compression
-    raise BadFileError(
-        f"{path}: files of rows end in .json or .ndjson, compressed ones in .gz or .zst behind that."
-    )
+        """
+        if not self.text:
+            yield from self.as_rows()
+            return
+        for place, line in enumerate(self.text.removesuffix(b"\n").split(b"\n")):
+            number = self.line + place
+            yield Row(number, _values(path, number, line.removesuffix(b",")))
 
 
 def read_rows(
@@ -105,109 +90,202 @@ def read_rows(
         BadFileError: it can't be read, isn't whole, or isn't one JSON object a line.
 
     """
+    for page in read_pages(path, content, careful=careful):
+        yield from page.each(path)
+
+
+def read_pages(
+    path: Path,
+    content: Content | None = None,
+    *,
+    careful: bool = True,
+    block_bytes: int = BLOCK_BYTES,
+) -> Generator[Page]:
+    """The same rows, those of about `block_bytes` at a time.
+
+    Raises:
+        BadFileError: as `read_rows` does, once the rows before the wrong line were given.
+
+    """
     form, compression = format_of(path)
     content = content or Content()
     with opened(path, compression) as file:
-        lines = _lines(path, file, content)
-        texts = _array(path, lines) if form is Format.JSON else _objects(path, lines)
-        for number, text in texts:
-            row = _row(path, number, text, careful=careful)
-            content.rows += 1
-            yield row
+        way = _Array(path) if form is Format.JSON else _Objects(path)
+        for block in blocks(path, file, content, block_bytes):
+            page = _at_once(way, block, careful=careful)
+            wrong: BadFileError | None = None
+            if page is None:
+                page, wrong = _one_by_one(path, way, block, careful=careful)
+            content.rows += len(page.rows)
+            if page.rows:
+                yield page
+            if wrong is not None:
+                raise wrong
+        way.end()
 
 
-@contextmanager
-def opened(path: Path, compression: Compression) -> Generator[IO[bytes]]:
-    """A file's content, uncompressed; what goes wrong while it is read is a BadFileError."""
-    try:
-        with path.open("rb", buffering=BLOCK_BYTES) as plain:
-            match compression:
-                case Compression.NONE:
-                    yield plain
-                case Compression.GZIP:
-                    with gzip.GzipFile(fileobj=plain) as file:
-                        yield cast("IO[bytes]", file)
-                case Compression.ZSTD:
-                    raw = zstandard.ZstdDecompressor().stream_reader(plain, read_across_frames=True)
-                    yield io.BufferedReader(cast("io.RawIOBase", raw), BLOCK_BYTES)
-    except FileNotFoundError:
-        raise BadFileError(
-            f"{path} isn't there.", hint="Files are found by the names in the manifest."
-        ) from None
-    except _UNREADABLE as error:
-        why = (
-            error.strerror
-            if isinstance(error, OSError) and error.strerror
-            else "damaged or cut off"
-        )
-        raise BadFileError(f"{path} can't be read: {why}.") from None
+@dataclass(frozen=True, slots=True)
+class _Lot:
+    """Lines written as ours: `rows` hold a row each, if they are JSON; `array` is them as one array.
+
+    `before` and `behind` is what stands around them.
+    """
+
+    rows: bytes
+    array: bytes
+    before: bytes = b""
+    behind: bytes = b""
 
 
-def _lines(path: Path, file: IO[bytes], content: Content) -> Generator[tuple[int, bytes]]:
-    number = 0
-    while line := file.readline(LINE_BYTES):
-        number += 1
-        if len(line) == LINE_BYTES and not line.endswith(b"\n"):
-            raise _bad(path, number, f"it is longer than {LINE_BYTES:,} bytes")
-        if number == 1:
-            _refuse_encoding(path, line)
-        content.add(line)
-        yield number, line
+class _Way(Protocol):
+    """Where reading is in a file of one format."""
+
+    def lot(self, text: bytes) -> _Lot | None:
+        """What the next lines are, where they are written as ours."""
+        ...
+
+    def pass_over(self, lot: _Lot, number: int) -> None:
+        """Go on behind a lot, whose last row's line has this number."""
+        ...
+
+    def row(self, number: int, line: bytes) -> bytes:
+        """The row in the next line, given with its line break; nothing where it holds none."""
+        ...
+
+    def end(self) -> None:
+        """There is no more."""
+        ...
 
 
-def _refuse_encoding(path: Path, line: bytes) -> None:
-    for mark, called in _BOMS.items():
-        if line.startswith(mark):
-            raise _bad(path, 1, f"it begins with {called}; write the file as plain UTF-8")
-
-
-def _objects(path: Path, lines: Generator[tuple[int, bytes]]) -> Generator[tuple[int, bytes]]:
+class _Objects:
     """The rows, one a line."""
-    for number, line in lines:
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def lot(self, text: bytes) -> _Lot | None:
+        if text.startswith(b"{") and text.endswith(b"}\n"):
+            return _Lot(text, b"[%b]" % text[:-1].replace(b"}\n{", b"},\n{"))
+        return None
+
+    def pass_over(self, lot: _Lot, number: int) -> None:
+        """Nothing depends on what came before."""
+
+    def row(self, number: int, line: bytes) -> bytes:
         if not line.endswith(b"\n"):
-            raise _bad(path, number, "it doesn't end with a line break: the file was cut off")
-        yield number, line
+            raise bad_line(
+                self._path, number, "it doesn't end with a line break: the file was cut off"
+            )
+        return line
+
+    def end(self) -> None:
+        """A file may end behind any line."""
 
 
-def _array(path: Path, lines: Generator[tuple[int, bytes]]) -> Generator[tuple[int, bytes]]:
+class _Array:
     """The rows of a JSON array: `[` and `]` stand on lines of their own."""
-    _, first = next(lines, (1, b""))
-    if first.strip() == b"[]":
-        _refuse_more(path, lines)
-        return
-    if first.strip() != b"[":
-        raise _bad(path, 1, "it isn't [ alone, with a row a line behind it")
-    number, last = 1, b","
-    for number, line in lines:
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._begun = self._ended = False
+        self._number, self._last = 1, b","
+
+    def lot(self, text: bytes) -> _Lot | None:
+        before = b"" if self._begun else _BEGIN
+        behind = _END if text.endswith(b"}\n]\n") else b""
+        rows = text.removeprefix(before).removesuffix(behind)
+        if self._ended or self._last != b"," or not text.startswith(before + b"{"):
+            return None
+        if not rows.endswith(b"}\n" if behind else b"},\n"):
+            return None
+        return _Lot(rows, b"[%b]" % rows[:-1].removesuffix(b","), before, behind)
+
+    def pass_over(self, lot: _Lot, number: int) -> None:
+        self._begun, self._ended = True, bool(lot.behind)
+        self._number = number
+
+    def row(self, number: int, line: bytes) -> bytes:
+        self._number = number
         text = line.strip()
+        if self._ended:
+            if text:
+                raise bad_line(self._path, number, "something stands behind the end of the array")
+            return b""
+        if not self._begun:
+            if text not in {b"[", b"[]"}:
+                raise bad_line(self._path, 1, "it isn't [ alone, with a row a line behind it")
+            self._begun, self._ended = True, text == b"[]"
+            return b""
         if text == b"]":
-            if number > 2 and last == b",":
-                raise _bad(path, number, "a comma stands before the end")
-            _refuse_more(path, lines)
-            return
-        if last != b",":
-            raise _bad(path, number, "the row before it doesn't end with a comma")
-        last = text[-1:]
-        yield number, text.removesuffix(b",")
-    raise _bad(path, number, "the file ends without ]: it was cut off")
+            if number > 2 and self._last == b",":
+                raise bad_line(self._path, number, "a comma stands before the end")
+            self._ended = True
+            return b""
+        if self._last != b",":
+            raise bad_line(self._path, number, "the row before it doesn't end with a comma")
+        self._last = text[-1:]
+        return text.removesuffix(b",") or b" "
+
+    def end(self) -> None:
+        if not self._begun:
+            self.row(1, b"")
+        if not self._ended:
+            raise bad_line(self._path, self._number, "the file ends without ]: it was cut off")
 
 
-def _refuse_more(path: Path, lines: Generator[tuple[int, bytes]]) -> None:
-    for number, line in lines:
-        if line.strip():
-            raise _bad(path, number, "something stands behind the end of the array")
+def _at_once(way: _Way, block: Block, *, careful: bool) -> Page | None:
+    """A block's rows, read in one go; None where they must be read line by line."""
+    lot = way.lot(block.text)
+    if lot is None:
+        return None
+    try:
+        rows = cast("list[Values]", orjson.loads(lot.array))
+    except orjson.JSONDecodeError:
+        return None
+    breaks = block.breaks - len(lot.before + lot.behind) // len(_END)
+    # All line breaks but the last stand between two objects, and within a JSON text there is none:
+    # so with flat objects each line holds one.
+    if not len(rows) == breaks == lot.array.count(b"},\n{") + 1:
+        return None
+    if careful and not _surely_once(lot.rows, sum(map(len, rows))):
+        return None
+    first = block.line + len(lot.before) // len(_BEGIN)
+    way.pass_over(lot, first + breaks - 1)
+    return Page(first, rows, text=lot.rows)
 
 
-def _row(path: Path, number: int, text: bytes, *, careful: bool) -> Row:
+def _one_by_one(
+    path: Path, way: _Way, block: Block, *, careful: bool
+) -> tuple[Page, BadFileError | None]:
+    """A block's rows up to the first that is wrong, and what is."""
+    first, rows, twice = block.line, list[Values](), dict[int, str]()
+    wrong: BadFileError | None = None
+    for number, line in enumerate(_LINE.findall(block.text), block.line):
+        try:
+            text = way.row(number, line)
+            if not text:
+                continue
+            values = _values(path, number, text)
+        except BadFileError as error:
+            wrong = error
+            break
+        if not rows:
+            first = number
+        if careful and (name := _given_twice(text, len(values))):
+            twice[len(rows)] = name
+        rows.append(values)
+    return Page(first, rows, twice=twice), wrong
+
+
+def _values(path: Path, number: int, text: bytes) -> Values:
     try:
         values: object = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         what = "it isn't UTF-8" if "UTF-8" in str(error) else "it isn't one row as a JSON object"
-        raise _bad(path, number, what) from None
+        raise bad_line(path, number, what) from None
     if not isinstance(values, dict):
-        raise _bad(path, number, "it isn't one row as a JSON object")
-    row = cast("dict[str, object]", values)
-    return Row(number, row, _given_twice(text, len(row)) if careful else "")
+        raise bad_line(path, number, "it isn't one row as a JSON object")
+    return cast("dict[str, object]", values)
 
 
 def _given_twice(text: bytes, members: int) -> str:
@@ -215,9 +293,7 @@ def _given_twice(text: bytes, members: int) -> str:
 
     `members`: how many it has by different names.
     """
-    # Within a string a quotation mark has a backslash before it, so what is left are ends of names.
-    ends = text.count(b'":') - text.count(b'\\":')
-    if ends == members and b'\\\\":' not in text and _SPACED.search(text) is None:
+    if _surely_once(text, members):
         return ""
     try:
         pairs = json.loads(
@@ -229,5 +305,8 @@ def _given_twice(text: bytes, members: int) -> str:
     return next((name for name, count in counts.items() if count > 1), "")
 
 
-def _bad(path: Path, line: int, what: str) -> BadFileError:
-    return BadFileError(f"{path}, line {line}: {what}.")
+def _surely_once(text: bytes, members: int) -> bool:
+    """Whether `text` has no more ends of names than `members`; where unsure, False."""
+    # Within a string a quotation mark has a backslash before it, so what is left are ends of names.
+    ends = text.count(b'":') - text.count(b'\\":')
+    return ends == members and b'\\\\":' not in text and _SPACED.search(text) is None

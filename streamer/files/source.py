@@ -18,10 +18,12 @@ from typing import NoReturn
 
 from streamer import limits
 from streamer.errors import BadFileError
-from streamer.files.cells import WrongRowError, stored_cells, told
+from streamer.files.cells import WrongRowError, told
 from streamer.files.checks import changed
 from streamer.files.manifest import TransformedTable, TransformManifest, table_path
-from streamer.files.reading import Content, Row, read_rows
+from streamer.files.opening import Content
+from streamer.files.reading import Row, read_rows
+from streamer.files.stored import stored_cells
 from streamer.model import (
     Answered,
     Catalog,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +11,14 @@ from streamer.files.cells import (
     RowMaker,
     WrongRowError,
     key_of,
-    stored_cells,
     told,
-    transformed_columns,
 )
 from streamer.files.checks import changed
+from streamer.files.columns import Cells
 from streamer.files.manifest import ExportedTable
-from streamer.files.reading import Content, Row, read_rows
+from streamer.files.opening import Content
+from streamer.files.reading import Page, Row, read_pages, read_rows
+from streamer.files.stored import stored_cells, transformed_columns
 from streamer.files.trial import Missing, TrialDatabase
 from streamer.model import TablePlan
 from streamer.model.words import counted
@@ -48,21 +49,28 @@ class TableTransformer:
         self._job = job
         self._trial = trial
         self._more = 0
+        self._tried = 0
+        self._insert = trial.insert_sql(job.plan) if trial else ""
 
-    def rows(self) -> Iterator[list[str | None]]:
-        """The cells of every row that can be stored; to be read to its end."""
-        job = self._job
-        content, made = Content(), 0
-        insert = self._trial.insert_sql(job.plan) if self._trial else ""
+    def pages(self) -> Iterator[Sequence[Cells]]:
+        """The cells of every row that can be stored, column by column, many rows at once.
+
+        To be read to its end.
+        """
+        job, content = self._job, Content()
         try:
-            for row in read_rows(job.source, content, careful=job.edited):
-                cells = self._made(row)
-                if cells is None:
+            for page in read_pages(job.source, content, careful=job.edited):
+                made = job.maker.many(page)
+                rows: Iterable[Row] = page.as_rows()
+                if made is None:
+                    found = [*self._one_by_one(page)]
+                    rows = [row for row, _ in found]
+                    made = [*zip(*(cells for _, cells in found), strict=True)]
+                if not made:
                     continue
-                made += 1
-                if self._trial and (why := self._trial.insert(job.plan, insert, made, cells)):
-                    self._problem(row, why)
-                yield cells
+                if self._trial is not None:
+                    self._try(self._trial, rows, zip(*made, strict=True))
+                yield made
         except BadFileError as error:
             self.problems.append(error.what)
         else:
@@ -70,6 +78,19 @@ class TableTransformer:
                 self.problems.append(f"{what}; --edited takes the files as they are")
         if self._more:
             self.problems.append(f"{job.source}: {counted(self._more, 'more row')} can't be stored")
+
+    def _one_by_one(self, page: Page) -> Iterator[tuple[Row, Cells]]:
+        """Those of the page's rows that can be stored, with their cells."""
+        for row in page.each(self._job.source):
+            cells = self._made(row)
+            if cells is not None:
+                yield row, cells
+
+    def _try(self, trial: TrialDatabase, rows: Iterable[Row], made: Iterable[Cells]) -> None:
+        for row, cells in zip(rows, made, strict=True):
+            self._tried += 1
+            if why := trial.insert(self._job.plan, self._insert, self._tried, cells):
+                self._problem(row, why)
 
     def _made(self, row: Row) -> list[str | None] | None:
         try:

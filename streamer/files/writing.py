@@ -15,7 +15,7 @@ import zstandard
 
 from streamer.errors import StreamerError
 from streamer.files.names import Compression, Format
-from streamer.files.reading import BLOCK_BYTES, opened
+from streamer.files.opening import BUFFER_BYTES, opened
 from streamer.progress import sync_folder
 
 _GZIP_WINDOW = 31  # zlib's number for the largest window, in a gzip frame
@@ -60,7 +60,7 @@ def _frame(compression: Compression) -> _Frame:
 class TableWriter:
     """One table's file. Until `finish` its rows are in `<name>.part` beside it.
 
-    `rows` are those that were written. Everything up to the last `settle` is durable: a later
+    `rows` are those that were written, `between` is what stands between two of them. Everything up to the last `settle` is durable: a later
     writer goes on there.
     """
 
@@ -68,6 +68,7 @@ class TableWriter:
         self.path = path
         self.part = path.with_name(f"{path.name}.part")
         self.rows = 0
+        self.between = ",\n" if form is Format.JSON else "\n"
         self._form = form
         self._compression = compression
         self._bytes = 0
@@ -95,7 +96,7 @@ class TableWriter:
             os.truncate(self.part, size)
         try:
             with opened(self.part, self._compression) as file:
-                while block := file.read(BLOCK_BYTES):
+                while block := file.read(BUFFER_BYTES):
                     self._note(block)
         except StreamerError:
             return False
@@ -107,14 +108,17 @@ class TableWriter:
 
     def write(self, lines: Sequence[str]) -> None:
         """Add rows, each a JSON object's text without a line break."""
-        if not lines:
-            return
+        if lines:
+            self.write_text(self.between.join(lines), len(lines))
+
+    def write_text(self, text: str, rows: int) -> None:
+        """Add the text of so many rows, with `between` between them."""
         if self._form is Format.JSON:
-            before, between, after = ",\n" if self.rows else "", ",\n", ""
+            whole = f"{self.between if self.rows else ''}{text}"
         else:
-            before, between, after = "", "\n", "\n"
-        self.rows += len(lines)
-        self._write(f"{before}{between.join(lines)}{after}".encode())
+            whole = f"{text}{self.between}"
+        self.rows += rows
+        self._write(whole.encode())
 
     def settle(self) -> int:
         """Make all that was written durable; the file's size so far."""

@@ -29,7 +29,8 @@ from streamer.files.manifest import (
     table_path,
 )
 from streamer.files.matching import Matching, Mismatch, Wanted
-from streamer.files.reading import Content, Row, read_rows
+from streamer.files.opening import Content
+from streamer.files.reading import Row, read_rows
 from streamer.model import KeyKind, PageSize, QualifiedName, Shaping, StepKind, TablePlan
 from streamer.plan.select import matching
 from streamer.postgres import PostgresSource

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from streamer.config import Config
-from streamer.errors import BadFileError, BadRowsError, ExitCode, UsageError
-from streamer.files.cells import transformed_columns
+from streamer.errors import BadRowsError, ExitCode, UsageError
 from streamer.files.manifest import TransformManifest, read_transform
 from streamer.files.source import FilesSource, Looked, checked
+from streamer.files.stored import refuse_other_columns
 from streamer.model import Plan, Shaping
 from streamer.model.words import counted
 from streamer.progress import Events
@@ -63,14 +63,7 @@ def check(
     shaping = _shaping(config.shaping, manifest)
     config = replace(config, shaping=shaping, selection=selected(manifest))
     plan = plan_files(config, manifest)
-    by_name = {table.name: table for table in manifest.tables}
-    for table in plan.tables:
-        if by_name[table.name].columns != transformed_columns(table):
-            raise BadFileError(
-                f"{options.folder}: the manifest's columns of {table.name} aren't those that its"
-                " catalog makes.",
-                hint="Make the files again with this version of `streamer transform`.",
-            )
+    refuse_other_columns(options.folder, manifest, plan.tables)
     events.phase(f"reading {counted(len(manifest.tables), 'file')}")
     looked = checked(options.folder, manifest, edited=options.edited, heed=heed)
     return Checked(config, manifest, plan, looked)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from streamer.config import Config, Selection
 from streamer.errors import BadFileError, ExitCode, StreamerError, UsageError
-from streamer.files.cells import RowMaker, not_made_here, transformed_columns
+from streamer.files.cells import RowMaker, not_made_here
+from streamer.files.columns import Cells
 from streamer.files.manifest import (
     TRANSFORM,
     ExportedTable,
@@ -28,6 +29,7 @@ from streamer.files.manifest import (
 from streamer.files.outputs import JsonOutputs, Outputs
 from streamer.files.report import StepReport, TableDone
 from streamer.files.sql.output import SqlOutputs, for_wrangler
+from streamer.files.stored import transformed_columns
 from streamer.files.transform import (
     Job,
     TableTransformer,
@@ -311,7 +313,7 @@ class _Transformation:
         started = time.monotonic()
         output = self.outputs.open(job.plan)
         table = TableTransformer(job, trial)
-        output.write(self._telling(job, table.rows()))
+        output.write(self._telling(job, table.pages()))
         written = output.complete()
         self.report.tables.append(
             TableDone(
@@ -325,14 +327,15 @@ class _Transformation:
         self.events.phase(f"{job.plan.name}: {counted(output.rows, 'row')}")
         return written, table.problems
 
-    def _telling(
-        self, job: Job, rows: Iterator[Sequence[str | None]]
-    ) -> Iterator[Sequence[str | None]]:
-        """The same rows; a line is said every so many: long files take minutes."""
-        for number, cells in enumerate(rows, 1):
-            yield cells
-            if number % TELL_ROWS == 0:
-                self.events.phase(f"{job.plan.name}: {number:,} rows so far")
+    def _telling(self, job: Job, pages: Iterator[Sequence[Cells]]) -> Iterator[Sequence[Cells]]:
+        """The same pages; a line is said every so many rows: long files take minutes."""
+        rows, told = 0, 0
+        for page in pages:
+            yield page
+            rows += len(page[0])
+            if rows - told >= TELL_ROWS:
+                self.events.phase(f"{job.plan.name}: {rows:,} rows so far")
+                told = rows
 
     def _manifest(self, jobs: Sequence[Job], written: Sequence[Written]) -> TransformManifest:
         done = {name: replace(asked, transform="") for name, asked in self.shaping.tables.items()}

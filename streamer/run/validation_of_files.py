@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from streamer.config import Config, Target
-from streamer.errors import BadFileError, ExitCode, InterruptedRunError, StreamerError, UsageError
-from streamer.files.cells import RowMaker, not_made_here, transformed_columns
+from streamer.errors import ExitCode, InterruptedRunError, StreamerError, UsageError
+from streamer.files.cells import RowMaker, not_made_here
 from streamer.files.manifest import (
     ExportedTable,
     TransformedTable,
@@ -23,6 +23,7 @@ from streamer.files.manifest import (
 )
 from streamer.files.questions import ComparedFiles
 from streamer.files.source import FilesSource, Looked, look_through
+from streamer.files.stored import refuse_other_columns
 from streamer.model import Consistency, QualifiedName, Shaping, SourceIdentity, TablePlan
 from streamer.pipeline.transform import load_transforms
 from streamer.pipeline.transform.rows import RowTransform
@@ -279,12 +280,7 @@ def look_through_transformed(
     shaped = replace(config, shaping=manifest.origin.shaping, selection=selected(manifest))
     tables = plan_files(shaped, manifest).tables
     files = TransformedFiles(folder, manifest, tables, look_through(folder, manifest, heed))
-    for table in tables:
-        if files.table(table.name).columns != transformed_columns(table):
-            raise BadFileError(
-                f"{folder}: the manifest's columns of {table.name} aren't those that its catalog makes.",
-                hint="Make the files again with this version of `streamer transform`.",
-            )
+    refuse_other_columns(folder, manifest, tables)
     return files
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from streamer.errors import UsageError
@@ -51,9 +52,9 @@ class SqlRows:
         self._bytes = 0
         self.parts: set[int] = set()
 
-    def write(self, rows: Iterable[Cells]) -> None:
-        """Write rows, each the cells of the table's columns."""
-        for cells in rows:
+    def write(self, pages: Iterable[Sequence[Cells]]) -> None:
+        """Write all rows, given many at once: for each of the table's columns their cells."""
+        for cells in chain.from_iterable(zip(*page, strict=True) for page in pages):
             self.rows += 1
             record = [str(self.rows), *cells] if self._numbered else cells
             for chunk in self._maker.add(record):

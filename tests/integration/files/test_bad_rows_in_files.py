@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ CREATE TABLE people (id int PRIMARY KEY, boss int REFERENCES people, email text 
 INSERT INTO people VALUES (1, 3, 'a'), (2, 1, 'b'), (3, NULL, 'c');
 CREATE TABLE pets (name text PRIMARY KEY, owner int NOT NULL REFERENCES people);
 INSERT INTO pets VALUES ('Ada', 2), ('Rex', 1), ('Tom', 3);
+CREATE TABLE kinds (id bigint PRIMARY KEY, small int2, yes bool, price float8, day date, sum numeric(9, 0));
+INSERT INTO kinds VALUES (5, 6, true, 1.5, '2024-01-01', 7), (8, NULL, NULL, 'NaN', NULL, 'NaN');
 """
 
 
@@ -94,3 +97,44 @@ def test_a_stop_at_a_row_says_what_a_file_needs_and_that_works(files: Path, caps
     assert (resumed, "--restart" in refused) == (2, True)
     assert again == 0, capsys.readouterr().err
     assert held("SELECT name, owner FROM pets") == [("Ada", 2), ("Rex", 1), ("Tom", 3)]
+
+
+@pytest.mark.parametrize(
+    ("edited", "column", "wanted"),
+    [
+        (('"id":5', '"id":"5"'), "id", "a whole number of 64 bits"),
+        (('"small":6', '"small":"six"'), "small", "a whole number of 64 bits"),
+        (('"small":6', '"small":6.0'), "small", "a whole number of 64 bits"),
+        (('"yes":1', '"yes":"true"'), "yes", "0 or 1"),
+        (('"yes":1', '"yes":2'), "yes", "0 or 1"),
+        (('"yes":1', '"yes":true'), "yes", "0 or 1"),
+        (('"price":1.5', '"price":"dear"'), "price", "a number"),
+        (('"day":"2024-01-01"', '"day":20240101'), "day", "a string"),
+    ],
+)
+def test_a_value_that_its_column_has_no_room_for_is_refused_with_file_line_and_column(
+    files: Path, capsys: Any, edited: tuple[str, str], column: str, wanted: str
+) -> None:
+    edit(files / "kinds_transformed.json", *edited)
+
+    code = main(["import", "--target", "sqlite:target.db", "--edited", "-q"])
+
+    said = capsys.readouterr().err
+    assert code == 1
+    assert f"kinds_transformed.json, line 2: {column}: {wanted} is wanted" in said
+    assert not Path("target.db").exists()
+
+
+def test_files_of_a_version_that_did_not_say_what_columns_hold_are_still_taken(
+    files: Path, capsys: Any
+) -> None:
+    manifest = files / "transform_manifest.json"
+    text = manifest.read_text()
+    manifest.write_text(re.sub(r',\s*"only": "(integers|booleans)"', "", text))
+    assert '"only"' in text
+    assert '"only"' not in manifest.read_text()
+
+    code = main(["import", "--target", "sqlite:target.db", "-q"])
+
+    assert code == 0, capsys.readouterr().err
+    assert held("SELECT sum, price FROM kinds") == [(7, 1.5), ("NaN", "NaN")]

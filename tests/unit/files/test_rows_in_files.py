@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from streamer.errors import BadFileError
 from streamer.files.names import Compression, Format
-from streamer.files.reading import Content, read_rows
+from streamer.files.opening import Content
+from streamer.files.reading import Row, read_pages, read_rows
 from streamer.files.writing import TableWriter
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
@@ -165,3 +166,81 @@ def test_a_writer_goes_on_only_where_what_it_left_is_there(tmp_path: Path) -> No
     writer.settle()
     writer.close()
     assert not TableWriter(path, Format.JSON, Compression.NONE).go_on(rows=1, size=10)
+
+
+GOOD = st.lists(
+    st.dictionaries(st.sampled_from("abc"), st.none() | st.integers(-9, 9) | TEXTS, min_size=1),
+    max_size=6,
+)
+HARM = st.sampled_from(
+    (
+        (b",\n", b"\n"),  # a comma is missing
+        (b",\n{", b",{"),  # two rows on a line
+        (b"{", b"{\n"),  # a row on two lines
+        (b"\n", b"\r\n"),
+        (b"\n", b"\r"),
+        (b"\n", b"\n\n"),
+        (b":", b" :"),
+        (b"{", b'{"a":1,'),
+        (b"{", b'{"x":{"y":[{},\n{}]},'),
+        (b"]", b"]]"),
+        (b"]", b""),
+        (b"[", b"[ "),
+        (b"[", b"\xef\xbb\xbf["),
+        (b"}", b""),
+        (b"}", b"\xff}"),
+        (b"{", b"\x00{"),
+        (b"a", b"\xc3"),
+    )
+)
+
+
+def told(path: Path, block_bytes: int, *, careful: bool) -> tuple[list[Row], str]:
+    """What is read, and what ended it."""
+    rows: list[Row] = []
+    try:
+        for page in read_pages(path, careful=careful, block_bytes=block_bytes):
+            rows += page.each(path)
+    except BadFileError as error:
+        return rows, str(error)
+    return rows, ""
+
+
+@given(
+    GOOD,
+    st.sampled_from(Format),
+    st.none() | st.tuples(HARM, st.integers(0, 4)),
+    st.tuples(st.integers(0, 40), st.integers(1, 40), st.booleans()),
+)
+@example([{"a": 1}, {"a": 2}], Format.JSON, ((b",\n{", b",{"), 0), (0, 4096, False))
+@example([{"a": "x"}, {"a": "}"}], Format.NDJSON, ((b"{", b"{\n"), 1), (0, 4096, True))
+def test_what_is_read_and_what_is_said_does_not_depend_on_where_blocks_end(
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[dict[str, object]],
+    form: Format,
+    harm: tuple[tuple[bytes, bytes], int] | None,
+    how: tuple[int, int, bool],
+) -> None:
+    cut, block_bytes, careful = how
+    path = tmp_path_factory.mktemp("blocks") / f"t.{form}"
+    writer = TableWriter(path, form, Compression.NONE)
+    writer.begin()
+    writer.write(lines(rows))
+    writer.finish()
+    text = path.read_bytes()
+    if harm is not None:
+        (was, becomes), place = harm
+        parts = text.split(was)
+        at = min(place, len(parts) - 1)
+        text = was.join(parts[: at + 1]) + (
+            becomes + was.join(parts[at + 1 :]) if at + 1 < len(parts) else b""
+        )
+    path.write_bytes(text[: len(text) - cut] if harm is None or cut < 5 else text)
+
+    small, whole = told(path, block_bytes, careful=careful), told(path, 1 << 20, careful=careful)
+    line_by_line = told(path, 1, careful=careful)
+
+    assert small == line_by_line
+    assert whole == line_by_line
+    if harm is None and cut == 0:
+        assert [row.values for row in whole[0]] == rows
