@@ -205,6 +205,7 @@ async def test_fault_37_a_standby_without_feedback_is_read_rolling_and_with_it_i
 async def test_fault_16_a_read_cancelled_by_replication_is_done_again(
     streamer: Streamer, between: Between, primary: Postgres
 ) -> None:
+    """Between two FETCHes the session is ended, within one the statement is cancelled: see below."""
     source = await primary.create_database(streamer.source.name)
     await source.execute(
         "CREATE TABLE first (id int PRIMARY KEY, v text);"
@@ -233,3 +234,45 @@ async def test_fault_16_a_read_cancelled_by_replication_is_done_again(
     finally:
         await asyncio.to_thread(standby.remove)
         await primary.drop_database(source.name)
+
+
+async def test_fault_16_a_statement_cancelled_by_replication_is_done_again(
+    streamer: Streamer, primary: Postgres
+) -> None:
+    source = await primary.create_database(streamer.source.name)
+    await source.execute(
+        "CREATE FUNCTION slow(int) RETURNS text LANGUAGE sql VOLATILE"
+        " AS 'SELECT pg_sleep(0.01)::text || $1';"
+        "CREATE TABLE slowly (id int PRIMARY KEY, v text);"
+        "INSERT INTO slowly SELECT n, '' FROM generate_series(1, 400) AS n;"
+        "CREATE TABLE waste (id int PRIMARY KEY); INSERT INTO waste SELECT generate_series(1, 5000)"
+    )
+    standby = await asyncio.to_thread(primary.standby)
+    copy = Database(standby, source.name)
+    streamer.overrides["POSTGRES_DSN"] = copy.dsn
+    settings = '[tables."public.slowly".column.v]\nexpression = "public.slow(id)"\n'
+    await asyncio.to_thread((streamer.folder / "streamer.toml").write_text, settings)
+    fetching = (
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'streamer'"
+        " AND state = 'active' AND query LIKE '%slow(%'"
+    )
+
+    async def get_in_its_way() -> None:
+        while (await copy.fetch(fetching))[0][0] == 0:
+            await copy.fetch("SELECT pg_sleep(0.01)")
+        await source.execute("DELETE FROM waste")
+        await source.execute("VACUUM waste")
+
+    meddling = asyncio.create_task(get_in_its_way())
+    try:
+        done = await finished(streamer, *ROLLING, "--table", "slowly", "--config", "streamer.toml")
+        await meddling
+        log = await asyncio.to_thread(lambda: standby.log)
+    finally:
+        meddling.cancel()
+        await asyncio.to_thread(standby.remove)
+        await primary.drop_database(source.name)
+
+    assert done.code == 0, done.said
+    assert "canceling statement due to conflict with recovery" in log
+    assert held(streamer, "SELECT count(*), sum(v) FROM slowly") == [[400, 80_200]]

@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from streamer.errors import SourceLostError, TargetError
+from streamer.errors import CheckpointFullError, SourceLostError, TargetError
 from streamer.model import Answer, Batch, Page
 from streamer.pipeline import Load
 from tests.unit.pipeline.moving import Job, Memory, Rows
@@ -118,15 +118,37 @@ async def test_a_failure_is_told_to_the_sink_once_and_no_other_error_hides_it() 
 
 
 async def test_fault_18_a_checkpoint_that_cannot_be_written_stops_the_run() -> None:
-    job = Job({"a": 500}, Memory(random.Random(2)))
+    sink = Memory(random.Random(2), batch_bytes=1_000)
+    job = Job({"a": 900}, sink)
+    is_full, heard = asyncio.Event(), False
+    begun: list[bool] = []
+    ended = 0
+    write = sink.write
 
     async def full(loads: list[Load]) -> None:
-        raise OSError(28, "No space left on device")
+        is_full.set()
+        raise CheckpointFullError("no room")
 
-    job.save = full
+    async def watched(batch: Batch) -> Answer:
+        nonlocal ended, heard
+        begun.append(heard)
+        if len(begun) > 1:  # what follows is in flight while it is noticed that the disk is full
+            await is_full.wait()
+            for _ in range(50):
+                await asyncio.sleep(0)
+            heard = True
+        answer = await write(batch)
+        ended += 1
+        return answer
 
-    with pytest.raises((BaseExceptionGroup, OSError)):
+    job.save, sink.write = full, watched
+
+    with pytest.raises(ExceptionGroup) as failed:
         await job.run()
+
+    assert {type(error) for error in failed.value.exceptions} == {CheckpointFullError}
+    assert ended == len(begun) > 1, "what was in flight ended"
+    assert not any(begun), "nothing new began"
 
 
 async def test_after_a_stop_what_was_begun_ends_and_nothing_new_begins() -> None:
