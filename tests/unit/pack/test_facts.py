@@ -91,6 +91,6 @@ def test_a_run_that_has_ended_leaves_no_facts() -> None:
     target = Target()
     target.claim({OF_THE_RUN: "x", "a": "y"})
 
-    target.request(release(["a", "b"], "run"))
+    target.request(release(["a", "b"], run="run", epoch=1))
 
     assert target.facts() == {}

@@ -285,7 +285,7 @@ def test_the_tables_stay_while_another_run_owns_something() -> None:
     target.take("other", target.owners(), "two", ["b"])
     target.send("run", epoch, chunk(0))
 
-    target.request(release(["A"], "run"))
+    target.request(release(["A"], run="run", epoch=epoch))
 
     assert target.entries("a") == ()
     assert [owner.table for owner in target.owners()] == ["b"]
@@ -296,10 +296,10 @@ def test_the_tables_stay_while_another_run_owns_something() -> None:
 
 def test_a_finished_run_leaves_nothing_and_may_finish_twice() -> None:
     target = Target()
-    target.take("run", (), "one")
+    epoch = target.take("run", (), "one")
 
     for _ in range(2):
-        target.request(release(TABLES, "run"))
+        target.request(release(TABLES, run="run", epoch=epoch))
         target.request(drop_unused())
 
     assert target.rows("SELECT name FROM sqlite_master WHERE name LIKE '%streamer%'") == []
