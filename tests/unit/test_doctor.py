@@ -16,7 +16,7 @@ from streamer.doctor import (
     of_target,
 )
 from streamer.errors import SourceError
-from streamer.model import Estimate
+from streamer.model import Estimate, TableKind
 from streamer.plan import make_plan
 from streamer.postgres.checkup import Checkup
 from streamer.run.survey import FoundTable, Survey
@@ -140,6 +140,16 @@ def test_an_empty_target_is_ok_in_every_line() -> None:
 
     assert {line.verdict for line in lines} == {Verdict.OK}
     assert about(lines, "contents").found == "empty"
+
+
+def test_a_view_that_may_not_be_read_is_in_nobodys_way() -> None:
+    closed = catalog(table("a"), replace(table("v", readable=False), kind=TableKind.VIEW))
+
+    line = about(
+        of_source(replace(HEALTHY, catalog=closed), ("public.a", "public.v")), "permission"
+    )
+
+    assert (line.verdict, line.found) == (Verdict.OK, "SELECT on all tables to move (1)")
 
 
 def test_what_the_token_may_write_is_not_claimed() -> None:
