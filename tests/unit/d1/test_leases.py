@@ -35,9 +35,12 @@ def test_a_crash_loop_cannot_send_more_than_is_allowed(virtually, connect, tmp_p
     api = ModelApi(latency_s=0.1)
 
     async def main():
-        for _ in range(12):  # never closed: each dies with its lease
-            database = await connect(api, rate=Rate(60, 60), state=tmp_path)
-            await asyncio.gather(*[database.execute(WRITE) for _ in range(20)])
+        dead = []
+        for _ in range(12):  # not closed before the last has begun: each dies with its lease
+            dead.append(await connect(api, rate=Rate(60, 60), state=tmp_path))
+            await asyncio.gather(*[dead[-1].execute(WRITE) for _ in range(20)])
+        for database in dead:
+            await database.aclose()
 
     virtually(main)
 
