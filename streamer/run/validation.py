@@ -37,6 +37,7 @@ from streamer.validate import (
     Comparer,
     Differences,
     Interval,
+    Kind,
     Progress,
     Sides,
     Suspects,
@@ -242,8 +243,8 @@ class ValidationJob:
     async def _repair(self) -> None:
         """Mend what differs, and compare again, until it is equal or nothing helps any more."""
         for number in range(1, REPAIRS + 1):
-            if all(verdict.equal for verdict in self.verdicts):
-                return
+            if not any(self._differs(table) for table in self._tables):
+                return  # what else isn't equal, no row can mend
             self._heed_stop()
             self._events.phase("repairing")
             done = await mend(
@@ -264,6 +265,9 @@ class ValidationJob:
             )
             await self._start_over()
             await self._compare()
+
+    def _differs(self, table: TablePlan) -> bool:
+        return any(self._differences.count(str(table.name), kind) for kind in Kind)
 
     async def _start_over(self) -> None:
         """Compare everything again: what was sent, and whatever that may have changed."""

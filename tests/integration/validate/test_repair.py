@@ -138,6 +138,16 @@ async def test_a_repair_that_was_stopped_midway_is_done_by_the_next(streamer: St
     assert our_leftovers(streamer.target, streamer.uuid) == []
 
 
+async def test_what_no_row_can_mend_is_named_and_nothing_is_sent(streamer: Streamer) -> None:
+    streamer.target.run(streamer.uuid, "DROP TABLE log")
+
+    done = streamer("validate", "--repair")
+
+    assert done.code == 3, done.said
+    assert "public.log" in done.stdout
+    assert report(streamer)["repaired"] is None
+
+
 async def test_an_extra_row_that_others_came_to_refer_to_meanwhile_waits_for_them(
     streamer: Streamer, workerd_d1: Workerd
 ) -> None:
