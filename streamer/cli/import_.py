@@ -91,8 +91,9 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
 def _existing(folder: Path) -> Path:
     if folder.is_dir():
         return folder
+    why = "is no folder" if folder.exists() else "isn't there"
     raise BadFileError(
-        f"{folder} isn't there.",
+        f"{folder} {why}.",
         hint="Name the folder with --input-dir, or let `streamer transform` come to its end first.",
     )
 

@@ -28,6 +28,7 @@ class LogFile(logging.Handler):
     def __init__(
         self, path: Path, called: str, *, most_bytes: int | None = None, keep: int = 1
     ) -> None:
+        self._file = -1  # logging closes at the end what it knows, opened or not
         super().__init__()
         self._path = path.absolute()  # whatever folder the process goes to
         self._most_bytes = most_bytes

@@ -227,6 +227,10 @@ def _document(path: Path, made_by: str) -> dict[str, object]:
             hint=f"Name the folder with --input-dir, or let `{made_by}` come to its end first."
             f"{_FOR_WRANGLER if path.name == TRANSFORM else ''}",
         ) from None
+    except NotADirectoryError:
+        raise BadFileError(
+            f"{path.parent} is no folder.", hint="Name the folder that the manifest is in."
+        ) from None
     except OSError as error:
         raise BadFileError(f"{path} can't be read: {error.strerror}.") from None
     except orjson.JSONDecodeError as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 import apsw
 
 from streamer.errors import StreamerError
+from streamer.files.writing import problems
 from streamer.model import KeyKind, Plan, TablePlan, Wire
 from streamer.model.plan import ForeignKeyPlan
 from streamer.model.sql import quote_identifier
@@ -39,8 +40,9 @@ class TrialDatabase:
 
     def __init__(self, path: Path, plan: Plan) -> None:
         self.path = path
-        path.unlink(missing_ok=True)
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        with problems(path):
+            path.unlink(missing_ok=True)
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         self._plan = plan
         self._connection = apsw.Connection(str(path))
         for sql in (

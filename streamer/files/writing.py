@@ -13,7 +13,7 @@ from typing import Protocol
 
 import zstandard
 
-from streamer.errors import StreamerError
+from streamer.errors import StreamerError, UsageError
 from streamer.files.names import Compression, Format
 from streamer.files.opening import BUFFER_BYTES, opened
 from streamer.progress import sync_folder
@@ -195,8 +195,16 @@ def make_folder(folder: Path) -> None:
     """Make a folder that only its owner may look into; one that is there stays as it is.
 
     Raises:
+        UsageError: it, or a folder that it would be in, is a file.
         StreamerError: it can't be made.
 
     """
     with problems(folder):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            file = next(path for path in (folder, *folder.parents) if path.exists())
+            raise UsageError(
+                f"{folder} can't be a folder: {file} is a file.",
+                hint="Name another folder with --output-dir, or move the file away.",
+            ) from None

@@ -38,7 +38,7 @@ from streamer.files.transform import (
     transformed_rows,
 )
 from streamer.files.trial import Missing, TrialDatabase
-from streamer.files.writing import Written, make_folder
+from streamer.files.writing import Written, make_folder, problems
 from streamer.model import Plan, QualifiedName, Shaping, TablePlan
 from streamer.model.words import counted
 from streamer.pipeline.transform import load_transforms
@@ -53,6 +53,7 @@ from streamer.run.waves import levels
 
 REPORT = "transformation_report.json"
 SCHEMA = "schema.sql"
+VALIDATION = "validation.db"
 TELL_ROWS = 1_000_000
 """After so many rows of a table each, the log says how far it is."""
 
@@ -223,8 +224,9 @@ class _Transformation:
         """Write all files and give them their names at the end; a report comes of it in any case."""
         folder = self.options.folder
         # A manifest tells of files that belong together; those that come now don't.
-        (folder / TRANSFORM).unlink(missing_ok=True)
-        (folder / SCHEMA).unlink(missing_ok=True)
+        for name in (TRANSFORM, SCHEMA, VALIDATION):
+            with problems(folder / name):
+                (folder / name).unlink(missing_ok=True)
         try:
             code = self._write(jobs)
         except BaseException as error:
@@ -285,7 +287,7 @@ class _Transformation:
     def _trial(self) -> TrialDatabase | None:
         if not self.options.validate:
             return None
-        return TrialDatabase(self.options.folder / "validation.db", self.plan)
+        return TrialDatabase(self.options.folder / VALIDATION, self.plan)
 
     def _validate(self, trial: TrialDatabase, jobs: Sequence[Job]) -> None:
         """Look for rows whose parents are missing."""

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +265,45 @@ def test_validation_names_rows_that_are_twice_and_keeps_its_database(files: Step
     assert "people.json, line 3 (id=2): UNIQUE constraint failed: people.email" in said
     database = apsw.Connection(str(files.made / "validation.db"))
     assert list(database.execute("SELECT count(*) FROM pets")) == [(2,)]
+    database.close()
+
+    assert files("transform", "--edited")[0] == 0
+    assert not (files.made / "validation.db").exists()
+
+
+@pytest.mark.parametrize("step", ["export", "transform"])
+@pytest.mark.parametrize("folder", ["notes", "notes/made"])
+def test_an_output_folder_that_is_a_file_is_wrong_usage(
+    files: Steps, source: Database, step: str, folder: str
+) -> None:
+    Path("notes").write_text("mine")
+
+    code, said = files(step, "--output-dir", folder, dsn=source.dsn)
+
+    assert code == 2, said
+    assert f"{folder} can't be a folder: notes is a file" in said
+    assert "--output-dir" in said
+    assert Path("notes").read_text() == "mine"
+
+
+@pytest.mark.parametrize("step", [("transform",), ("import", "--target=sqlite:made.db")])
+def test_an_input_folder_that_is_a_file_is_told_so(files: Steps, step: Sequence[str]) -> None:
+    Path("notes").write_text("mine")
+
+    code, said = files(*step, "--input-dir", "notes")
+
+    assert code == 1, said
+    assert "notes is no folder" in said
+
+
+@pytest.mark.parametrize("name", ["transform_manifest.json", "validation.db"])
+def test_what_stands_in_the_way_in_the_output_folder_is_named(files: Steps, name: str) -> None:
+    (files.made / name).mkdir(parents=True)
+
+    code, said = files("transform", "--validate")
+
+    assert code == 1, said
+    assert f"{name} can't be written: Is a directory" in said
 
 
 def test_changed_renamed_and_missing_files_are_refused(files: Steps) -> None:

@@ -129,3 +129,12 @@ def test_the_size_and_the_number_of_files_are_settings() -> None:
     output = resolve({"log_max_bytes": "10MB", "log_keep": "3"}, {}).output
 
     assert (output.log_max_bytes, output.log_keep) == (10_000_000, 3)
+
+
+def test_a_file_that_cannot_be_opened_leaves_nothing_to_close(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="can't be opened") as caught:
+        LogFile(tmp_path / "nowhere" / "x.log", "--log-file")
+
+    # logging closes whatever handler was begun, once the process ends.
+    handler = caught.traceback[-1].frame.f_locals["self"]
+    handler.close()
