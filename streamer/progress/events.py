@@ -23,6 +23,7 @@ Clock = Callable[[], float]
 
 RATE_SPAN_S = 30.0  # rows/s and bytes/s are those of this span
 RATE_LIMITED = "rate limited"  # a FailureKind of streamer.d1, which takes long to load
+WAIT_SAID_S = 2.0  # shorter ones, for the rate limit, are how requests are spread
 RETRY_LINES_S = 10.0  # failures of one kind share a line for so long
 MARKS = 64  # of the span, so that memory stays flat
 LATEST = 50  # lines kept for those who look in
@@ -246,18 +247,19 @@ class Events:
         self._mark(now)
         self._sample(now)
         traffic = self.tally.traffic
-        pause_s, why = self._pause or (now, "")
+        used = self._window_used(now)
+        until, why = max(self._pause or (now, ""), self._window_full(now, used))
         return View(
             phase=self._phase,
             seconds=now - self._started,
             tables=tuple(self._tables.values()),
             speed=rate_of(self._marks),
             requests=traffic.requests,
-            window_used=self._window_used(now),
+            window_used=used,
             rate=self._rate,
             concurrency=self._concurrency,
             retries=traffic.retries,
-            waiting_s=max(0.0, pause_s - now),
+            waiting_s=max(0.0, until - now),
             waiting_for=why,
         )
 
@@ -316,6 +318,16 @@ class Events:
         while self._rate and self._sent and now - self._sent[0] >= self._rate.seconds:
             self._sent.popleft()
         return len(self._sent)
+
+    def _window_full(self, now: float, used: int) -> tuple[float, str]:
+        """Until when nothing is sent because the limit's window is full, and what to say of it.
+
+        Requests that leave as soon as earlier ones fall out of the window are no wait.
+        """
+        if self._rate is None or used < self._rate.requests:
+            return now, ""
+        until = self._sent[used - self._rate.requests] + self._rate.seconds
+        return (until, "the rate limit is used up") if until - now >= WAIT_SAID_S else (now, "")
 
 
 def _left_out(figures: Figures) -> str:

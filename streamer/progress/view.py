@@ -129,8 +129,10 @@ def screen(view: View, *, columns: int, color: bool, blocks: bool = True) -> lis
     done = len(view.tables) - len(moving) - len(waiting)
     shown = moving[:TABLES_SHOWN]
     longest = max((len(_table_rows(table)) for table in shown), default=0)
-    width = max(NARROWEST_NAME, min(NAME_WIDTH, columns - BAR_WIDTH - 2 - longest))
-    lines = [_table_line(table, width, blocks=blocks)[:columns] for table in shown]
+    room = columns - 2 - longest  # for bar and name
+    bar_width = max(0, min(BAR_WIDTH, room - NARROWEST_NAME))
+    width = max(NARROWEST_NAME, min(NAME_WIDTH, room - bar_width))
+    lines = [_table_line(table, bar_width, width, blocks=blocks)[:columns] for table in shown]
     rest = [
         f"{count} {word}"
         for count, word in (
@@ -142,9 +144,10 @@ def screen(view: View, *, columns: int, color: bool, blocks: bool = True) -> lis
     ]
     if rest:
         lines.append(f"  tables: {', '.join(rest)}"[:columns])
-    bar = _bar(view.rows, view.expected if view.is_estimated else 0, blocks=blocks)
     total = f"{duration(view.seconds)} {printable(view.phase)}, {rows_of(view.rows, view.expected)}"
-    bar = bar[: max(0, columns - len(total) - 1)]
+    bar_width = max(0, min(BAR_WIDTH, columns - len(total) - 1))
+    expected = view.expected if view.is_estimated else 0
+    bar = _bar(view.rows, expected, width=bar_width, blocks=blocks)
     lines.append(_bold(f"{bar} {total}".lstrip()[:columns], on=color))
     lines += [text[:columns] for text in _wrapped(_figures(view), columns)]
     return lines
@@ -181,10 +184,11 @@ def _figures(view: View) -> list[str]:
     return parts
 
 
-def _table_line(table: TableView, name_width: int, *, blocks: bool) -> str:
+def _table_line(table: TableView, bar_width: int, name_width: int, *, blocks: bool) -> str:
     name = shortened(printable(table.name), name_width)
-    bar = _bar(table.rows, table.expected if table.is_estimated else 0, blocks=blocks)
-    return f"{bar} {name} {_table_rows(table)}"
+    expected = table.expected if table.is_estimated else 0
+    bar = _bar(table.rows, expected, width=bar_width, blocks=blocks)
+    return f"{bar} {name} {_table_rows(table)}".lstrip()
 
 
 def _table_rows(table: TableView) -> str:
@@ -193,10 +197,10 @@ def _table_rows(table: TableView) -> str:
     return counted(table.rows, "row")
 
 
-def _bar(part: int, whole: int, *, blocks: bool) -> str:
+def _bar(part: int, whole: int, *, width: int, blocks: bool) -> str:
     full, empty = ("█", "░") if blocks else ("#", ".")
-    filled = BAR_WIDTH * part // whole if whole > 0 else 0
-    return full * filled + empty * (BAR_WIDTH - filled)
+    filled = width * part // whole if whole > 0 else 0
+    return full * filled + empty * (width - filled)
 
 
 def _bold(text: str, *, on: bool) -> str:

@@ -135,6 +135,24 @@ def test_a_pause_is_shown_until_it_ends_or_something_is_sent() -> None:
     assert sending.waiting_s == 0
 
 
+def test_a_full_window_is_shown_as_a_wait_until_its_first_request_falls_out() -> None:
+    watch = Watch()
+    events = Events(watch, rate=Rate(3, 300))
+    for _ in range(3):
+        events.sent(1)
+        watch.now += 10
+
+    full = events.view()
+    watch.now += 269
+    nearly = events.view()
+    watch.now += 1
+    free = events.view()
+
+    assert (full.waiting_s, full.waiting_for) == (270, "the rate limit is used up")
+    assert (nearly.waiting_s, nearly.waiting_for) == (0, "")  # requests are only spread
+    assert (free.waiting_s, free.window_used) == (0, 2)
+
+
 def test_a_warning_is_told_once_however_often_it_comes() -> None:
     said: list[str] = []
     events = Events(Watch(), say=said.append)

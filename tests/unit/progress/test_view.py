@@ -1,6 +1,7 @@
 import re
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -148,3 +149,13 @@ def test_times_and_sizes_are_written_for_people() -> None:
         "100 MB",
         "10.0 GB",
     ]
+
+
+@pytest.mark.parametrize("columns", [60, 70, 80, 100])
+def test_bars_give_way_before_figures_do(columns: int) -> None:
+    long = TableView("public.a_table_with_a_long_name", TableState.MOVING, 105_613, 336_776)
+
+    first = screen(a_view(long), columns=columns, color=False)[0]
+
+    assert first.endswith(" 105,613 of about 336,776 rows")
+    assert len(first) <= columns
