@@ -19,7 +19,7 @@ The way of the data, and where each part lives:
     validate/     both sides compared row by row, by the target's own engine
     pipeline/     readers, the users' functions, byte budget, outbox, uploaders, watermark, recorder
     sinks/        batches made durable in D1, with their ledger; late parents sent ahead
-    postgres/     connections, catalog, snapshots, windowed cursors (the only import of asyncpg)
+    postgres/     connections, catalog, snapshots, windowed reading (the only import of asyncpg)
     targets/      the target that the user names, opened: D1, or a plain file here
     metrics/      a run's figures for Prometheus, and a page to look at
     page/         a report as one HTML page

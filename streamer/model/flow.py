@@ -10,6 +10,8 @@ from typing import NewType
 
 import orjson
 
+from streamer.model.printed import printed_cells
+
 Key = tuple[str, ...]
 """A row's key: one text a key column, as PostgreSQL's output function prints it."""
 
@@ -29,7 +31,8 @@ class Page:
     """Rows of one FETCH, in key order; never without any row that was read.
 
     Each record is a sequence of texts (None is NULL): the first `width` are the cells to store
-    (or a single one, the whole row as a JSON array, when `json_rows`), and those at the indexes `key_cells` are the key's texts.
+    (or a single one, the whole row as a JSON array, when `json_rows`), and those at the indexes `key_cells` are the key's texts;
+    where there is nothing but such a row, `key_cells` are indexes into it.
     `snapshot` numbers the snapshot that it was read in. Where a rule left rows out, `left_out` says
     how many of them lay before each record, and at its end how many behind the last one; `upto` is then the
     key of the last row that was read (None: the last record's).
@@ -56,6 +59,8 @@ class Page:
     def key_of(self, index: int) -> Key:
         """The key of the record at `index`."""
         record = self.records[index]
+        if self.json_rows and len(record) == 1:
+            record = printed_cells(str(record[0]))
         return tuple([str(record[cell]) for cell in self.key_cells])
 
 
@@ -197,6 +202,10 @@ class Answer:
 
 @dataclass(slots=True)
 class PageSize:
-    """How many rows the next FETCH should ask for; the packer adjusts it, the reader obeys."""
+    """How many rows the next FETCH should ask for; the packer adjusts it, the reader obeys.
+
+    `whole_rows`: the server may print each row as one JSON array (see Page), as it likes.
+    """
 
     rows: int = field(default=200)
+    whole_rows: bool = False

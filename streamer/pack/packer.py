@@ -12,6 +12,7 @@ import orjson
 from streamer import limits
 from streamer.errors import BadRowsError
 from streamer.model import Chunk, Key, Pack, Page, Statement, StepId
+from streamer.model.printed import PrintedRows
 from streamer.pack.cells import page_cells
 from streamer.pack.fat import fat_statement
 from streamer.pack.layout import PARAMETER_BYTES, Layout
@@ -113,14 +114,16 @@ def _json_parts(
     layout: Layout, page: Page, start: int, end: int, chunk_bytes: int
 ) -> Iterator[_Part]:
     """One statement a part. A part that is too big is cut evenly into as many as its bytes need."""
-    text, size = _json_rows(layout, page, start, end)
+    rows = _json_rows(layout, page, start, end)
+    size = rows.json_bytes if isinstance(rows, PrintedRows) else len(rows)  # encoded, or shorter
     alone = end - start == 1
     if size <= PARAMETER_BYTES and (alone or size <= chunk_bytes):
-        params = orjson.dumps([text])
+        params = rows.as_parameter() if isinstance(rows, PrintedRows) else orjson.dumps([rows])
         body = layout.json_frame_bytes + len(params) + 1
-        if alone or body <= chunk_bytes:
+        if (alone or body <= chunk_bytes) and _is_within(rows, params):
             yield _Part(start, end, (Statement(layout.json_sql, params),), body)
             return
+        size = len(params)
     if alone:
         yield _fat_part(layout, page, start)
         return
@@ -129,13 +132,20 @@ def _json_parts(
         yield from _json_parts(layout, page, low, high, chunk_bytes)
 
 
-def _json_rows(layout: Layout, page: Page, start: int, end: int) -> tuple[str, int]:
-    """Rows as the text of a JSON array of arrays, and its length in UTF-8 bytes."""
+def _is_within(rows: str | PrintedRows, params: bytes) -> bool:
+    """Whether the parameter that rows make in `params` is as short as it must be."""
+    if len(params) <= PARAMETER_BYTES or isinstance(rows, PrintedRows):
+        return True
+    return len(rows.encode()) <= PARAMETER_BYTES
+
+
+def _json_rows(layout: Layout, page: Page, start: int, end: int) -> str | PrintedRows:
+    """Rows as the text of a JSON array of arrays, or as they are where they were printed as such."""
+    if isinstance(page.records, PrintedRows) and not layout.real_cells:
+        return page.records.part(start, end)
     if page.json_rows and not layout.real_cells:
-        text = "[" + ",".join(map(itemgetter(0), page.records[start:end])) + "]"
-        return text, len(text) if text.isascii() else len(text.encode())
-    rows = orjson.dumps(page_cells(layout, page, start, end))
-    return rows.decode(), len(rows)
+        return "[" + ",".join(map(itemgetter(0), page.records[start:end])) + "]"
+    return orjson.dumps(page_cells(layout, page, start, end)).decode()
 
 
 def _fat_part(layout: Layout, page: Page, index: int) -> _Part:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 import orjson
 
 from streamer.model import Chunk, Statement, StepKind
-from streamer.pack.cells import Row, parsed_cells
+from streamer.model.printed import parsed_cells
+from streamer.pack.cells import Row
 from streamer.pack.layout import JSON_HEAD, Layout
 
 _BOUND = re.compile(r"\?\d+|unhex\(\?\d+\)|CAST\(unhex\(\?\d+\)(?:\|\|unhex\(\?\d+\))+ AS BLOB\)")

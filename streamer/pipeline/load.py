@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field, replace
 
 from checkpoints import Watermark
-from streamer.model import Chunk, Key, PageSize, Reject, StepId, StepKind, TablePlan
+from streamer.model import Chunk, Key, Pack, PageSize, Reject, StepId, StepKind, TablePlan
 from streamer.pack import Layout
 
 
@@ -77,6 +77,8 @@ class Load:
         self.produced = self._recorded = self.position.next_number
         self.read_after = self.position.last
         self._watermark = Watermark(self.position.next_number)
+        # What is packed otherwise needs each cell.
+        self.page_size.whole_rows = self.layout.form is Pack.JSON and not self.layout.real_cells
         if self.position.done:
             self.done.set()
 

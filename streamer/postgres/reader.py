@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
-from streamer.model import Key, KeyKind, Page, PageSize, StepKind, TableKind, TablePlan
+from streamer.model import Key, KeyKind, Page, PageSize, Pushdown, StepKind, TableKind, TablePlan
+from streamer.postgres.copied import Copied, can_copy, copied_query
 from streamer.postgres.failures import FOREIGN, retryable, sqlstate, timed_out
 from streamer.postgres.patience import Patience, Trouble
 from streamer.postgres.physical import NumberedLeaf, Position
@@ -27,7 +28,8 @@ _SMALLEST_SHARE = 255  # so many bytes become one: LZ4's format; pglz reaches ab
 class Reading:
     """What is to be read: the rows of one step behind `after`, in pages of `page_size`.
 
-    With `upto`, of a keyed table, only those up to that key. `leaves` are those of a table whose key is the position, in order; other tables need none.
+    With `upto`, of a keyed table, only those up to that key. `pushdown` says how
+    rows are printed where the page size allows whole ones. `leaves` are those of a table whose key is the position, in order; other tables need none.
     """
 
     plan: TablePlan
@@ -35,8 +37,20 @@ class Reading:
     after: Key | None
     page_size: PageSize
     leaves: tuple[NumberedLeaf, ...] = ()
-    json_rows: bool = False
+    pushdown: Pushdown = Pushdown.TEXT
     upto: Key | None = None
+
+    @property
+    def json_rows(self) -> bool:
+        """Whether the server builds each row as a JSON array; a transform needs the cells."""
+        wanted = self.page_size.whole_rows and self.pushdown is Pushdown.JSON
+        return wanted and not self.plan.transform
+
+    @property
+    def copied(self) -> bool:
+        """Whether rows are printed by COPY."""
+        wanted = self.page_size.whole_rows and self.pushdown is Pushdown.AUTO
+        return wanted and can_copy(self.plan, self.kind)
 
     def still_to_read(self) -> list[NumberedLeaf | None]:
         """The leaves from the position on; for a keyed table, the table itself (None)."""
@@ -122,11 +136,18 @@ class TableReader:
     async def _fetch(self) -> Page | None:
         window = await self._usable_window()
         rows = max(1, min(self._what.page_size.rows, self._most_rows))
-        records = await window.fetch(rows)
+        query, json_rows = window.query, self._what.json_rows
+        if query is None:
+            query, records = await window.copy(self._copied_query, rows)
+            json_rows = True
+        else:
+            records = await window.fetch(rows)
         if not records:
             return None
-        query = window.query
-        return Page(records, query.width, query.key_cells, query.json_rows, window.snapshot)
+        return Page(records, query.width, query.key_cells, json_rows, window.snapshot)
+
+    def _copied_query(self, rows: int) -> Copied:
+        return copied_query(self._what.plan, self._last, rows, self._what.upto)
 
     async def _usable_window(self) -> Window:
         if self._window is not None and self._too_old(self._window):
@@ -147,7 +168,11 @@ class TableReader:
             after = None
         plan, kind = self._what.plan, self._what.kind
         upto = self._what.upto
-        query = read_query(plan, kind, after, leaf=leaf, json_rows=self._what.json_rows, upto=upto)
+        query = (
+            read_query(plan, kind, after, leaf=leaf, json_rows=self._what.json_rows, upto=upto)
+            if not self._what.copied
+            else None
+        )
         fat = self._what.may_be_fat()
         sizes = size_query(plan, kind, after, leaf=leaf, upto=upto) if fat else None
         return await Window.open(self._sessions, self._snapshots, self._holder, query, sizes)

@@ -46,10 +46,12 @@ def read_query(
     leaf: NumberedLeaf | None = None,
     json_rows: bool = False,
     upto: Key | None = None,
+    written: bool = False,
 ) -> Query:
     """The rows behind `after`, in key order; of one leaf where the key is the position.
 
-    With `upto`, which no position can be, only those up to that key.
+    With `upto`, which no position can be, only those up to that key. With `written`, the keys stand
+    in the SQL, for statements that take no parameters.
 
     ROWS has all columns in order (behind the position, where that is the key); EDGES has the key's
     columns and then the deferred ones, of rows where one of these isn't NULL (with `null_edges`, of
@@ -70,8 +72,8 @@ def read_query(
         key_cells = (1,) if leaf is not None else key_cells
     outputs = ", ".join(f"{cell} AS c{number}" for number, cell in enumerate([*cells, *extra]))
     return Query(
-        f"SELECT {outputs} {_tail(plan, kind, after, leaf, upto)}",
-        (*_parameters(after, leaf), *(upto or ())),
+        f"SELECT {outputs} {_tail(plan, kind, after, leaf, upto, written=written)}",
+        () if written else (*_parameters(after, leaf), *(upto or ())),
         width,
         key_cells,
         json_rows,
@@ -254,6 +256,8 @@ def _tail(
     after: Key | None,
     leaf: NumberedLeaf | None,
     upto: Key | None = None,
+    *,
+    written: bool = False,
 ) -> str:
     conditions: list[str] = []
     if kind is StepKind.EDGES and not plan.null_edges:
@@ -261,10 +265,10 @@ def _tail(
         set_ones = [f"{_cell(column)} IS NOT NULL" for column in edges]
         conditions.append(f"({' OR '.join(set_ones)})")
     if after is not None:
-        conditions.append(_behind(plan, leaf, after))
+        conditions.append(_behind(plan, leaf, after, written=written))
     if upto is not None:
         assert leaf is None
-        behind = _behind(plan, None, upto, number=1 + len(after or ()))
+        behind = _behind(plan, None, upto, number=1 + len(after or ()), written=written)
         conditions.append(f"NOT ({behind})")
     where = where_sql([*conditions, chosen(plan.where)])
     if plan.key.kind is KeyKind.PHYSICAL:
@@ -274,16 +278,29 @@ def _tail(
     return f"FROM {from_sql(plan.table)}{where} ORDER BY {', '.join(_key_columns(plan))}"
 
 
-def _behind(plan: TablePlan, leaf: NumberedLeaf | None, after: Key, *, number: int = 1) -> str:
+def _behind(
+    plan: TablePlan,
+    leaf: NumberedLeaf | None,
+    after: Key,
+    *,
+    number: int = 1,
+    written: bool = False,
+) -> str:
     """Whether a row comes behind the key that the parameters from `number` on are."""
     if leaf is not None:
         return "t.ctid > $1::text::tid"
-    values = [f"${n}::text::{cast}" for n, cast in enumerate(plan.key.casts, start=number)]
-    assert len(values) == len(after)
+    keys = [_written(key) if written else f"${n}" for n, key in enumerate(after, start=number)]
+    values = [f"{key}::text::{cast}" for key, cast in zip(keys, plan.key.casts, strict=True)]
     columns, operators = _key_columns(plan), _operators(plan)
     if len(columns) == 1 or any(operators):
         return _is_later(list(zip(columns, values, operators, strict=True)))
     return f"({', '.join(columns)}) > ({', '.join(values)})"
+
+
+def _written(text: str) -> str:
+    """A text as PostgreSQL's SQL has it, whatever it is set to make of backslashes."""
+    quoted = text.replace("\\", "\\\\").replace("'", "''")
+    return f"E'{quoted}'" if "\\" in text else f"'{quoted}'"
 
 
 def _is_later(keys: Sequence[tuple[str, str, str]]) -> str:

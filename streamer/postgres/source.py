@@ -55,7 +55,7 @@ _LOOKUP_KEYS = 1_000
 class PostgresSource:
     """An open source. `identity` and `facts` were read when it was opened.
 
-    `json_rows` says whether pages hold each row as one JSON array made by the server. Numbers of
+    `pushdown` says how rows are printed where pages may hold each row as one JSON array. Numbers of
     leaves for tables without a key are in `leaf_numbers`, by the table's oid, then the leaf's; put
     those of an earlier run there before reading.
     """
@@ -72,7 +72,7 @@ class PostgresSource:
     ) -> None:
         self.identity = identity
         self.facts = facts
-        self.json_rows = False
+        self.pushdown = Pushdown.TEXT
         self.limits = WindowLimits.allowed(
             rolling=consistency is Consistency.ROLLING,
             idle_s=facts.idle_s,
@@ -129,7 +129,7 @@ class PostgresSource:
                 consistency=consistency,
                 patience=patience or Patience(),
             )
-            source.json_rows = pushdown is Pushdown.JSON
+            source.pushdown = pushdown
             sessions.check = aside.check = source._still_the_same
             if hash_key is not None:
                 sessions.hash_key = aside.hash_key = HashKey.of(hash_key)
@@ -192,12 +192,8 @@ class PostgresSource:
         """Yield every row behind `after` (and up to the key `upto`), each once, in key order."""
         if plan.key.kind is KeyKind.PHYSICAL:
             return self._read_positions(plan, kind, after, page_size)
-        what = Reading(plan, kind, after, page_size, json_rows=self._prints_rows(plan), upto=upto)
+        what = Reading(plan, kind, after, page_size, pushdown=self.pushdown, upto=upto)
         return self._reader(what, self._holder).pages()
-
-    def _prints_rows(self, plan: TablePlan) -> bool:
-        """Whether the server prints whole rows; a transform needs their cells."""
-        return self.json_rows and not plan.transform
 
     async def count(self, table: Table, where: str = "") -> int:
         """How many rows `table` has for which `where` is true ('': all), counted one by one.
@@ -285,7 +281,7 @@ class PostgresSource:
         if plan.table.kind in (TableKind.VIEW, TableKind.FOREIGN):
             raise ValueError(f"{plan.name} is a {plan.table.kind}: its rows have no position")
         leaves = physical.in_order(plan.table, self._numbered(plan.table))
-        what = Reading(plan, kind, after, page_size, leaves, json_rows=self._prints_rows(plan))
+        what = Reading(plan, kind, after, page_size, leaves, pushdown=self.pushdown)
         async with contextlib.AsyncExitStack() as turn:
             if self._holder is None:
                 # One at a time: snapshots without a connection left to read in would wait for ever.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias, cast
 
@@ -12,6 +12,7 @@ import asyncpg
 from asyncpg.cursor import Cursor
 
 from streamer.postgres.connect import Session
+from streamer.postgres.copied import ESCAPE, NULL, Copied, printed_rows
 from streamer.postgres.reader_sql import Query
 from streamer.postgres.sessions import Sessions
 from streamer.postgres.snapshot import Holder, Snapshots
@@ -62,7 +63,7 @@ class WindowLimits:
 class Window:
     """An open cursor; `snapshot` is the number of the snapshot it reads in."""
 
-    def __init__(self, sessions: Sessions, session: Session, query: Query) -> None:
+    def __init__(self, sessions: Sessions, session: Session, query: Query | None) -> None:
         self.query = query
         self.snapshot = 0
         self.opened_at = asyncio.get_running_loop().time()
@@ -78,12 +79,12 @@ class Window:
         sessions: Sessions,
         snapshots: Snapshots,
         holder: Holder | None,
-        query: Query,
+        query: Query | None,
         sizes: Query | None,
     ) -> Window:
         """Begin a transaction in the holder's snapshot, or in a new one, and open the cursor.
 
-        With `sizes`, a second cursor runs ahead and says how big the rows are.
+        Without a query there is none, for pages that are copied. With `sizes`, a second cursor runs ahead and says how big the rows are.
         """
         session = await sessions.take()
         window = cls(sessions, session, query)
@@ -91,7 +92,7 @@ class Window:
             await sessions.begin(session, holder.id() if holder is not None else None)
             info = holder.info if holder is not None else await snapshots.look(session)
             window.snapshot = info.number
-            window._rows = await _cursor(session, query)
+            window._rows = await _cursor(session, query) if query is not None else None
             window._sizes = await _cursor(session, sizes) if sizes is not None else None
         except BaseException:
             window.drop()
@@ -109,12 +110,34 @@ class Window:
         Empty at the end. A single row may exceed the bytes: somebody has to take it.
         """
         assert self._rows is not None
-        count = min(rows, MOST_ROWS)
-        if self._sizes is not None:
-            count = await self._that_fit(self._sizes, count)
+        count = await self._that_fit(rows)
         return cast("Sequence[Sequence[str | None]]", await self._rows.fetch(count))
 
-    async def _that_fit(self, sizes: _Cursor, rows: int) -> int:
+    async def copy(
+        self, query: Callable[[int], Copied], rows: int
+    ) -> tuple[Copied, Sequence[tuple[str]]]:
+        """As many records as `fetch` would give, read by what `query` makes of their number."""
+        copied = query(await self._that_fit(rows))
+        pieces: list[bytes] = []
+
+        async def keep(piece: bytes) -> None:
+            pieces.append(piece)
+
+        status = await self._session.copy_from_query(
+            copied.sql,
+            output=keep,
+            format="csv",
+            null=NULL,
+            escape=ESCAPE,
+            force_quote=copied.quoted or None,
+        )
+        return copied, printed_rows(b"".join(pieces), int(status.rpartition(" ")[2]))
+
+    async def _that_fit(self, rows: int) -> int:
+        """How many rows may be read at once, at most `rows`."""
+        rows, sizes = min(rows, MOST_ROWS), self._sizes
+        if sizes is None:
+            return rows
         total = fitting = 0
         while fitting < rows:
             if fitting == len(self._ahead):

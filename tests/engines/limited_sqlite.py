@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import apsw
@@ -27,6 +27,7 @@ from streamer.model import (
     TablePlan,
     Wire,
 )
+from streamer.model.printed import PrintedRows
 from streamer.model.sql import quote_identifier
 from streamer.pack import Layout, pack_page
 from streamer.translate.names import ROW_COLUMN, rowid_name
@@ -150,6 +151,16 @@ def json_page_of(rows: Sequence[Sequence[str | None]]) -> Page:
     """The same page as the server prints whole rows; the key is the first cell."""
     records = [(orjson.dumps(row).decode(), row[0]) for row in rows]
     return Page(records, 1, (1,), json_rows=True)
+
+
+def printed_page_of(rows: Sequence[Sequence[str | None]]) -> Page:
+    """The same page as it is copied out of the server; the key is the first cell."""
+    lines = b"".join(orjson.dumps(row)[1:-1] + b"\n" for row in rows)
+    return Page(PrintedRows(lines, len(rows)), len(rows[0]), (0,), json_rows=True)
+
+
+Paged = Callable[[Sequence[Sequence[str | None]]], Page]
+PAGES: tuple[Paged, ...] = (page_of, json_page_of, printed_page_of)
 
 
 def packed(layout: Layout, page: Page, **options: int) -> list[Chunk]:

@@ -15,7 +15,7 @@ from tests.simulation.rows import Postgres, Stored, Version
 
 _SELECT = re.compile(
     r"SELECT (?P<outputs>.*?) FROM (?:ONLY )?(?P<table>\"[^\"]+\"\.\"[^\"]+\") AS t"
-    r"(?: WHERE (?P<where>.*?))?(?: ORDER BY (?P<order>.*))?",
+    r"(?: WHERE (?P<where>.*?))?(?: ORDER BY (?P<order>.*?))?(?: LIMIT (?P<limit>\d+))?",
     re.DOTALL,
 )
 _FOUND_FIRST = re.compile(
@@ -24,7 +24,8 @@ _FOUND_FIRST = re.compile(
     re.DOTALL,
 )
 _COLUMN = re.compile(r't\."([^"]+)"')
-_BEHIND = re.compile(r'\(?((?:t\."\w+"(?:, )?)+)\)? > \(?((?:\$\d+::text::\w+(?:, )?)+)\)?')
+_VALUE = r"(?:\$\d+|E?'(?:[^']|'')*')::text::\w+"
+_BEHIND = re.compile(rf'\(?((?:t\."\w+"(?:, )?)+)\)? > \(?((?:{_VALUE}(?:, )?)+)\)?')
 _WANTED = re.compile(
     r'\(((?:t\."\w+"(?:, )?)+)\) IN \(SELECT .* FROM unnest\(.*\) AS wanted \(.*\)\)'
 )
@@ -56,6 +57,7 @@ def rows_of(sql: str, parameters: Sequence[Any], server: Postgres, snapshot: int
         versions.sort(key=_order(found["order"], outputs, names))
     if found["outputs"].startswith("count(*)"):
         return [_counted(found["outputs"], versions, parameters)]
+    versions = versions[: int(found["limit"])] if found["limit"] else versions
     return [tuple(output(version) for output in outputs) for version in versions]
 
 
@@ -110,9 +112,10 @@ def _test(text: str, parameters: Sequence[Any], stored: Stored) -> _Test:
         names = _COLUMN.findall(text)
         return lambda v: any(v.cells[name] is not None for name in names)
     if found := _BEHIND.fullmatch(text):
-        names, numbers = _COLUMN.findall(found[1]), re.findall(r"\$(\d+)", found[2])
+        names, values = _COLUMN.findall(found[1]), re.findall(_VALUE, found[2])
         bound = tuple(
-            _like(stored, n, parameters[int(p) - 1]) for n, p in zip(names, numbers, strict=True)
+            _like(stored, n, _bound(value, parameters))
+            for n, value in zip(names, values, strict=True)
         )
         return lambda v: tuple(_sortable(v.cells[name]) for name in names) > bound
     if found := _WANTED.fullmatch(text):
@@ -153,6 +156,15 @@ def _like(stored: Stored, name: str, text: str) -> Any:
     """A parameter's text as a value of the column's type."""
     is_text = stored.table.column(name).type.name == "text"
     return text.encode() if is_text else int(text)
+
+
+def _bound(value: str, parameters: Sequence[Any]) -> str:
+    """What `$1::text::type`, `'text'::text::type` or `E'text'::text::type` stands for."""
+    if value.startswith("$"):
+        return str(parameters[int(value[1:].partition("::")[0]) - 1])
+    begin, _, text = value.rpartition("'::text::")[0].partition("'")
+    text = text.replace("''", "'")
+    return text.replace("\\\\", "\\") if begin == "E" else text
 
 
 def _tid(text: str) -> tuple[int, int]:

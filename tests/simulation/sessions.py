@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -16,6 +16,7 @@ import asyncpg
 
 from streamer.postgres import catalog_sql, pooler, snapshot
 from streamer.postgres.connect import COMMAND_TIMEOUT_S
+from tests.engines.copied import copied_lines
 from tests.simulation.queries import NotUnderstoodError, rows_of
 from tests.simulation.rows import Postgres
 from tests.simulation.trouble import Came, SourceTrouble
@@ -130,6 +131,27 @@ class ModelSession:
         if args and not len(args[0]):
             return []  # what is asked of nothing: these tables have no expressions of users
         return rows_of(sql, args, self.server, self._seen())
+
+    async def copy_from_query(
+        self,
+        sql: str,
+        *,
+        output: Callable[[bytes], Awaitable[None]],
+        format: str,  # noqa: A002 - asyncpg's own name
+        null: str,
+        escape: str,
+        force_quote: Sequence[str] | None,
+    ) -> str:
+        await self._travel(None)
+        found = rows_of(sql, (), self.server, self._seen())
+        quoted = {int(name.removeprefix("c")) for name in force_quote or ()}
+        assert (format, null, escape) == ("csv", "null", "\\")
+        bare = [
+            [cell if cell is None or n in quoted else int(cell) for n, cell in enumerate(row)]
+            for row in found
+        ]
+        await output(copied_lines(bare))
+        return f"COPY {len(found)}"
 
     async def prepare(self, sql: str, *, name: str | None = None) -> _Prepared:
         del name

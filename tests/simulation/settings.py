@@ -74,7 +74,7 @@ class HistorySettings:
             memory_bytes=dice.choice([10_000, 100_000, 24 << 20]),
             consistency=dice.choice([Consistency.SNAPSHOT, Consistency.ROLLING]),
             pack=dice.choice([Pack.AUTO, Pack.AUTO, Pack.VALUES, Pack.ROWS]),
-            pushdown=dice.choice([Pushdown.TEXT, Pushdown.TEXT, Pushdown.JSON]),
+            pushdown=dice.choice([Pushdown.AUTO, Pushdown.AUTO, Pushdown.TEXT, Pushdown.JSON]),
             indexes=dice.choice(list(IndexTiming)),
             batch_size=dice.choice([100, 100, 7, 1]),
             idle_s=dice.choice([0.0, 0.0, 60.0]),

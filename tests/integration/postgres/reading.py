@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from streamer.config import SourceSettings
 from streamer.model import Consistency, Key, Page, PageSize, Pushdown, Secret, StepKind, TablePlan
+from streamer.model.printed import printed_cells
 from streamer.postgres import Patience, PostgresSource
 from tests.engines.postgres import Database
 from tests.engines.table_plans import plan_table, table_of
@@ -40,8 +41,14 @@ class Row(NamedTuple):
 
 
 def rows_of(page: Page) -> list[Row]:
+    """What a page holds; of whole rows, their cells."""
+    printed = page.json_rows and len(page.records[0]) == 1
     return [
-        Row(page.key_of(at), tuple(record[: page.width])) for at, record in enumerate(page.records)
+        Row(
+            page.key_of(at),
+            tuple(printed_cells(str(record[0])) if printed else record[: page.width]),
+        )
+        for at, record in enumerate(page.records)
     ]
 
 
@@ -52,8 +59,9 @@ async def read_all(
     kind: StepKind = StepKind.ROWS,
     after: Key | None = None,
     rows: int = 3,
+    whole_rows: bool = False,
 ) -> list[Row]:
-    pages = source.read(plan, kind, after, PageSize(rows))
+    pages = source.read(plan, kind, after, PageSize(rows, whole_rows))
     return [row async for page in pages for row in rows_of(page)]
 
 

@@ -1,11 +1,13 @@
 """Reading tables by key: every row once, in the key's order, from behind any key."""
 
+from dataclasses import replace
+
 import orjson
 import pytest
 
-from streamer.model import Pushdown, StepKind
+from streamer.model import PageSize, Pushdown, StepKind, Storage
 from tests.engines.postgres import Database
-from tests.integration.postgres.reading import KEYED, Row, opened, plan_for, read_all
+from tests.integration.postgres.reading import KEYED, Row, opened, plan_for, read_all, rows_of
 
 pytestmark = pytest.mark.postgres
 
@@ -43,10 +45,45 @@ async def test_a_row_as_json_holds_the_same_cells(database: Database, story: str
         plain = await read_all(source, await plan_for(source, "a"))
 
     async with opened(database, pushdown=Pushdown.JSON) as source:
-        rows = await read_all(source, await plan_for(source, "a"))
+        rows = await read_all(source, await plan_for(source, "a"), whole_rows=True)
 
     assert [row.key for row in rows] == [row.key for row in plain]
     assert [tuple(orjson.loads(row.cells[0] or "")) for row in rows] == [r.cells for r in plain]
+
+
+@pytest.mark.parametrize("story", KEYED)
+async def test_rows_printed_whole_are_the_same_cells_behind_any_key(
+    any_database: Database, story: str
+):
+    await any_database.execute(KEYED[story])
+
+    async with opened(any_database, pushdown=Pushdown.AUTO) as source:
+        plan = await plan_for(source, "a")
+        plain = await read_all(source, plan)
+        whole = await read_all(source, plan, whole_rows=True)
+        rests = [await read_all(source, plan, after=r.key, whole_rows=True) for r in plain]
+
+    assert whole == plain
+    assert rests == [plain[at + 1 :] for at in range(len(plain))]
+
+
+async def test_what_json_wants_escaped_is_printed_whole_too(any_database: Database):
+    await any_database.execute("""
+        CREATE TABLE a (id bigint PRIMARY KEY, b boolean, n numeric(20), s smallint, t text, c "char");
+        INSERT INTO a SELECT g, g % 3 = 0, 10 ^ (g % 20), -g, 'a' || chr(g) || '"' || chr(g) || chr(92), NULL
+        FROM generate_series(1, 300) AS g;
+        INSERT INTO a VALUES (-1, NULL, 'NaN', NULL, E'\\\\"\n\\"', NULL), (0, NULL, NULL, NULL, E'",\n1,"', 'x')""")
+
+    async with opened(any_database, pushdown=Pushdown.AUTO) as source:
+        plan = await plan_for(source, "a")
+        plain = await read_all(source, plan)
+        key, *others = plan.columns
+        plan = replace(plan, columns=(replace(key, storage=Storage.INTEGER), *others))
+        wish = PageSize(400, whole_rows=True)
+        (page,) = [page async for page in source.read(plan, StepKind.ROWS, None, wish)]
+
+    assert rows_of(page) == plain
+    assert [orjson.loads(str(row[0]))[0] for row in page.records] == list(range(-1, 301))
 
 
 async def test_the_second_pass_reads_keys_and_deferred_columns_where_one_is_set(database: Database):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streamer.model import Consistency, PageSize, StepKind
+from streamer.model import Consistency, PageSize, Pushdown, StepKind
 from streamer.postgres.connect import Session
 from streamer.postgres.reader_sql import lookup_query
 from tests.engines.postgres import Database
@@ -27,7 +27,8 @@ async def test_a_page_is_never_longer_than_asked_and_follows_changes_of_the_wish
     assert lengths[:4] == [5, 20, 5, 20]
 
 
-async def test_pages_of_suddenly_fat_rows_stay_small(database: Database):
+@pytest.mark.parametrize("whole_rows", [False, True])
+async def test_pages_of_suddenly_fat_rows_stay_small(database: Database, *, whole_rows: bool):
     await database.execute("""
         CREATE TABLE a (id int PRIMARY KEY, v text, j jsonb);
         ALTER TABLE a ALTER v SET STORAGE EXTERNAL;
@@ -35,12 +36,12 @@ async def test_pages_of_suddenly_fat_rows_stay_small(database: Database):
         INSERT INTO a SELECT g, repeat('x', 1000000) FROM generate_series(301, 320) AS g;
         INSERT INTO a VALUES (321, repeat('y', 6000000)), (322, 'thin')""")
 
-    async with opened(database) as source:
+    async with opened(database, pushdown=Pushdown.AUTO) as source:
         plan = await plan_for(source, "a")
         sizes: list[int] = []
         rows = 0
-        async for page in source.read(plan, StepKind.ROWS, None, PageSize(5000)):
-            sizes.append(sum(len(record[1] or "") for record in page.records))
+        async for page in source.read(plan, StepKind.ROWS, None, PageSize(5000, whole_rows)):
+            sizes.append(sum(len(row.cells[1] or "") for row in rows_of(page)))
             rows += len(page.records)
 
     assert rows == 322

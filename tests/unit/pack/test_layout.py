@@ -14,10 +14,11 @@ from streamer.errors import RefusedError
 from streamer.model import Pack, Statement, StepKind, Storage
 from streamer.pack import step_columns
 from tests.engines.limited_sqlite import (
+    PAGES,
     LimitedSqlite,
+    Paged,
     Sample,
     column,
-    json_page_of,
     layout_of,
     packed,
     page_of,
@@ -32,17 +33,17 @@ FORMS = [Pack.JSON, Pack.VALUES, Pack.ROWS]
     sample=samples(),
     form=st.sampled_from(FORMS),
     exact_floats=st.booleans(),
-    whole_rows=st.booleans(),
+    paged=st.sampled_from(PAGES),
 )
 @settings(max_examples=100, deadline=None)
 def test_every_form_stores_what_binding_each_cell_stores(
-    *, sample: Sample, form: Pack, exact_floats: bool, whole_rows: bool
+    *, sample: Sample, form: Pack, exact_floats: bool, paged: Paged
 ) -> None:
     plan = sample.plan
     database = LimitedSqlite(plan.create_sql, plan.create_sql.replace('"t"', '"reference"'))
     database.bind(plan, sample.rows, "reference")
     layout = layout_of(plan, form, exact_floats=exact_floats)
-    page = json_page_of(sample.rows) if whole_rows else page_of(sample.rows)
+    page = paged(sample.rows)
 
     chunks = packed(layout, page)
 

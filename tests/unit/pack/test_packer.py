@@ -15,11 +15,12 @@ from streamer.model import Chunk, Pack, Page, Storage
 from streamer.pack import next_page_rows, oversized_rows, pack_page
 from streamer.pack.layout import PARAMETER_BYTES
 from tests.engines.limited_sqlite import (
+    PAGES,
     STEP,
     LimitedSqlite,
+    Paged,
     Sample,
     column,
-    json_page_of,
     layout_of,
     packed,
     page_of,
@@ -41,13 +42,13 @@ def body_bytes(chunk: Chunk) -> int:
     form=st.sampled_from(FORMS),
     chunk_bytes=st.integers(1, 5_000),
     max_statements=st.integers(1, 99),
-    whole_rows=st.booleans(),
+    paged=st.sampled_from(PAGES),
 )
 @settings(max_examples=100, deadline=None)
 def test_chunks_cover_the_page_without_gap_or_overlap_and_keep_to_their_size(
-    *, sample: Sample, form: Pack, chunk_bytes: int, max_statements: int, whole_rows: bool
+    *, sample: Sample, form: Pack, chunk_bytes: int, max_statements: int, paged: Paged
 ) -> None:
-    page = json_page_of(sample.rows) if whole_rows else page_of(sample.rows)
+    page = paged(sample.rows)
     layout = layout_of(sample.plan, form)
 
     chunks = pack_page(
@@ -103,13 +104,13 @@ def test_a_page_that_fits_is_one_statement() -> None:
 
 @pytest.mark.parametrize("length", [PARAMETER_BYTES - 10, PARAMETER_BYTES, 1_999_990])
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("whole_rows", [False, True])
+@pytest.mark.parametrize("paged", PAGES)
 def test_a_row_at_the_edge_of_the_parameter_arrives(
-    *, length: int, form: Pack, whole_rows: bool
+    *, length: int, form: Pack, paged: Paged
 ) -> None:
     rows = [("1", "a"), ("2", "é" + "x" * (length - 2)), ("3", None)]
     database = LimitedSqlite(ONE_TEXT.create_sql)
-    page = json_page_of(rows) if whole_rows else page_of(rows)
+    page = paged(rows)
 
     chunks = packed(layout_of(ONE_TEXT, form), page)
 

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from streamer.model import Batch, Chunk, Pack, Page, Storage
 from streamer.pack import Layout, halve, halve_chunk
 from tests.engines.limited_sqlite import (
+    PAGES,
     LimitedSqlite,
+    Paged,
     Sample,
     chunk,
     column,
-    json_page_of,
     layout_of,
     packed,
     page_of,
@@ -51,14 +52,14 @@ def test_a_batch_of_one_chunk_is_not_halved_by_chunks() -> None:
 @given(
     sample=samples(),
     form=st.sampled_from([Pack.JSON, Pack.VALUES, Pack.ROWS]),
-    whole_rows=st.booleans(),
+    paged=st.sampled_from(PAGES),
 )
 @settings(max_examples=60, deadline=None)
 def test_a_chunk_halved_down_to_single_rows_stores_the_same(
-    *, sample: Sample, form: Pack, whole_rows: bool
+    *, sample: Sample, form: Pack, paged: Paged
 ) -> None:
     layout = layout_of(sample.plan, form, exact_floats=False)
-    page = json_page_of(sample.rows) if whole_rows else page_of(sample.rows)
+    page = paged(sample.rows)
     chunks = packed(layout, page)
     database = LimitedSqlite(sample.plan.create_sql)
     database.write(chunks)

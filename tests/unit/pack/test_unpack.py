@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from streamer.model import Pack, Page, Storage
 from streamer.pack import chunk_rows, without_rows
 from tests.engines.limited_sqlite import (
+    PAGES,
     LimitedSqlite,
+    Paged,
     Sample,
     column,
-    json_page_of,
     layout_of,
     packed,
     page_of,
@@ -22,12 +23,12 @@ from tests.engines.limited_sqlite import (
 FORMS = [Pack.JSON, Pack.VALUES, Pack.ROWS]
 
 
-@given(sample=samples(), form=st.sampled_from(FORMS), whole_rows=st.booleans())
+@given(sample=samples(), form=st.sampled_from(FORMS), paged=st.sampled_from(PAGES))
 def test_the_rows_of_a_chunk_are_those_that_were_packed(
-    *, sample: Sample, form: Pack, whole_rows: bool
+    *, sample: Sample, form: Pack, paged: Paged
 ) -> None:
     layout = layout_of(sample.plan, form)
-    page = json_page_of(sample.rows) if whole_rows else page_of(sample.rows)
+    page = paged(sample.rows)
 
     chunks = packed(layout, page)
 
@@ -38,15 +39,15 @@ def test_the_rows_of_a_chunk_are_those_that_were_packed(
     sample=samples(),
     form=st.sampled_from(FORMS),
     exact_floats=st.booleans(),
-    whole_rows=st.booleans(),
+    paged=st.sampled_from(PAGES),
     data=st.data(),
 )
 def test_a_chunk_without_some_rows_stores_the_others_as_it_would_have(
-    *, sample: Sample, form: Pack, exact_floats: bool, whole_rows: bool, data: st.DataObject
+    *, sample: Sample, form: Pack, exact_floats: bool, paged: Paged, data: st.DataObject
 ) -> None:
     gone = data.draw(st.sets(st.sampled_from([row[0] for row in sample.rows])))
     layout = layout_of(sample.plan, form, exact_floats=exact_floats)
-    chunks = packed(layout, json_page_of(sample.rows) if whole_rows else page_of(sample.rows))
+    chunks = packed(layout, paged(sample.rows))
     whole, part = LimitedSqlite(sample.plan.create_sql), LimitedSqlite(sample.plan.create_sql)
     whole.write(chunks)
     for key in gone:

@@ -20,6 +20,7 @@ from streamer.model import (
     TypeKind,
     Wire,
 )
+from streamer.postgres.copied import can_copy, copied_query
 from streamer.postgres.physical import NumberedLeaf
 from streamer.postgres.reader_sql import (
     count_sql,
@@ -140,6 +141,51 @@ def test_a_row_as_json_is_one_cell_and_its_key_follows():
         'AS c0, t."b"::text AS c1, t."at"::text AS c2 FROM'
     )
     assert (query.width, query.key_cells, query.json_rows) == (1, (1, 2), True)
+
+
+def test_a_copied_page_has_its_key_in_the_sql_and_asks_for_so_many_rows():
+    wanted = plan(COLUMNS, ("v", "b"))
+
+    query = copied_query(wanted, ("it's \\", "5"), 7, ("z", "6"))
+
+    assert can_copy(wanted, StepKind.ROWS)
+    assert query.sql == (
+        'SELECT (t."v"::text) AS c0, (t."b"::text) AS c1, (print(t."at")) AS c2 '
+        'FROM "my schema"."t" AS t '
+        """WHERE (t."v", t."b") > (E'it''s \\\\'::text::text, '5'::text::bigint) """
+        """AND NOT ((t."v", t."b") > ('z'::text::text, '6'::text::bigint)) """
+        'ORDER BY t."v", t."b" LIMIT 7'
+    )
+    assert (query.width, query.key_cells, query.quoted) == (3, (0, 1), ("c0", "c1", "c2"))
+
+
+def test_numbers_are_bare_where_they_are_printed_as_they_are_and_stored_as_such():
+    wanted = plan({"b": ("int8", True), "y": ("bool", True), "n": ("int4", True)}, ("b",))
+    key, flag, number = (replace(each, storage=Storage.INTEGER) for each in wanted.columns)
+    flag = replace(flag, read_sql='t."y"::int::text')
+    masked = replace(number, read_sql="'***'::text")
+
+    bare = copied_query(replace(wanted, columns=(key, flag, number)), None, 1)
+    quoted = copied_query(replace(wanted, columns=(key, wanted.columns[1], masked)), None, 1)
+
+    assert bare.quoted == ()
+    assert quoted.quoted == ("c1", "c2")
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        plan(COLUMNS, ()),
+        plan(COLUMNS, ("at",)),
+        plan(COLUMNS, ("b",), kind=TableKind.PARTITIONED),
+        plan(COLUMNS, ("b",), kind=TableKind.VIEW),
+        replace(plan(COLUMNS, ("b",)), transform="m:f"),
+    ],
+    ids=["by position", "a key that is printed otherwise", "partitions", "a view", "a transform"],
+)
+def test_what_has_no_page_behind_a_key_in_an_index_is_read_by_a_cursor(wanted: TablePlan):
+    assert not can_copy(wanted, StepKind.ROWS)
+    assert not can_copy(plan(COLUMNS, ("b",)), StepKind.EDGES)
 
 
 @pytest.mark.parametrize("json_rows", [False, True])
