@@ -25,7 +25,7 @@ from streamer.model import (
     TablePlan,
 )
 from streamer.model.words import counted
-from streamer.pack import Layout, LedgerStep, Oversized
+from streamer.pack import OWNER_TABLE, Layout, LedgerStep, Oversized
 from streamer.pipeline import Limits, Load, Mover, Recorder, Sink
 from streamer.pipeline.transform import Function, Transforming
 from streamer.progress import Events
@@ -35,7 +35,7 @@ from streamer.run.facts import ledger_facts
 from streamer.run.finish import optimize
 from streamer.run.journal import Journal
 from streamer.run.keyless import Keyless
-from streamer.run.proof import Begun, check_untouched, prove
+from streamer.run.proof import Begun, check_there, check_untouched, prove
 from streamer.run.publish import drop_stages, settle_and_publish
 from streamer.run.reading import RunSource
 from streamer.run.rejects import beside
@@ -128,11 +128,22 @@ class Job:
             await self._move_rows()
             await self._ending.carry_out()
             await self._journal.note(RunState.FINISHING)
+        elif not self._journal.retrying:
+            await self._look_again()
         self._recall_problems()
         self._events.phase("finishing")
         await optimize(self._database)
         await self._ownership.leave([table.target for table in self._tables])
         return ExitCode.INCOMPLETE if self.shortcomings else ExitCode.DONE
+
+    async def _look_again(self) -> None:
+        """Stop where the target was restored or emptied after all was moved; its marks may be gone."""
+        marked = self._ends.survey.find(OWNER_TABLE) is not None and any(
+            owner.run == self._journal.running.run_id for owner in await self._ownership.owners()
+        )
+        begun = self._begun()
+        check_there(begun, self._ends.survey)
+        await prove(self._database, self._ownership, begun, marked=marked)
 
     async def _claim(self) -> None:
         """Make this run, at this epoch, the only one that may write to its tables."""
@@ -154,6 +165,7 @@ class Job:
             claimed=sorted({*known, *(t.target for t in self._tables)}),
             claimed_since=self._journal.running.epoch,
         )
+        check_there(begun, self._ends.survey)
         await prove(self._database, self._ownership, begun)
 
     def _hidden_reached(self) -> dict[LedgerStep, int]:

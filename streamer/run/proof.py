@@ -61,22 +61,39 @@ def check_untouched(journal: Journal, unclaimed: Sequence[TablePlan], seen: Surv
         )
 
 
-async def prove(database: Database, ownership: Ownership, begun: Sequence[Begun]) -> None:
+def check_there(begun: Sequence[Begun], seen: Survey) -> None:
+    """Refuse to go on without a table that rows were written to.
+
+    Raises:
+        FencedError: one is gone.
+
+    """
+    for step in begun:
+        if seen.find(step.table.target) is None:
+            raise _behind(step, "the table isn't there any more")
+
+
+async def prove(
+    database: Database, ownership: Ownership, begun: Sequence[Begun], *, marked: bool = True
+) -> None:
     """Return if the target reaches as far as the checkpoint says.
+
+    Unless the run's marks are there, as long as it isn't over, only rows tell of that.
 
     Raises:
         FencedError: it doesn't: it was restored, emptied, or changed behind the checkpoint.
 
     """
     for group in _groups(begun):
-        ledgers = [ownership.read(step.ledger_step) for step in group]
+        told = group if marked else []
+        ledgers = [ownership.read(step.ledger_step) for step in told]
         keys = [(step, key) for step in group for key in _keys(step)]
         looks = [_look_for(step.table, key) for step, key in keys]
-        answer = await database.execute([*ledgers, *looks])
-        for step, result in zip(group, answer.results, strict=False):
+        answer = await database.execute([*ledgers, *looks] or [Statement("SELECT 1")])
+        for step, result in zip(told, answer.results, strict=False):
             if not _is_reached(step, ownership.entries_of(result)):
                 raise _behind(step, "its ledger ends before the checkpoint's position")
-        for (step, _), result in zip(keys, answer.results[len(group) :], strict=True):
+        for (step, _), result in zip(keys, answer.results[len(told) :], strict=False):
             if not result.rows:
                 raise _behind(step, "a row that D1 had acknowledged isn't there")
 

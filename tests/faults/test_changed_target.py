@@ -67,6 +67,10 @@ def time_travel(streamer: Streamer, method: str, what: str) -> str:
     return str(answer.body["result"]["bookmark"])
 
 
+def without_one(streamer: Streamer) -> None:
+    streamer.target.run(streamer.uuid, "DROP TABLE feather")
+
+
 def changed(streamer: Streamer) -> None:
     streamer.target.run(streamer.uuid, "DELETE FROM feather")
 
@@ -76,6 +80,7 @@ def changed(streamer: Streamer) -> None:
     [
         (emptied, "the mark of this run is gone from D1; the database was restored or emptied"),
         (restored, "the mark of this run is an older one now; the database was restored"),
+        (without_one, "feather: the table isn't there any more"),
         (changed, "feather: a row that D1 had acknowledged isn't there"),
     ],
     ids=lambda one: "" if isinstance(one, str) else one.__name__,
@@ -94,6 +99,23 @@ async def test_fault_33_what_happened_to_the_target_stops_every_resume_until_the
         assert "start over with --restart" in each.stderr
     assert held(streamer) == before
     done = streamer("run", "--restart", *OPTIONS)
+    assert done.code == 0, done.said
+    assert await differences(streamer.source, streamer.target, streamer.uuid) == []
+    assert our_leftovers(streamer.target, streamer.uuid) == []
+
+
+@pytest.mark.parametrize("meanwhile", [emptied, changed])
+async def test_fault_33_a_run_that_has_only_to_finish_looks_at_what_the_target_holds_too(
+    streamer: Streamer, meanwhile: Callable[[Streamer], None]
+) -> None:
+    streamer.stopped_at("DELETE FROM _streamer_ledger WHERE run = ?1", "--resume", *OPTIONS)
+    meanwhile(streamer)
+
+    refused = streamer("run", "--resume", *OPTIONS)
+    done = streamer("run", "--restart", "--if-exists", "replace", *OPTIONS)
+
+    assert refused.code == 1, refused.said
+    assert "restored, emptied or changed since" in refused.stderr
     assert done.code == 0, done.said
     assert await differences(streamer.source, streamer.target, streamer.uuid) == []
     assert our_leftovers(streamer.target, streamer.uuid) == []
