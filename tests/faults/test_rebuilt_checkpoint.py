@@ -143,6 +143,7 @@ async def test_fault_32_a_rollback_knows_what_was_there_before_the_lost_run(
     first: Streamer, second: Streamer
 ) -> None:
     first.target.run(first.uuid, "CREATE TABLE before (id INTEGER PRIMARY KEY, name TEXT)")
+    first.target.run(first.uuid, "CREATE INDEX mine ON before (name)")
     first.stopped_at('INTO "item"', *OPTIONS, requests=5)
     second.stopped_at('INTO "item"', *OPTIONS, *REBUILD, requests=2)
 
@@ -154,6 +155,8 @@ async def test_fault_32_a_rollback_knows_what_was_there_before_the_lost_run(
     )
     assert first.target.rows(first.uuid, tables) == [["before"]]
     assert first.target.rows(first.uuid, "SELECT count(*) FROM before") == [[0]]
+    indexes = "SELECT name FROM sqlite_master WHERE type = 'index' AND name = 'mine'"
+    assert first.target.rows(first.uuid, indexes) == [["mine"]]
 
 
 @pytest.mark.parametrize("beside", [True, False], ids=["their-file-is-there", "their-file-is-lost"])
