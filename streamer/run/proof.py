@@ -85,7 +85,7 @@ async def prove(
 
     """
     for group in _groups(begun):
-        told = group if marked else []
+        told: Sequence[Begun] = group if marked else ()
         ledgers = [ownership.read(step.ledger_step) for step in told]
         keys = [(step, key) for step in group for key in _keys(step)]
         looks = [_look_for(step.table, key) for step, key in keys]
