@@ -8,7 +8,7 @@ from importlib.resources import files
 from streamer.demo.postgres import Postgres
 
 DATABASE = "shop"
-SIZES = {"customers": 20_000, "products": 4_000, "orders": 44_000, "page_views": 12_000}
+SIZES = {"customers": 10_000, "products": 2_000, "orders": 22_000, "page_views": 6_000}
 """About 200,000 rows."""
 SMALL = {"customers": 400, "products": 80, "orders": 880, "page_views": 240}
 

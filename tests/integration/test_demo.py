@@ -73,7 +73,7 @@ def test_the_demo_is_killed_resumes_and_proves_that_every_row_arrived(tmp_path: 
     assert process.returncode == 0, said
     assert said.count("  equal\n") == 7
     assert "Killed." in said
-    assert "200,200 rows" in said
+    assert "100,200 rows" in said
     assert "No row lost" in said
     assert "canary" not in said
     assert "\x1b" not in said

@@ -122,6 +122,9 @@ asked = st.builds(
 )
 
 
+PARSER = run_parser()
+
+
 @given(tables=st.dictionaries(names, asked, max_size=3))
 def test_whatever_was_asked_of_tables_comes_back(
     tmp_path_factory: pytest.TempPathFactory, tables: dict[str, TableOptions]
@@ -129,7 +132,7 @@ def test_whatever_was_asked_of_tables_comes_back(
     config = resolve({}, {**SECRETS}, source=True, job=True)
     config = replace(config, shaping=replace(config.shaping, tables=tables))
 
-    text = settings_text(config, PLAN, run_parser())
+    text = settings_text(config, PLAN, PARSER)
 
     document = tomllib.loads(text)
     written = document.get("tables", {})
