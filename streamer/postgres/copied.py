@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from streamer.model import ColumnPlan, Key, KeyKind, StepKind, Storage, TableKind, TablePlan
 from streamer.model.printed import PrintedRows, slices
 from streamer.model.sql import quote_identifier
-from streamer.postgres.reader_sql import read_query
+from streamer.postgres.reader_sql import read_query, seeks
 
 NULL, ESCAPE = "null", "\\"
 """How COPY is to spell NULL, and what it is to put before a quote and before itself."""
@@ -44,7 +44,8 @@ def can_copy(plan: TablePlan, kind: StepKind) -> bool:
     if kind is not StepKind.ROWS or plan.key.kind is KeyKind.PHYSICAL or plan.transform:
         return False
     query = read_query(plan, kind, None)
-    return plan.table.kind is TableKind.TABLE and all(n < query.width for n in query.key_cells)
+    among_cells = all(n < query.width for n in query.key_cells)
+    return plan.table.kind is TableKind.TABLE and among_cells and seeks(plan)
 
 
 def copied_query(plan: TablePlan, after: Key | None, rows: int, upto: Key | None = None) -> Copied:

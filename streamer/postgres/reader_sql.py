@@ -303,6 +303,17 @@ def _written(text: str) -> str:
     return f"E'{quoted}'" if "\\" in text else f"'{quoted}'"
 
 
+def seeks(plan: TablePlan) -> bool:
+    """Whether PostgreSQL begins behind a key at once: an index has it, and one operator compares it.
+
+    Else it goes through all that comes before, or sorts: once a cursor, but once a page as well.
+    """
+    key = plan.key
+    if any(index.name == key.name and not index.oid for index in plan.table.indexes):
+        return False  # only the settings name it
+    return len(key.columns) == 1 or not any(_operators(plan))
+
+
 def _is_later(keys: Sequence[tuple[str, str, str]]) -> str:
     """Whether a row comes behind a key, where no one operator compares all its columns.
 

@@ -20,6 +20,7 @@ from streamer.model import (
     TypeKind,
     Wire,
 )
+from streamer.plan.given_key import given_index
 from streamer.postgres.copied import can_copy, copied_query
 from streamer.postgres.physical import NumberedLeaf
 from streamer.postgres.reader_sql import (
@@ -172,6 +173,18 @@ def test_numbers_are_bare_where_they_are_printed_as_they_are_and_stored_as_such(
     assert quoted.quoted == ("c1", "c2")
 
 
+def named_in_settings() -> TablePlan:
+    keyed = plan(COLUMNS, ("b",))
+    table = replace(keyed.table, indexes=(given_index(keyed.table, ("b",)),))
+    return replace(keyed, table=table, key=replace(keyed.key, name=table.indexes[0].name))
+
+
+def compared_by_operators_of_an_extension() -> TablePlan:
+    keyed = plan(COLUMNS, ("v", "b"))
+    columns = [replace(column, operators="extra") for column in keyed.columns]
+    return replace(keyed, columns=tuple(columns))
+
+
 @pytest.mark.parametrize(
     "wanted",
     [
@@ -180,8 +193,18 @@ def test_numbers_are_bare_where_they_are_printed_as_they_are_and_stored_as_such(
         plan(COLUMNS, ("b",), kind=TableKind.PARTITIONED),
         plan(COLUMNS, ("b",), kind=TableKind.VIEW),
         replace(plan(COLUMNS, ("b",)), transform="m:f"),
+        named_in_settings(),
+        compared_by_operators_of_an_extension(),
     ],
-    ids=["by position", "a key that is printed otherwise", "partitions", "a view", "a transform"],
+    ids=[
+        "by position",
+        "a key that is printed otherwise",
+        "partitions",
+        "a view",
+        "a transform",
+        "a key without an index",
+        "a key that no one operator compares",
+    ],
 )
 def test_what_has_no_page_behind_a_key_in_an_index_is_read_by_a_cursor(wanted: TablePlan):
     assert not can_copy(wanted, StepKind.ROWS)
