@@ -54,6 +54,10 @@ kills: $(VENV)/.dev $(VENV)/.engines
 		--numprocesses=auto --maxprocesses=4 --dist=worksteal tests/faults/test_random_kills.py
 
 audit: | $(BIN)/python
+	@$(BIN)/python -c "import json, urllib.request as request; \
+		json.load(request.urlopen('https://pypi.org/pypi/pip/24.0/json', timeout=20))['vulnerabilities']" \
+		2>/dev/null || { echo "make audit: nothing was looked up: what https://pypi.org/ knows of" \
+		"vulnerabilities can't be read from here" >&2; exit 1; }
 	@test -x .cache/audit/bin/pip-audit || { $(PYTHON) -m venv .cache/audit \
 		&& .cache/audit/bin/python -m pip --quiet install pip-audit; }
 	@failed=; for lock in run build demo dev; do echo "== requirements/$$lock.lock"; \
