@@ -7,7 +7,7 @@ import gc
 import sys
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # malloc.h of glibc
-LARGE_BYTES = 256 * 1024
+LARGE_BYTES = 512 * 1024  # not the 256 KB that asyncio makes room for at each reading of a socket
 YOUNG_OBJECTS = 100_000  # rows are plain tuples that reference counting frees
 
 
