@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from streamer.cli.parser import Commands
-from streamer.cli.showing import showing, stopped_by_signals
+from streamer.cli.showing import showing_by, stopped_by_signals
 from streamer.config import Config
 from streamer.errors import ExitCode, UsageError
 from streamer.progress.view import printable
@@ -74,13 +74,15 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
         report=Path(args.report),
     )
 
-    async def agree(lines: list[str]) -> bool:
-        for line in lines:
-            print(printable(line), flush=True)
-        return not asks or await asyncio.to_thread(_agreed)
-
     stop = asyncio.Event()
-    async with showing(config, args.logs, "rollback") as events:
+    async with showing_by(config, args.logs, "rollback") as (events, reporter):
+
+        async def agree(lines: list[str]) -> bool:
+            with reporter.hidden():
+                for line in lines:
+                    print(printable(line), flush=True)
+                return not asks or await asyncio.to_thread(_agreed)
+
         with stopped_by_signals(stop, "finishing the request that is under way"):
             return await roll_back(config, choices, events, stop, agree)
 

@@ -24,23 +24,32 @@ log = logging.getLogger("streamer.run")
 @asynccontextmanager
 async def showing(config: Config, logs: Logs, job: str) -> AsyncGenerator[Events]:
     """Events of the `job` (its command), shown as they come, and traced where that is wanted."""
+    async with showing_by(config, logs, job) as (events, _):
+        yield events
+
+
+@asynccontextmanager
+async def showing_by(
+    config: Config, logs: Logs, job: str
+) -> AsyncGenerator[tuple[Events, Reporter]]:
+    """As `showing`, and what shows them: for a job that asks something on the terminal."""
     with (
         exporting(os.environ) as traces,
         counting(traces, job, rate=config.pacing.rate, say=log_line) as events,
     ):
-        async with _shown(config, logs, events):
-            yield events
+        async with _shown(config, logs, events) as reporter:
+            yield events, reporter
 
 
 @asynccontextmanager
-async def _shown(config: Config, logs: Logs, events: Events) -> AsyncGenerator[None]:
+async def _shown(config: Config, logs: Logs, events: Events) -> AsyncGenerator[Reporter]:
     style = _style(config)
     reporter = Reporter(sys.stderr, style, tell=log.info)
     shown = logs.shown_by(reporter.say) if style is Style.DRAWN else nullcontext()
     with shown:
         task = asyncio.create_task(reporter.keep_showing(events.view, asyncio.sleep))
         try:
-            yield
+            yield reporter
         finally:
             task.cancel()
             reporter.close()

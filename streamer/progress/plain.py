@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from typing import TextIO
 
@@ -56,6 +56,7 @@ class Reporter:
         self._style = style
         self._color = "NO_COLOR" not in env or not env["NO_COLOR"]
         self._blocks = (stream.encoding or "").lower().replace("-", "") == "utf8"
+        self._hidden = False
         self._drawn: list[int] = []  # the lengths of the lines that were drawn
 
     @property
@@ -71,6 +72,8 @@ class Reporter:
 
     def show(self, view: View) -> None:
         """Write where the run is now."""
+        if self._hidden:
+            return
         if self._style is Style.LINES:
             self._tell(line(view))
         elif self._style is Style.DRAWN:
@@ -79,11 +82,19 @@ class Reporter:
             self._write(self._up() + "".join(f"{text}\n" for text in lines))
             self._drawn = [min(columns, len(text)) for text in lines]
 
+    @contextmanager
+    def hidden(self) -> Generator[None]:
+        """Show nothing within this block, in which somebody is asked something."""
+        self._erase()
+        self._hidden = True
+        try:
+            yield
+        finally:
+            self._hidden = False
+
     def close(self) -> None:
         """Leave the terminal as it was found, with what was drawn last removed."""
-        if self._style is Style.DRAWN:
-            self._write(self._up())
-            self._drawn = []
+        self._erase()
         self._style = Style.NONE
 
     async def keep_showing(
@@ -100,6 +111,11 @@ class Reporter:
             with suppress(OSError):
                 return os.get_terminal_size(self._stream.fileno()).columns or FALLBACK_COLUMNS
         return shutil.get_terminal_size().columns
+
+    def _erase(self) -> None:
+        if self._style is Style.DRAWN:
+            self._write(self._up())
+            self._drawn = []
 
     def _up(self) -> str:
         """What takes the cursor to the first drawn line and erases from there.

@@ -72,6 +72,22 @@ def test_a_line_that_is_said_stands_above_the_drawing_and_stays() -> None:
     assert terminal.getvalue().endswith("warning: look\n")
 
 
+def test_nothing_is_drawn_while_somebody_is_asked_something() -> None:
+    terminal = Terminal()
+    reporter = Reporter(terminal, Style.DRAWN, {"NO_COLOR": "1"})
+    reporter.show(a_run().view())
+
+    with reporter.hidden():
+        before = terminal.getvalue()
+        reporter.show(a_run().view())
+        meanwhile = terminal.getvalue()
+    reporter.show(a_run().view())
+
+    assert before.endswith("\x1b[J")
+    assert meanwhile == before
+    assert len(terminal.getvalue()) > len(before)
+
+
 @pytest.mark.parametrize(("environment", "bold"), [({}, True), ({"NO_COLOR": "1"}, False)])
 def test_no_color_is_obeyed(environment: dict[str, str], bold: bool) -> None:  # noqa: FBT001 -- a parameter of the test
     terminal = Terminal()
