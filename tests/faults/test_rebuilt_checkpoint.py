@@ -159,6 +159,22 @@ async def test_fault_32_a_rollback_knows_what_was_there_before_the_lost_run(
     assert first.target.rows(first.uuid, indexes) == [["mine"]]
 
 
+async def test_fault_32_a_table_that_started_over_is_not_taken_for_what_came_of_it_before(
+    first: Streamer, second: Streamer
+) -> None:
+    first.stopped_at('INTO "item"', *OPTIONS, requests=2)
+    await first.source.execute(
+        "DROP TABLE before; CREATE TABLE before (id int PRIMARY KEY, name text);"
+        "INSERT INTO before SELECT n, 'other ' || n FROM generate_series(1, 50) AS n;"
+    )
+    first.stopped_at('INTO "before"', *OPTIONS, "--resume")
+
+    done = second("run", *OPTIONS, *REBUILD)
+
+    assert done.code == 0, done.said
+    await assert_moved_whole(second)
+
+
 @pytest.mark.parametrize("beside", [True, False], ids=["their-file-is-there", "their-file-is-lost"])
 async def test_fault_32_rows_that_were_rejected_are_not_forgotten_with_the_checkpoint(
     first: Streamer, second: Streamer, *, beside: bool
