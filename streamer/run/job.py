@@ -25,7 +25,15 @@ from streamer.model import (
     TablePlan,
 )
 from streamer.model.words import counted
-from streamer.pack import OWNER_TABLE, Layout, LedgerStep, Oversized
+from streamer.pack import (
+    LEDGER_TABLE,
+    Layout,
+    LedgerStep,
+    Oversized,
+    create_ledger,
+    facts_of,
+    read_facts,
+)
 from streamer.pipeline import Limits, Load, Mover, Recorder, Sink
 from streamer.pipeline.transform import Function, Transforming
 from streamer.progress import Events
@@ -137,10 +145,15 @@ class Job:
         return ExitCode.INCOMPLETE if self.shortcomings else ExitCode.DONE
 
     async def _look_again(self) -> None:
-        """Stop where the target was restored or emptied after all was moved; its marks may be gone."""
-        marked = self._ends.survey.find(OWNER_TABLE) is not None and any(
-            owner.run == self._journal.running.run_id for owner in await self._ownership.owners()
-        )
+        """Stop where the target was restored or emptied after all was moved; its marks may be gone.
+
+        A late claim may have brought back who owned the tables, but no entry of the ledger.
+        """
+        marked = False
+        if self._ends.survey.find(LEDGER_TABLE) is not None:
+            answer = await self._database.execute([*create_ledger(), read_facts()])
+            facts = facts_of(answer.results[-1]).get(self._journal.running.run_id)
+            marked = facts is not None and bool(facts.begun)
         begun = self._begun()
         check_there(begun, self._ends.survey)
         await prove(self._database, self._ownership, begun, marked=marked)
