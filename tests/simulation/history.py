@@ -84,6 +84,7 @@ class History:
         self.oracle.others = prepare(settings, server, self.world.d1, plans)
         self._kills = self._signals = self._restarts = self._steps = 0
         self._losing = random.Random(f"losing {settings.seed}")
+        self._late = random.Random(f"late {settings.seed}")
         self._claimed = self._lost = self._anew = False
 
     def play(self) -> Told:
@@ -171,6 +172,7 @@ class History:
         quiet = self._settings.rates.quiet_at + _LONGEST_QUOTA_S
         self.world.now = max(self.world.now, quiet)
         self.world.server.exported.clear()
+        self._execute_late()
         ended = self._process(Mode.RETRY)
         if ended.code is not ExitCode.DONE and not all(map(_STALE.fullmatch, ended.errors)):
             raise BrokenPromiseError(f"sending again ended with {ended.code!r}: {ended.said}")
@@ -205,6 +207,10 @@ class History:
             world.wall_ahead += dice.choice([-86_400.0, -3_600.0, 0.0, 3_600.0, 86_400.0])
             if dice.random() < 0.3:
                 world.booted = world.now
+        self._execute_late()
+
+    def _execute_late(self) -> None:
+        self.world.d1.again_late(self._late, self.world.true_now, self._settings.late)
 
     def _told(self, starts: int) -> Told:
         d1 = self.world.d1

@@ -193,12 +193,28 @@ class Oracle:
             _demand(any(reasons), f"{name}: {key} was rejected for nothing")
         return self.rejected.get(name, set())
 
-    def _is_refused(self, stored: Stored, version: Version) -> bool:
-        """Whether D1 refuses such a row, or one that it refers to was rejected."""
-        return is_poisonous(version.cells) or any(
-            (_text(version.cells[key.columns[0]]),) in self.rejected.get(str(key.parent), ())
-            for key in stored.table.foreign_keys
-        )
+    def _is_refused(
+        self, stored: Stored, version: Version, seen: frozenset[tuple[str, Cells]] = frozenset()
+    ) -> bool:
+        """Whether D1 refuses such a row, or one that it refers to was rejected, or couldn't be sent.
+
+        The latter came too late to be rejected itself, and refers to what D1 refuses.
+        """
+        if is_poisonous(version.cells):
+            return True
+        for key in stored.table.foreign_keys:
+            parent = str(key.parent), (_text(version.cells[key.columns[0]]),)
+            if parent[1] in self.rejected.get(parent[0], ()):
+                return True
+            if parent not in seen and self._could_not_be_sent(*parent, seen | {parent}):
+                return True
+        return False
+
+    def _could_not_be_sent(self, name: str, key: Cells, seen: frozenset[tuple[str, Cells]]) -> bool:
+        stored = self.world.server.tables[name]
+        if not stored.key or key in self._rows(self.plans[name]):
+            return False
+        return any(self._is_refused(stored, v, seen) for v in self._lives(stored).get(key, ()))
 
     def _holds(self, name: str, stored: Stored) -> None:
         plan = self.plans[name]

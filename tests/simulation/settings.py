@@ -20,7 +20,8 @@ class HistorySettings:
     jumps at each start. `disk` is the probability that a write to the checkpoint fails. `restarts`
     starts begin anew. `if_exists` but FAIL: the target holds rows of others before the run. `poison`
     is the share of rows that D1 will never take. `loses` is the probability that the checkpoint is
-    lost between two starts; it is made anew then.
+    lost between two starts; it is made anew then. `late` is the one that requests about a run's marks
+    are executed once more while the next start runs.
     """
 
     seed: int
@@ -46,6 +47,7 @@ class HistorySettings:
     poison: float = 0.0
     max_rejects: int = 1_000
     loses: float = 0.0
+    late: float = 0.0
 
     @classmethod
     def of(cls, seed: int) -> HistorySettings:
@@ -85,6 +87,7 @@ class HistorySettings:
             poison=dice.choice([0.0, 0.0, 0.02, 0.2]),
             max_rejects=dice.choice([1_000, 1_000, 2]),
             loses=dice.choice([0.0, 0.0, 0.5]),
+            late=dice.choice([0.0, 0.5]),
         )
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import random
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from math import inf
@@ -29,6 +31,7 @@ from tests.simulation.trouble import Fate, TargetTrouble
 ACCOUNT = "account"
 DATABASE = "11111111-2222-4333-8444-555555555555"
 
+_MARKING = 20  # requests that are remembered, to be executed once more
 _RESET = "D1 DB reset because its code was updated. Network connection lost."
 _AFTER = frozenset({Fate.RESET_AFTER, Fate.SERVER_ERROR_AFTER, Fate.OBJECT_RESET_AFTER})
 _NEVER = frozenset(
@@ -94,6 +97,7 @@ class D1:
         self._free_at = 0.0
         self._blocked_until = -inf
         self._waiting: list[Sent] = []
+        self._marking: deque[bytes] = deque(maxlen=_MARKING)
         self._numbers: Iterator[int] = itertools.count()
 
     def arrive(self, now: float) -> Reply | None:
@@ -124,11 +128,26 @@ class D1:
             sent = heapq.heappop(self._waiting)
             sent.reply = self._execute(sent.body)
 
+    def again_late(self, dice: random.Random, now: float, share: float) -> None:
+        """Have requests about a run's marks executed once more, from `now` on, with the probability `share`.
+
+        Some of the newest since this was called last.
+        """
+        marking = list(self._marking)
+        self._marking.clear()
+        for body in marking if dice.random() < share else ():
+            if dice.random() < 0.5:
+                continue
+            at = now + dice.random() * dice.choice([1.0, 30.0, 600.0])
+            heapq.heappush(self._waiting, Sent(at, next(self._numbers), body))
+
     def settle(self) -> None:
         """Execute whatever is still on its way."""
         self.execute_due(inf)
 
     def _execute(self, body: bytes) -> Reply:
+        if b"_streamer_owner" in body and b"_streamer_ledger AS o" not in body:  # no rows with it
+            self._marking.append(body)
         try:
             queries = bodies.queries(bodies.parse(body))
             results = self.database.run(queries)
