@@ -28,6 +28,7 @@ from streamer.model import (
     TablePlan,
     TypeKind,
 )
+from streamer.model.words import counted
 from streamer.pack import Layout
 from streamer.pack.fat import record_bytes
 from streamer.pipeline.transform.rows import RowTransform
@@ -192,7 +193,8 @@ def not_the_members(known: AbstractSet[str], row: Row) -> WrongRowError:
     if missing := sorted(known - names):
         return WrongRowError("", f"it has no member {', '.join(missing)}")
     if others := len(names - known):
-        return WrongRowError("", f"it has {others} members that are no columns of the table")
+        what = counted(others, "member that is no column", "members that are no columns")
+        return WrongRowError("", f"it has {what} of the table")
     return WrongRowError(row.twice, "it is given twice, and which value is meant can't be told")
 
 
