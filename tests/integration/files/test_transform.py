@@ -209,7 +209,7 @@ WRONG: dict[str, tuple[Edit, str]] = {
     "too big": (lambda t: t.replace('"id":2', '"id":99999999999999999999'), "people.json, line 3"),
     "a text": (lambda t: t.replace('"ok":true', '"ok":"yes"'), "people.json, line 2 (id=1): ok: it isn't true or false"),
     "a column is missing": (lambda t: t.replace('"ok":true,', ""), "people.json, line 2 (id=1): it has no member ok"),
-    "a column too many": (lambda t: t.replace('"ok":true', '"ok":true,"no":1'), "people.json, line 2 (id=1): it has 1 members"),
+    "a column too many": (lambda t: t.replace('"ok":true', '"ok":true,"no":1'), "people.json, line 2 (id=1): it has 1 member that is no column"),
     "a column twice": (lambda t: t.replace('"ok":true', '"ok":true,"ok" :false'), "people.json, line 2 (id=1): ok: it is given twice"),
     "cut off": (lambda t: t[: t.index('{"id":2')], "people.json, line 2: the file ends without ]"),
     "huge": (lambda t: t.replace("a@example.com", "x" * 2_000_001), "people.json, line 2 (id=1): it takes 2,000,"),
