@@ -126,14 +126,6 @@ LOST_CHECKPOINTS = (
         ("tests/faults/test_rebuilt_checkpoint.py",),
     ),
     Break(
-        "which indexes were there before the run isn't among its facts",
-        "streamer/run/facts.py",
-        '"again", "had_indexes", "counter",',
-        '"again",',
-        ("tests/faults/test_rebuilt_checkpoint.py",),
-        histories=0,
-    ),
-    Break(
         "that tables were emptied isn't written down in the target",
         "streamer/run/job.py",
         "        if there:\n            await preparing.execute(",

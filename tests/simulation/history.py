@@ -12,6 +12,7 @@ from pathlib import Path
 from checkpoints import peek
 from streamer.errors import ExitCode
 from streamer.model import IfExists
+from streamer.run.states import RunState
 from tests.simulation import shapes
 from tests.simulation.before import heal, if_exists_of, prepare
 from tests.simulation.changes import change
@@ -147,8 +148,12 @@ class History:
             return Mode.REBUILD
         upserts = self.world.if_exists is IfExists.UPSERT  # what an abandoned run wrote stays then
         if self._restarts < self._settings.restarts and not upserts and self._dice.random() < 0.5:
-            self._restarts += 1
-            return Mode.RESTART
+            saved = peek(self.world.checkpoint)
+            if (
+                saved is None or saved.run.state != RunState.DONE
+            ):  # else it was killed with nothing left
+                self._restarts += 1
+                return Mode.RESTART
         return Mode.RESUME
 
     def _lose(self) -> None:
