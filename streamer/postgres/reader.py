@@ -48,9 +48,10 @@ class Reading:
 
     @property
     def copied(self) -> bool:
-        """Whether rows are printed by COPY."""
+        """Whether rows are printed by COPY; fat ones are cut up again, for which cells are better."""
         wanted = self.page_size.whole_rows and self.pushdown is Pushdown.AUTO
-        return wanted and can_copy(self.plan, self.kind)
+        fat = self.plan.table.toast_bytes * 2 > self.plan.table.bytes
+        return wanted and not fat and can_copy(self.plan, self.kind)
 
     def still_to_read(self) -> list[NumberedLeaf | None]:
         """The leaves from the position on; for a keyed table, the table itself (None)."""
