@@ -60,7 +60,7 @@ async def mend(
     names = [table.target for table in tables]
     ownership = Ownership(ends.database, run=run, epoch=epoch, holder=uuid.uuid4().hex)
     _refuse_others(await ownership.owners(), names, {run, *earlier})
-    await ownership.take(names)
+    await ownership.take(names, whoever_came=True)
     mending = [_mending(table, StepId(n), sides) for n, table in enumerate(tables, 1)]
     kept = _kept(ends, tables, events)
     writing = _Writing(ends.database, ownership, source, mending, exact_floats=sides.exact_floats)

@@ -75,12 +75,15 @@ class Ownership:
         reached: Mapping[LedgerStep, int] | None = None,
         from_others: bool = True,
         facts: Mapping[str, str] | None = None,
+        whoever_came: bool = False,
     ) -> None:
         """Become the only one whose batches D1 takes for `tables`, and leave `facts` about them.
 
         Of those, `resumed` were this run's already, claimed at the epoch `since` or a later one. Of
         the steps in `reached`, whose keys are hidden, the ledger forgets what lies beyond that number.
-        Without `from_others`, tables that another run owns are left to it.
+        Without `from_others`, tables that another run owns are left to it. Where nobody owns them,
+        another run may have come and ended between the look and the claim, whose tables it dropped:
+        `whoever_came` says that this doesn't matter, for the rows are compared again.
 
         Raises:
             FencedError: a resumed table belongs to another run now, one that must be left to
@@ -93,11 +96,7 @@ class Ownership:
                 self._check(table, seen, since)
             if not from_others:
                 self._leave_to_others(tables, seen)
-            # An older start's late request may have dropped the marks' own tables since.
-            claim = [
-                *create_ledger(),
-                take_over(tables, seen, run=self._run, epoch=self._epoch, holder=self._holder),
-            ]
+            claim = [take_over(tables, seen, run=self._run, epoch=self._epoch, holder=self._holder)]
             if reached:
                 claim.append(forget_numbers(reached, run=self._run, epoch=self._epoch))
             claim += record_facts(facts or {}, self._run)
@@ -105,7 +104,8 @@ class Ownership:
                 await self._database.execute(claim)
             except FencedError:
                 # A request of an older start of this run may have been executed late, just now.
-                if not left or not self._are_older(tables, seen, await self.owners()):
+                now = await self.owners()
+                if not left or not self._are_older(tables, seen, now, nobody=whoever_came):
                     await self._tidy()
                     raise
             else:
@@ -117,15 +117,19 @@ class Ownership:
         return owners_of(answer.results[-1])
 
     def _are_older(
-        self, tables: Sequence[str], seen: Sequence[Owner], now: Sequence[Owner]
+        self, tables: Sequence[str], seen: Sequence[Owner], now: Sequence[Owner], *, nobody: bool
     ) -> bool:
-        """Whether only older starts of this run claimed `tables`, or let go of them, since `seen`."""
+        """Whether only older starts of this run claimed `tables`, or let go of them, since `seen`.
+
+        `nobody`: what to say where neither now nor then anybody owned them.
+        """
         names = {name.lower() for name in tables}
         before, after = (
             [owner for owner in owners if owner.table.lower() in names] for owners in (seen, now)
         )
-        ours = after or before  # neither: another run came, and may have ended
-        return bool(ours) and all(o.run == self._run and o.epoch < self._epoch for o in ours)
+        ours = after or before
+        older = all(o.run == self._run and o.epoch < self._epoch for o in ours)
+        return older if ours else nobody
 
     def _check(self, table: str, seen: Sequence[Owner], since: int) -> None:
         owner = next((o for o in seen if o.table.lower() == table.lower()), None)

@@ -182,7 +182,17 @@ async def test_a_late_end_of_an_earlier_start_between_looking_and_claiming_chang
         await target.owner().leave(["a", "b"])
     owner = Ownership(Late(target, ended), run="run", epoch=2, holder="late")
 
-    await owner.take(["a", "b"])
+    await owner.take(["a", "b"], whoever_came=True)
 
     await target.sink(epoch=2).write(Batch((target.a(numbered(1)),)))
     assert target.rows("SELECT k FROM a") == [[1]]
+
+
+async def test_a_run_that_came_and_ended_between_looking_and_claiming_is_not_overlooked(
+    target: Target,
+) -> None:
+    await target.owner().leave(["a", "b"])
+    owner = Ownership(Late(target, [drop_unused()]), run="run", epoch=2, holder="late")
+
+    with pytest.raises(FencedError):
+        await owner.take(["a", "b"])

@@ -17,7 +17,7 @@ from tests.faults.test_every_request import OPTIONS, SAMPLE
 from tests.stories.command import Outcome, Streamer, ended
 from tests.stories.compare import differences, our_leftovers
 
-MIDDLE = b'INTO \\"feather\\"'  # in a request: other tables are whole, of this one nothing came
+MIDDLE = b'INTO \\"feather\\"'  # in requests, after which all other tables are whole
 
 pytestmark = [pytest.mark.postgres, pytest.mark.workerd, pytest.mark.processes]
 
@@ -49,15 +49,20 @@ async def run(streamer: Streamer, *options: str) -> Outcome:
 async def while_first_runs(
     first: Streamer, between: Between, second: Streamer, *options: str
 ) -> tuple[Outcome, Outcome]:
-    """How both end, where the second is run whole in the middle of the first."""
+    """How both end, where the second is run whole once a part of the first's last table is there."""
+    there: list[int] = []
     begun: list[int] = []
     seconds: list[Outcome] = []
 
     async def deal(request: Request, forward: Forward) -> web.Response:
-        if MIDDLE in request.body and not begun:
+        if MIDDLE not in request.body:
+            return await forward()
+        if there and not begun:
             begun.append(request.number)
             seconds.append(await run(second, *options))
-        return await forward()
+        answer = await forward()
+        there.append(request.number)
+        return answer
 
     between.deal = deal
     return await run(first), seconds[0]
