@@ -20,13 +20,19 @@ class LogFile(logging.Handler):
     With `most_bytes`, a file that the next line would make larger becomes `path`.1, what was that
     becomes `path`.2, and so on up to `path`.`keep`, whose content goes. Each line is one write, and the file
     is looked up before each: so several processes, and others that rotate files, may share one.
-    `called` is what the user named the file by.
+    `called` is what the user named the file by, `remedy` what to do where it can't be opened.
 
     Raises: SettingsError where it can't be opened.
     """
 
     def __init__(
-        self, path: Path, called: str, *, most_bytes: int | None = None, keep: int = 1
+        self,
+        path: Path,
+        called: str,
+        *,
+        remedy: str = "write another path",
+        most_bytes: int | None = None,
+        keep: int = 1,
     ) -> None:
         self._file = -1  # logging closes at the end what it knows, opened or not
         super().__init__()
@@ -37,7 +43,7 @@ class LogFile(logging.Handler):
             self._file = os.open(self._path, _FLAGS, 0o600)
         except OSError as error:
             raise SettingsError(
-                [f"{called}: {path} can't be opened ({error.strerror}); write another path"]
+                [f"{called}: {path} can't be opened ({error.strerror}); {remedy}"]
             ) from None
 
     def emit(self, record: logging.LogRecord) -> None:

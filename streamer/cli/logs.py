@@ -16,6 +16,9 @@ from streamer.cli.redact import Redactor
 from streamer.config import LogFormat, OutputSettings
 from streamer.progress.story import FACTS
 
+# A step's log has no option of its own: it lies in the step's folder.
+_BESIDE_ITS_FILES = "move away what has that name, or make its folder writable for yourself"
+
 
 class _Lines(logging.Formatter):
     """One line a record: `2026-11-22T20:49:11Z warning message`, or a JSON object."""
@@ -93,7 +96,7 @@ class Logs:
 
         Raises: SettingsError where it can't be opened.
         """
-        handler = _file(path, "the step's log", self._settings)
+        handler = _file(path, "the step's log", self._settings, _BESIDE_ITS_FILES)
         handler.setLevel(logging.INFO)
         handler.setFormatter(self._screen.formatter)
         logging.getLogger().addHandler(handler)
@@ -149,6 +152,8 @@ def _print_line(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _file(path: Path, called: str, settings: OutputSettings) -> LogFile:
-    most = settings.log_max_bytes
-    return LogFile(path, called, most_bytes=most, keep=settings.log_keep)
+def _file(
+    path: Path, called: str, settings: OutputSettings, remedy: str = "write another path"
+) -> LogFile:
+    most, keep = settings.log_max_bytes, settings.log_keep
+    return LogFile(path, called, remedy=remedy, most_bytes=most, keep=keep)

@@ -137,3 +137,16 @@ def test_logging_is_left_as_it_was_found() -> None:
         pass
 
     assert (root.level, list(root.handlers), logging.raiseExceptions) == before
+
+
+def test_the_log_of_a_step_lies_in_its_folder_and_no_other_path_is_offered(tmp_path: Path) -> None:
+    (tmp_path / "import.log").mkdir()
+
+    with logging_to(OutputSettings(), Redactor()) as logs, pytest.raises(SettingsError) as caught:
+        logs.also_in(tmp_path / "import.log")
+
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"the step's log: {tmp_path}/import.log can't be opened (Is a dir")
+    assert problem.endswith(
+        "; move away what has that name, or make its folder writable for yourself"
+    )
