@@ -10,7 +10,7 @@ import pytest
 from streamer.model import Answer, Batch, Chunk, Clause, Pack, Reject, StepId, StepKind, Storage
 from streamer.pack import LedgerStep
 from streamer.sinks import BadRow, Carried, D1Sink, Diagnosing, FoundBadRowsError, Rejecting
-from tests.contract.test_sinks import Target, opened
+from tests.contract.owned import Target, opened
 from tests.engines.limited_sqlite import column, layout_of, packed, page_of, table_plan
 
 COLUMNS = [column("k", Storage.INTEGER), column("n"), column("u"), column("j"), column("big")]

@@ -29,8 +29,8 @@ INSERT INTO chicken SELECT n, 41 - n FROM generate_series(1, 40) AS n;
 INSERT INTO egg SELECT n, n FROM generate_series(1, 40) AS n;
 ALTER TABLE chicken ADD FOREIGN KEY (egg) REFERENCES egg DEFERRABLE INITIALLY DEFERRED;
 ALTER TABLE egg ADD FOREIGN KEY (chicken) REFERENCES chicken DEFERRABLE INITIALLY DEFERRED;
-CREATE TABLE feather (id int PRIMARY KEY, chicken int NOT NULL REFERENCES chicken);
-INSERT INTO feather SELECT n, 1 + n % 40 FROM generate_series(1, 1300) AS n;
+CREATE TABLE feather (id int PRIMARY KEY, chicken int NOT NULL REFERENCES chicken, kind text);
+INSERT INTO feather SELECT n, 1 + n % 40, repeat('x', 40) FROM generate_series(1, 1300) AS n;
 """
 
 pytestmark = [pytest.mark.postgres, pytest.mark.workerd, pytest.mark.processes]

@@ -15,7 +15,7 @@ from tests.stories.compare import differences, our_leftovers
 
 pytestmark = [pytest.mark.postgres, pytest.mark.workerd, pytest.mark.processes]
 
-OPTIONS = ("--batch-bytes", "20000", "--concurrency", "2", "--progress", "none")
+OPTIONS = ("--batch-bytes", "12000", "--concurrency", "2", "--progress", "none")
 KEYED = """
 CREATE TABLE farm (id int PRIMARY KEY);
 INSERT INTO farm SELECT n FROM generate_series(1, 9) AS n;
