@@ -7,9 +7,10 @@ stay with somebody else's. Every transaction begins with what it needs, in one r
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -58,6 +59,25 @@ SETTINGS = {
 Session: TypeAlias = "Connection[asyncpg.Record]"
 Tls = ssl.SSLContext | Literal["prefer", "allow"] | bool
 """What asyncpg takes: a context, a mode that may do without TLS, or False for none."""
+
+
+@contextlib.contextmanager
+def told_when_cut_off(session: Session) -> Generator[None]:
+    """Have a connection that goes while it is used told as that.
+
+    asyncpg 0.32 lets an AttributeError out where that happens between two of its own steps, for it
+    has no protocol or no transport any more (connection.py, `_do_execute`; protocol.pyx, `copy_out`).
+
+    Raises:
+        asyncpg.InterfaceError: the connection is closed.
+
+    """
+    try:
+        yield
+    except AttributeError:
+        if not session.is_closed():
+            raise
+        raise asyncpg.InterfaceError("connection is closed") from None
 
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TypeVar
 
-from streamer.postgres.connect import Connector, Session, beginning
+from streamer.postgres.connect import Connector, Session, beginning, told_when_cut_off
 from streamer.postgres.failures import (
     FOREIGN,
     NO_SUCH_SNAPSHOT,
@@ -127,9 +127,10 @@ class Sessions:
         """A read-only transaction with our settings; rolled back at the end."""
         session = await self.take()
         try:
-            await self.begin(session, snapshot)
-            yield session
-            await session.execute("ROLLBACK")
+            with told_when_cut_off(session):
+                await self.begin(session, snapshot)
+                yield session
+                await session.execute("ROLLBACK")
         finally:
             self.give(session)
 

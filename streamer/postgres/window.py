@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 import asyncpg
 from asyncpg.cursor import Cursor
 
-from streamer.postgres.connect import Session
+from streamer.postgres.connect import Session, told_when_cut_off
 from streamer.postgres.copied import ESCAPE, NULL, Copied, printed_rows
 from streamer.postgres.reader_sql import Query
 from streamer.postgres.sessions import Sessions
@@ -89,11 +89,12 @@ class Window:
         session = await sessions.take()
         window = cls(sessions, session, query)
         try:
-            await sessions.begin(session, holder.id() if holder is not None else None)
-            info = holder.info if holder is not None else await snapshots.look(session)
-            window.snapshot = info.number
-            window._rows = await _cursor(session, query) if query is not None else None
-            window._sizes = await _cursor(session, sizes) if sizes is not None else None
+            with told_when_cut_off(session):
+                await sessions.begin(session, holder.id() if holder is not None else None)
+                info = holder.info if holder is not None else await snapshots.look(session)
+                window.snapshot = info.number
+                window._rows = await _cursor(session, query) if query is not None else None
+                window._sizes = await _cursor(session, sizes) if sizes is not None else None
         except BaseException:
             window.drop()
             raise
@@ -110,27 +111,29 @@ class Window:
         Empty at the end. A single row may exceed the bytes: somebody has to take it.
         """
         assert self._rows is not None
-        count = await self._that_fit(rows)
-        return cast("Sequence[Sequence[str | None]]", await self._rows.fetch(count))
+        with told_when_cut_off(self._session):
+            count = await self._that_fit(rows)
+            return cast("Sequence[Sequence[str | None]]", await self._rows.fetch(count))
 
     async def copy(
         self, query: Callable[[int], Copied], rows: int
     ) -> tuple[Copied, Sequence[tuple[str]]]:
         """As many records as `fetch` would give, read by what `query` makes of their number."""
-        copied = query(await self._that_fit(rows))
         pieces: list[bytes] = []
 
         async def keep(piece: bytes) -> None:
             pieces.append(piece)
 
-        status = await self._session.copy_from_query(
-            copied.sql,
-            output=keep,
-            format="csv",
-            null=NULL,
-            escape=ESCAPE,
-            force_quote=copied.quoted or None,
-        )
+        with told_when_cut_off(self._session):
+            copied = query(await self._that_fit(rows))
+            status = await self._session.copy_from_query(
+                copied.sql,
+                output=keep,
+                format="csv",
+                null=NULL,
+                escape=ESCAPE,
+                force_quote=copied.quoted or None,
+            )
         return copied, printed_rows(b"".join(pieces), int(status.rpartition(" ")[2]))
 
     async def _that_fit(self, rows: int) -> int:

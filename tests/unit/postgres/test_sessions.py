@@ -8,7 +8,8 @@ from typing import Any, cast
 import asyncpg
 import pytest
 
-from streamer.postgres.connect import Connector
+from streamer.postgres.connect import Connector, Session, told_when_cut_off
+from streamer.postgres.failures import retryable
 from streamer.postgres.sessions import Sessions
 
 
@@ -83,3 +84,24 @@ async def test_fault_17_without_any_connection_of_ours_the_refusal_comes_out_and
     server.most = 1
 
     sessions.give(await sessions.take())
+
+
+class Used:
+    """A connection that is closed, or isn't."""
+
+    def __init__(self, *, closed: bool) -> None:
+        self.closed = closed
+
+    def is_closed(self) -> bool:
+        return self.closed
+
+
+def test_a_connection_that_goes_while_it_is_used_is_told_as_that_and_other_faults_as_they_are():
+    lost, there = (cast("Session", Used(closed=closed)) for closed in (True, False))
+
+    with pytest.raises(asyncpg.InterfaceError) as cut, told_when_cut_off(lost):
+        raise AttributeError("'NoneType' object has no attribute 'resume_reading'")
+    with pytest.raises(AttributeError), told_when_cut_off(there):
+        raise AttributeError("a fault of ours")
+
+    assert retryable(cut.value)
