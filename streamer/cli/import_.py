@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +15,7 @@ from streamer.cli.showing import showing, stopped_by_signals
 from streamer.config import Config
 from streamer.errors import BadFileError, ExitCode
 from streamer.model.words import counted
-from streamer.progress import Events
-from streamer.progress.story import log_line
-from streamer.run.importing import ImportOptions, check, import_files
+from streamer.run.importing import Checked, ImportOptions, check_aside, import_files
 
 REPORT = "import_report.json"
 
@@ -74,12 +71,15 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
     folder = _existing(Path(args.input_dir))
     options = ImportOptions(folder, edited=args.edited)
     args.logs.also_in(folder / "import.log")
-    if config.run.dry_run:
-        return _dry_run(config, options)
-    if args.report is None:
-        config = replace(config, run=replace(config.run, report=folder / REPORT))
     settle_memory()
     stop = asyncio.Event()
+    if config.run.dry_run:
+        async with showing(config, args.logs, "import") as events:
+            with stopped_by_signals(stop, "finishing the line that is being read"):
+                files = await check_aside(config, options, events, stop)
+        return _told(files)
+    if args.report is None:
+        config = replace(config, run=replace(config.run, report=folder / REPORT))
     async with showing(config, args.logs, "import") as events, metrics(config, events):
         with stopped_by_signals(stop, "finishing the requests in flight"):
             code = await import_files(config, options, events, stop)
@@ -98,9 +98,7 @@ def _existing(folder: Path) -> Path:
     )
 
 
-def _dry_run(config: Config, options: ImportOptions) -> ExitCode:
-    events = Events(time.monotonic, say=log_line)
-    files = check(config, options, events)
+def _told(files: Checked) -> ExitCode:
     print(render_plan(files.plan), end="")
     rows = sum(files.looked.rows.values())
     read = counted(len(files.manifest.tables), "file")

@@ -310,3 +310,11 @@ def export_time(shaping: Shaping) -> Shaping:
 def names_of(tables: Sequence[ExportedTable | TransformedTable]) -> tuple[QualifiedName, ...]:
     """The tables that have a file."""
     return tuple(table.name for table in tables)
+
+
+def catalog_of(manifest: ExportManifest | TransformManifest) -> Catalog:
+    """The source's catalog, with as many rows in each table as its file has: these were counted."""
+    catalog = manifest.origin.catalog
+    rows = {table.name: table.file.rows for table in manifest.tables}
+    counted = tuple(replace(t, rows=rows.get(t.name, t.rows)) for t in catalog.tables)
+    return replace(catalog, tables=counted)

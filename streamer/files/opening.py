@@ -26,15 +26,23 @@ _BOMS = {b"\xef\xbb\xbf": "a byte order mark", b"\xff\xfe": "UTF-16", b"\xfe\xff
 _UNREADABLE = (OSError, EOFError, zlib.error, zstandard.ZstdError)
 
 
+def unheard(_bytes: int) -> None:
+    """Nobody wants to know how far reading is."""
+
+
 class Content:
     """What has been read of a file so far, uncompressed; whole once reading came to its end.
 
-    `heed` is called with every block: what it raises ends the reading.
+    `heed` is called with every block: what it raises ends the reading. `tell` is told how many bytes
+    each has.
     """
 
-    def __init__(self, heed: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, heed: Callable[[], None] = lambda: None, tell: Callable[[int], None] = unheard
+    ) -> None:
         self.rows = 0
         self._heed = heed
+        self._tell = tell
         self.bytes = 0
         self._digest = hashlib.sha256()
 
@@ -46,6 +54,7 @@ class Content:
     def add(self, block: bytes) -> None:
         """Take note of what comes next."""
         self._heed()
+        self._tell(len(block))
         self.bytes += len(block)
         self._digest.update(block)
 

@@ -20,15 +20,17 @@ from streamer import limits
 from streamer.errors import BadFileError
 from streamer.files.cells import WrongRowError, told
 from streamer.files.checks import changed
-from streamer.files.manifest import TransformedTable, TransformManifest, table_path
-from streamer.files.opening import Content
+from streamer.files.manifest import TransformedTable, TransformManifest, catalog_of, table_path
+from streamer.files.opening import Content, unheard
 from streamer.files.reading import Row, read_rows
+from streamer.files.sizes import Sizes
 from streamer.files.stored import stored_cells
 from streamer.model import (
     Answered,
     Catalog,
     Key,
     KeyKind,
+    Measure,
     Page,
     PageSize,
     QualifiedName,
@@ -58,28 +60,38 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What was found of files that hold rows of their tables: a digest of all, each one's rows, and
-    why a file isn't what was written, where it isn't.
+    """What was found of files that hold rows of their tables: a digest of all, what each one's rows
+    are like, and why a file isn't what was written, where it isn't.
     """
 
     digest: str
-    rows: Mapping[QualifiedName, int]
+    measures: Mapping[QualifiedName, Measure]
     changed: Mapping[QualifiedName, str]
+
+    @property
+    def rows(self) -> Mapping[QualifiedName, int]:
+        """How many each file has."""
+        return {name: measure.rows for name, measure in self.measures.items()}
 
 
 def checked(
-    folder: Path, manifest: TransformManifest, *, edited: bool, heed: Callable[[], None]
+    folder: Path,
+    manifest: TransformManifest,
+    *,
+    edited: bool,
+    heed: Callable[[], None],
+    tell: Callable[[int], None] = unheard,
 ) -> Looked:
     """Read every file to its end.
 
-    `edited`: they may be others than those that were written. `heed` is called with every line: what
-    it raises ends this.
+    `edited`: they may be others than those that were written. `heed` is called with every block: what
+    it raises ends this. `tell` is told how many bytes each has.
 
     Raises:
         BadFileError: with everything that is wrong, a line each.
 
     """
-    looked = look_through(folder, manifest, heed, careful=edited)
+    looked = look_through(folder, manifest, heed, tell, careful=edited)
     if looked.changed and not edited:
         _refuse(
             [f"{what}; --edited takes the files as they are" for what in looked.changed.values()]
@@ -91,10 +103,11 @@ def look_through(
     folder: Path,
     manifest: TransformManifest,
     heed: Callable[[], None] = lambda: None,
+    tell: Callable[[int], None] = unheard,
     *,
     careful: bool = True,
 ) -> Looked:
-    """Read every file to its end; `heed` is called with every line, `careful` is `read_rows`'s.
+    """Read every file to its end; `heed` and `tell` as for `checked`, `careful` is `read_rows`'s.
 
     Raises:
         BadFileError: one holds something else than rows of its table, a line each.
@@ -102,21 +115,22 @@ def look_through(
     """
     problems: list[str] = []
     digest = hashlib.sha256()
-    rows: dict[QualifiedName, int] = {}
+    measures: dict[QualifiedName, Measure] = {}
     others: dict[QualifiedName, str] = {}
     for table in manifest.tables:
-        content = Content(heed)
+        content = Content(heed, tell)
+        sizes = Sizes(table.columns)
         path = table_path(folder, table.file)
-        problems += _problems(path, table, content, careful=careful)
+        problems += _problems(path, table, content, sizes, careful=careful)
         if len(problems) >= MOST_PROBLEMS:
             break
-        rows[table.name] = content.rows
+        measures[table.name] = sizes.measure()
         if what := changed(path, table.file, content):
             others[table.name] = what
         digest.update(f"{table.name}\0{content.sha256}\0".encode())
     if problems:
         _refuse(problems)
-    return Looked(digest.hexdigest(), rows, others)
+    return Looked(digest.hexdigest(), measures, others)
 
 
 def _refuse(problems: Sequence[str]) -> NoReturn:
@@ -126,13 +140,15 @@ def _refuse(problems: Sequence[str]) -> NoReturn:
     )
 
 
-def _problems(path: Path, table: TransformedTable, content: Content, *, careful: bool) -> list[str]:
+def _problems(
+    path: Path, table: TransformedTable, content: Content, sizes: Sizes, *, careful: bool
+) -> list[str]:
     found: list[str] = []
     try:
         for row in read_rows(path, content, careful=careful):
             try:
                 cells = stored_cells(table.columns, row)
-                _refuse_null_and_oversized(table, cells)
+                _refuse_null_and_oversized(table, cells, sizes.add(cells))
             except WrongRowError as error:
                 found.append(f"{path}, line {row.line}: {told(error)}")
                 if len(found) >= MOST_PROBLEMS:
@@ -142,11 +158,13 @@ def _problems(path: Path, table: TransformedTable, content: Content, *, careful:
     return found
 
 
-def _refuse_null_and_oversized(table: TransformedTable, cells: Sequence[str | None]) -> None:
+def _refuse_null_and_oversized(
+    table: TransformedTable, cells: Sequence[str | None], characters: int
+) -> None:
     for column, cell in zip(table.columns, cells, strict=True):
         if cell is None and column.not_null:
             raise WrongRowError(column.name, "it is null, and the column is NOT NULL")
-    if sum(len(cell) for cell in cells if cell is not None) > _LONG:
+    if characters > _LONG:
         size = sum(
             _CELL_BYTES if cell is None else _CELL_BYTES + _bytes(cell, column.wire)
             for column, cell in zip(table.columns, cells, strict=True)
@@ -186,8 +204,8 @@ class FilesSource:
         return None
 
     async def catalog(self) -> Catalog:
-        """The catalog as it was when they were exported."""
-        return self._manifest.origin.catalog
+        """The catalog as it was when they were exported, and their rows."""
+        return catalog_of(self._manifest)
 
     async def own_sql(self, shaping: Shaping, catalog: Catalog) -> OwnSql:
         """The types that expressions had then; what else there was to say was said then."""

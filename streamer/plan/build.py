@@ -10,7 +10,6 @@ from streamer.config import Selection
 from streamer.errors import UsageError
 from streamer.model import (
     Catalog,
-    Estimate,
     Finding,
     IndexTiming,
     PgType,
@@ -18,7 +17,6 @@ from streamer.model import (
     QualifiedName,
     Question,
     Rate,
-    Severity,
     Shaping,
     Table,
     TableKind,
@@ -27,7 +25,7 @@ from streamer.model import (
 )
 from streamer.plan.carry import carry_over
 from streamer.plan.draft import Draft, make_drafts
-from streamer.plan.estimate import estimate
+from streamer.plan.estimate import about_size, estimate
 from streamer.plan.kinds import as_views, movable
 from streamer.plan.labels import label_tables, with_labels, without_idle_labels
 from streamer.plan.links import Place, link, order_of, places, slow_cycles
@@ -102,7 +100,7 @@ def make_plan(catalog: Catalog, selection: Selection, options: PlanOptions | Non
     ]
     findings += [*said, *(finding for plan in plans for finding in plan.said), *about_views]
     cost = estimate(plans, options.rate)
-    findings += _about_size(cost)
+    findings += about_size(cost)
     return Plan(
         tables=tuple(plans),
         findings=(*refusals, *too_slow, *findings),
@@ -188,10 +186,3 @@ def _place(
             return places(drafts, linked, order), said, refusals
         refusals += too_slow.values()
         drafts = [draft for draft in drafts if draft.table.name not in too_slow]
-
-
-def _about_size(cost: Estimate) -> list[Finding]:
-    if cost.size_bytes <= limits.DATABASE_BYTES:
-        return []
-    what = f"about {cost.size_bytes:,} bytes are expected, D1 holds {limits.DATABASE_BYTES:,}"
-    return [Finding(Severity.WARNING, "size", what, "Move fewer tables")]

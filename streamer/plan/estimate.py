@@ -13,12 +13,14 @@ from streamer import limits
 from streamer.model import (
     ColumnPlan,
     Estimate,
+    Finding,
     KeyKind,
     Loading,
     Measure,
     Plan,
     QualifiedName,
     Rate,
+    Severity,
     Storage,
     Table,
     TablePlan,
@@ -122,7 +124,7 @@ def measured(
     *,
     batch_bytes: int | None = None,
 ) -> Plan:
-    """The plan with the rows that were counted, and an estimate by what was measured.
+    """The plan with the rows that were counted, and an estimate, and warning, by what was measured.
 
     `batch_bytes` as for `estimate`.
     """
@@ -133,7 +135,18 @@ def measured(
         for table in plan.tables
     )
     found = estimate(tables, rate, measures, views=len(plan.views), batch_bytes=batch_bytes)
-    return replace(plan, tables=tables, estimate=found)
+    guessed = about_size(plan.estimate)
+    others = (finding for finding in plan.findings if finding not in guessed)
+    findings = (*others, *about_size(found))
+    return replace(plan, tables=tables, findings=findings, estimate=found)
+
+
+def about_size(cost: Estimate) -> list[Finding]:
+    """What is to be said of a database that D1 has no room for."""
+    if cost.size_bytes <= limits.DATABASE_BYTES:
+        return []
+    what = f"about {cost.size_bytes:,} bytes are expected, D1 holds {limits.DATABASE_BYTES:,}"
+    return [Finding(Severity.WARNING, "size", what, "Move fewer tables")]
 
 
 def measure_of(table: TablePlan, measures: Mapping[QualifiedName, Measure]) -> Measure:

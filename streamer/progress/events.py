@@ -62,7 +62,7 @@ class Events:
         self._batches = 0
         self._started = clock()
         self._counted_to = self._started
-        self._phase = "starting"
+        self._phase, self._so_far = "starting", ""
         self._tables: dict[str, TableView] = {}
         self._since: dict[str, float] = {}
         self._sent: deque[float] = deque(maxlen=rate.requests if rate else 0)
@@ -86,9 +86,14 @@ class Events:
 
     def phase(self, name: str) -> None:
         """The run enters a new part of its work, named in a word or two."""
+        self._so_far = ""
         if name != self._phase:
             self._phase = name
             self._say(name)
+
+    def so_far(self, text: str) -> None:
+        """How far the part of the work is that no table shows, for whoever looks in."""
+        self._so_far = text
 
     def table_expected(self, table: str, rows_estimate: int) -> None:
         """`table` is part of the run; `rows_estimate` rows (-1: nobody knows)."""
@@ -250,7 +255,7 @@ class Events:
         used = self._window_used(now)
         until, why = max(self._pause or (now, ""), self._window_full(now, used))
         return View(
-            phase=self._phase,
+            phase=f"{self._phase}: {self._so_far}" if self._so_far else self._phase,
             seconds=now - self._started,
             tables=tuple(self._tables.values()),
             speed=rate_of(self._marks),

@@ -87,7 +87,9 @@ async def export(
                 hash_key=config.shaping.hash_key,
             )
         )
-        stopping = Stopping(stop, kept="what was exported so far is kept", command="export")
+        stopping = Stopping(
+            stop, kept="what was exported so far is kept", again="streamer export --resume"
+        )
         async with stopping.heeded():
             known = await look(source, config, events.phase)
             plan = await plan_job(source, config, known=known, say=events.phase)

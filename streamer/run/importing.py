@@ -15,7 +15,9 @@ from streamer.files.source import FilesSource, Looked, checked
 from streamer.files.stored import refuse_other_columns
 from streamer.model import Plan, Shaping
 from streamer.model.words import counted
+from streamer.plan.estimate import measured
 from streamer.progress import Events
+from streamer.progress.wording import size
 from streamer.run.sources import JobSource, RowsFrom
 from streamer.run.start import run
 from streamer.run.stopping import Stopping
@@ -51,8 +53,8 @@ def check(
     events: Events,
     heed: Callable[[], None] = lambda: None,
 ) -> Checked:
-    """Read all files, and plan; nothing is sent. What `heed` raises, which is called all the time,
-    ends this.
+    """Read all files, and plan, with an estimate by what they hold; nothing is sent. What `heed`
+    raises, which is called all the time, ends this.
 
     Raises:
         BadFileError: a file isn't what it should be.
@@ -65,8 +67,37 @@ def check(
     plan = plan_files(config, manifest)
     refuse_other_columns(options.folder, manifest, plan.tables)
     events.phase(f"reading {counted(len(manifest.tables), 'file')}")
-    looked = checked(options.folder, manifest, edited=options.edited, heed=heed)
+    tell = _so_far(events, manifest)
+    looked = checked(options.folder, manifest, edited=options.edited, heed=heed, tell=tell)
+    pacing = config.pacing
+    plan = measured(plan, pacing.rate, looked.measures, batch_bytes=pacing.batch_bytes)
     return Checked(config, manifest, plan, looked)
+
+
+def _so_far(events: Events, manifest: TransformManifest) -> Callable[[int], None]:
+    """What tells `events` how much of all files was read, when it is told how much more that is."""
+    whole = sum(table.file.bytes for table in manifest.tables)
+    read = 0
+
+    def tell(more: int) -> None:
+        nonlocal read
+        read += more
+        events.so_far(f"{size(read)} of {size(whole)}")
+
+    return tell
+
+
+async def check_aside(
+    config: Config, options: ImportOptions, events: Events, stop: asyncio.Event
+) -> Checked:
+    """What `check` does, beside whoever shows how far it is.
+
+    Raises: as `check` does.
+
+    """
+    again = "streamer import --dry-run" if config.run.dry_run else "streamer import --resume"
+    stopping = Stopping(stop, kept="nothing was sent", again=again)
+    return await asyncio.to_thread(check, config, options, events, stopping.heed)
 
 
 async def import_files(
@@ -78,8 +109,7 @@ async def import_files(
         StreamerError: with the exit code of its kind, as `run` does.
 
     """
-    stopping = Stopping(stop, kept="nothing was sent", command="import")
-    files = await asyncio.to_thread(check, config, options, events, stopping.heed)
+    files = await check_aside(config, options, events, stop)
 
     @asynccontextmanager
     async def opened(_config: Config, _events: Events) -> AsyncGenerator[JobSource]:

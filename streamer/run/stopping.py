@@ -30,7 +30,7 @@ class Stopping:
     """Whether, and why, a run is to end early.
 
     `stop` is set by whoever hears a signal, and here once the time is over; that is said. `kept` says
-    what isn't lost by it, and `command` is what to go on with.
+    what isn't lost by it, and `again` is the command to go on with.
     """
 
     def __init__(
@@ -40,14 +40,14 @@ class Stopping:
         say: Callable[[str], None] = lambda _: None,
         *,
         kept: str = "everything that D1 acknowledged is in the checkpoint",
-        command: str = "run",
+        again: str = "streamer run --resume",
     ) -> None:
         self.stop = stop
         self.sending: Sending | None = None
         self._max_duration_s = max_duration_s
         self._say = say
         self._kept = kept
-        self._command = command
+        self._again = again
         self._time_is_over = False
 
     @contextmanager
@@ -77,7 +77,7 @@ class Stopping:
         why = "after --max-duration" if self._time_is_over else "by a signal"
         return InterruptedRunError(
             f"stopped {why}; {self._kept}.",
-            hint=f"Go on with `streamer {self._command} --resume`.",
+            hint=f"Go on with `{self._again}`.",
         )
 
     @asynccontextmanager

@@ -21,6 +21,7 @@ from streamer.files.manifest import (
     FileFacts,
     TransformedTable,
     TransformManifest,
+    catalog_of,
     export_time,
     read_export,
     table_path,
@@ -126,8 +127,7 @@ def plan_files(config: Config, manifest: ExportManifest | TransformManifest) -> 
         UsageError: there is no table, or what is asked fits nothing.
 
     """
-    origin = manifest.origin
-    known = Known(origin.catalog, origin.types_of_expressions)
+    known = Known(catalog_of(manifest), manifest.origin.types_of_expressions)
     return plan_known(known, replace(config, selection=selected(manifest)))
 
 

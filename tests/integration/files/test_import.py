@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from streamer.cli import main
 from streamer.errors import InterruptedRunError
 from streamer.files.manifest import read_transform
 from streamer.files.source import checked
-from tests.engines.postgres import Database
+from tests.engines.postgres import Database, Postgres, now
 from tests.stories.command import Streamer, ended
 from tests.stories.compare import differences, our_leftovers
 from tests.stories.reports import read_report
@@ -108,6 +110,45 @@ def test_a_dry_run_reads_all_files_and_needs_no_settings(files: Path, capsys: An
     assert "read, nothing wrong" in said
     assert "requests" in said
     assert not (files.parent / "streamer.checkpoint.db").exists()
+
+
+@pytest.fixture
+def packed(postgres: Postgres) -> Iterator[Database]:
+    """A database whose one table PostgreSQL keeps in a fiftieth of its length."""
+    database = now(postgres.create_database())
+    now(database.execute("CREATE TABLE doc (id int PRIMARY KEY, body text)"))
+    rows = "SELECT n, repeat('kůň ', 2000) FROM generate_series(1, 1000) AS n"
+    now(database.execute(f"INSERT INTO doc {rows}"))
+    now(database.execute("VACUUM ANALYZE doc"))
+    yield database
+    now(postgres.drop_database(database.name))
+
+
+def test_a_dry_run_estimates_by_what_the_files_hold(
+    packed: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setenv("POSTGRES_DSN", packed.dsn)
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", "-q"]) == main(["transform", "-q"]) == 0
+    capsys.readouterr()
+
+    assert main(["import", "--dry-run"]) == 0
+
+    estimate = re.search(r"requests +(\d+)\n(?:.*\n)+?  size +([\d.]+) MB", capsys.readouterr().out)
+    assert estimate is not None
+    assert main(["import", "--target", "sqlite:doc.db", "-q"]) == 0
+    done = read_report(tmp_path / "d1_migration_data/import_report.json")["totals"]["requests"]
+    assert float(estimate[2]) == pytest.approx((tmp_path / "doc.db").stat().st_size / 1e6, rel=0.05)
+    assert int(estimate[1]) == pytest.approx(done, abs=4)
+
+
+def test_how_much_of_the_files_was_read_is_told(files: Path) -> None:
+    manifest = read_transform(files)
+    blocks = list[int]()
+
+    checked(files, manifest, edited=False, heed=lambda: None, tell=blocks.append)
+
+    assert sum(blocks) == sum(table.file.bytes for table in manifest.tables)
 
 
 WRONG = {

@@ -1,5 +1,6 @@
-from streamer.model import Loading, Rate, Table
+from streamer.model import Loading, Measure, Rate, Table
 from streamer.plan import PlanOptions, estimated_rows
+from streamer.plan.estimate import measured
 from tests.engines.catalogs import (
     BYTEA,
     INT4,
@@ -101,3 +102,17 @@ def test_a_database_beyond_what_d1_holds_is_warned_about():
     made = identified("t", column("a"), rows=100_000_000, size=20_000_000_000)
 
     assert any("D1 holds 10,000,000,000" in f.what for f in plan_of(made).warnings)
+
+
+def test_what_was_measured_has_the_last_word_on_whether_d1_has_room():
+    guessed_big = plan_of(identified("t", column("a"), rows=100_000_000, size=20_000_000_000))
+    guessed_small = plan_of(identified("t", column("a"), rows=100, size=10_000))
+    name = guessed_small.tables[0].name
+
+    small = measured(guessed_big, None, {name: Measure(100, 50.0, (4.0, 40.0))})
+    big = measured(guessed_small, None, {name: Measure(100_000_000, 500.0, (4.0, 400.0))})
+
+    assert not any(finding.object == "size" for finding in small.warnings)
+    assert [f.what for f in big.warnings if f.object == "size"] == [
+        f"about {big.estimate.size_bytes:,} bytes are expected, D1 holds 10,000,000,000"
+    ]

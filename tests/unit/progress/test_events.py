@@ -290,3 +290,17 @@ def test_figures_over_any_number_of_kills_are_those_of_one_run(
     total = sum(count for count, _, _ in chunks)
     assert events.tally.of("a").rows_read == total
     assert events.tally.of("a").bytes_sent == total * 10
+
+
+def test_how_far_a_phase_is_shows_to_who_looks_in_until_the_next() -> None:
+    said: list[str] = []
+    events = Events(lambda: 0.0, say=said.append)
+
+    events.phase("reading 2 files")
+    events.so_far("1.5 GB of 4.9 GB")
+    during = events.view().phase
+    events.phase("moving rows")
+
+    assert during == "reading 2 files: 1.5 GB of 4.9 GB"
+    assert events.view().phase == "moving rows"
+    assert said == ["reading 2 files", "moving rows"]
