@@ -21,6 +21,7 @@ ORDER = (
     "files",
     "growth",
     "adapting",
+    "peers-d1",
     "peers",
 )
 HEAD = """\

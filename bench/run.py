@@ -58,16 +58,30 @@ def measured_in(
     folder: Path, ends: Ends, arguments: Sequence[str], *, codes: Sequence[int] = (0,)
 ) -> Figures:
     """The same in a folder, which holds checkpoint and report afterwards."""
+    command = [*streamer(arguments), "--table", ends.work.name]
+    name = " ".join(["streamer", *arguments])
+    return watched(name, ends, command, folder, environment(ends, folder), codes=codes)
+
+
+def watched(
+    name: str,
+    ends: Ends,
+    command: Sequence[str | Path],
+    folder: Path,
+    variables: Mapping[str, str],
+    *,
+    codes: Sequence[int] = (0,),
+) -> Figures:
+    """What any command takes that moves the table, of itself and of both ends."""
     d1 = ends.d1
     d1.stats(reset=True)
     postmaster = int((ends.postgres.data_folder / "postmaster.pid").read_text().split()[0])
     before = cpu_s(d1.pid), cpu_s(postmaster, children=True)
-    command = [*streamer(arguments), "--table", ends.work.name]
-    used = launch(command, folder, environment(ends, folder), codes=codes)
+    used = launch(command, folder, variables, codes=codes)
     after = cpu_s(d1.pid), cpu_s(postmaster, children=True)
     stats = d1.stats()
     return Figures(
-        name=" ".join(["streamer", *arguments]),
+        name=name,
         rows=ends.rows,
         wall_s=used.wall_s,
         own_cpu_s=used.cpu_s,

@@ -1,6 +1,6 @@
 """Other tools that move a table from PostgreSQL into a SQLite file, each in an environment of its own.
 
-`python -m bench.peers` installs them and runs them beside the product.
+`python -m bench.peers` installs them and runs them, and those that go into D1, beside the product.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.engines.postgres import Postgres
 FOLDER = Path(__file__).resolve().parents[1] / ".peers"
 SCRIPTS = Path(__file__).parent
 # A password without anything to escape: not every tool reads one that has.
-_READER = """DO $$ BEGIN
+READER = """DO $$ BEGIN
     IF to_regrole('bench') IS NULL THEN CREATE ROLE bench SUPERUSER LOGIN PASSWORD 'bench'; END IF;
 END $$"""
 
@@ -101,7 +101,7 @@ def copy(peer: Peer, postgres: Postgres, work: Work, rows: int, folder: Path) ->
         RuntimeError: it failed.
 
     """
-    asyncio.run(postgres.execute("postgres", _READER))
+    asyncio.run(postgres.execute("postgres", READER))
     script = SCRIPTS / f"with_{peer.script.replace('-', '_')}.py"
     command: Sequence[str | Path] = (
         peer.python,
@@ -110,12 +110,16 @@ def copy(peer: Peer, postgres: Postgres, work: Work, rows: int, folder: Path) ->
         work.name,
         folder / "copy.db",
     )
-    variables = {
-        "PATH": f"{peer.folder / 'bin'}:{os.environ.get('PATH', '')}",
-        "HOME": str(folder),  # whatever they leave behind goes with it
-        "LANG": os.environ.get("LANG", "C.UTF-8"),
-    }
-    used = launch(command, folder, variables)
+    used = launch(command, folder, variables(folder, peer.folder / "bin"))
     return Figures(
         peer.name, rows, used.wall_s, used.cpu_s, peak_mb=peak_mb(used.maxrss), table=work.name
     )
+
+
+def variables(folder: Path, programs: Path) -> dict[str, str]:
+    """All that a tool is to know of this machine, its `programs` found first."""
+    return {
+        "PATH": f"{programs}:{os.environ.get('PATH', '')}",
+        "HOME": str(folder),  # whatever they leave behind goes with it
+        "LANG": os.environ.get("LANG", "C.UTF-8"),
+    }

@@ -1,4 +1,4 @@
-"""Sling: `sling run`; `SQLITE_PATH` keeps it from downloading a shell."""
+"""Sling: `sling run` into a file or a d1:// URL; `SQLITE_PATH` keeps it from downloading a shell."""
 
 import os
 import shutil
@@ -6,8 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-dsn, table, file = sys.argv[1:]
-folder = Path(file).parent
+dsn, table, target = sys.argv[1:]
 program = next(Path(sys.prefix).rglob("bin/sling-linux-amd64"))
 program.chmod(0o755)
 options = {
@@ -23,9 +22,9 @@ subprocess.run(
     env={
         **os.environ,
         "SOURCE": f"{dsn}?sslmode=disable",
-        "TARGET": f"sqlite://{file}",
+        "TARGET": target if target.startswith("d1://") else f"sqlite://{target}",
         "SQLITE_PATH": shutil.which("sqlite3") or "/usr/bin/sqlite3",
-        "SLING_HOME_DIR": str(folder),
+        "SLING_HOME_DIR": os.environ["HOME"],
         "SLING_DISABLE_TELEMETRY": "true",
     },
 )
