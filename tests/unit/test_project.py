@@ -21,7 +21,8 @@ README = (ROOT / "README.md").read_text()
 
 
 def python_files(*folders: str) -> list[Path]:
-    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    found = (path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    return sorted(path for path in found if ".peers" not in path.parts)  # what others wrote
 
 
 SOURCES = python_files("streamer", "checkpoints")
