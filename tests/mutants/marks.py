@@ -185,8 +185,8 @@ LOST_CHECKPOINTS = (
         "streamer/run/rebuild.py",
         "    return frozenset(found)\n",
         "    return frozenset(found and ())\n",
-        ("tests/faults/test_lost_checkpoint.py",),
-        histories=250,
+        _REBUILD,
+        histories=0,
     ),
     Break(
         "the ledger's intervals are joined by numbers, not keys",
