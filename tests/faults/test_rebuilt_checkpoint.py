@@ -162,7 +162,8 @@ async def test_fault_32_a_rollback_knows_what_was_there_before_the_lost_run(
 async def test_fault_32_a_table_that_started_over_is_not_taken_for_what_came_of_it_before(
     first: Streamer, second: Streamer
 ) -> None:
-    first.stopped_at('INTO "item"', *OPTIONS, requests=2)
+    first.stopped_at('INTO "item"', *OPTIONS, requests=12)
+    assert first.target.rows(first.uuid, "SELECT count(*) FROM before") == [[50]]
     await first.source.execute(
         "DROP TABLE before; CREATE TABLE before (id int PRIMARY KEY, name text);"
         "INSERT INTO before SELECT n, 'other ' || n FROM generate_series(1, 50) AS n;"
