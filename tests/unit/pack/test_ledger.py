@@ -120,6 +120,20 @@ def test_tables_are_prepared_by_their_owner_and_only_before_the_first_rows_of_it
         assert target.rows("SELECT count(*) FROM sent") == [(1,)]
 
 
+def test_an_older_start_that_wrote_nothing_prepares_no_tables_that_a_newer_one_owns() -> None:
+    target = Target()
+    old = target.take("run", (), "one")
+    new = target.take("run", target.owners(), "two")
+    target.send("run", new, chunk(0))
+
+    with pytest.raises(Exception, match=REFUSED + "owner"):
+        target.request(
+            [Statement.of("DELETE FROM sent"), before_rows(TABLES, run="run", epoch=old)]
+        )
+
+    assert target.rows("SELECT count(*) FROM sent") == [(1,)]
+
+
 def test_steps_that_start_over_lose_their_older_claims_and_no_others() -> None:
     target = Target()
     old = target.take("run", (), "one")
