@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
-from tests.engines.postgres import Database
-from tests.engines.workerd import Workerd
 from tests.stories.command import Streamer
 from tests.stories.compare import differences, quoted
 
@@ -35,15 +30,6 @@ NAMES = [
 ]
 
 pytestmark = [pytest.mark.postgres, pytest.mark.workerd, pytest.mark.processes]
-
-
-@pytest.fixture
-async def streamer(
-    database: Database, workerd_d1: Workerd, tmp_path: Path
-) -> AsyncIterator[Streamer]:
-    uuid = workerd_d1.create(database.name)
-    yield Streamer(tmp_path, database, workerd_d1, uuid)
-    workerd_d1.delete(uuid)
 
 
 def hostile(name: str, number: int) -> str:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from aiohttp import web
 
-from tests.engines.postgres import Database
-from tests.engines.workerd import Workerd
 from tests.faults.between import Between, Forward, Request
 from tests.stories.command import Streamer, ended
 from tests.stories.compare import differences, our_leftovers
@@ -36,13 +32,6 @@ INSERT INTO log SELECT CASE n WHEN {held} THEN 'held' WHEN 2500 THEN 'late' ELSE
 FROM generate_series(1, 4000) AS n;
 """
 NOTES = 3  # requests that carry rows of `note`, before the run is killed
-
-
-@pytest.fixture
-def streamer(database: Database, workerd_d1: Workerd, tmp_path: Path) -> Iterator[Streamer]:
-    uuid = workerd_d1.create(database.name)
-    yield Streamer(tmp_path, database, workerd_d1, uuid)
-    workerd_d1.delete(uuid)
 
 
 async def killed_after(streamer: Streamer, between: Between, enough: asyncio.Event) -> None:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from tests.engines.postgres import Database
-from tests.engines.workerd import Workerd
 from tests.stories.command import Streamer
 from tests.stories.compare import differences, our_leftovers
 
@@ -85,14 +81,6 @@ async def carried_out(source: Database, change: str) -> None:
     """Carry out statements that can't all be in one transaction."""
     for statement in filter(str.strip, change.split(";")):
         await source.execute(statement)
-
-
-@pytest.fixture
-def streamer(database: Database, workerd_d1: Workerd, tmp_path: Path) -> Iterator[Streamer]:
-    uuid = workerd_d1.create(database.name)
-    yield Streamer(tmp_path, database, workerd_d1, uuid)
-    workerd_d1.set_faults()
-    workerd_d1.delete(uuid)
 
 
 @pytest.mark.parametrize(

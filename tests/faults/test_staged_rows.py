@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.engines.postgres import Database
-from tests.engines.workerd import Workerd
 from tests.stories.command import Streamer
 from tests.stories.compare import differences, our_leftovers
 
@@ -51,14 +47,6 @@ BEGIN; UPDATE egg SET chicken = 700 WHERE chicken BETWEEN 20 AND 620;
 DELETE FROM chicken WHERE id BETWEEN 20 AND 620; DELETE FROM egg WHERE id > 2001 - 620 AND id < 1982;
 COMMIT
 """
-
-
-@pytest.fixture
-def streamer(database: Database, workerd_d1: Workerd, tmp_path: Path) -> Iterator[Streamer]:
-    uuid = workerd_d1.create(database.name)
-    yield Streamer(tmp_path, database, workerd_d1, uuid)
-    workerd_d1.set_faults()
-    workerd_d1.delete(uuid)
 
 
 def until_chickens_are_done(streamer: Streamer) -> None:

@@ -178,11 +178,11 @@ def _become(order: list[Any], descriptors: list[int]) -> None:
     sys.argv = ["streamer", *arguments]
     sys.path[0] = folder
     # Buffers and encodings as at a start with these descriptors.
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115
-    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
-    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - it stays open, as the one that Python makes
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - it stays open, as the one that Python makes
+    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115 - it stays open, as the one that Python makes
 
-    from streamer.__main__ import main as command  # noqa: PLC0415
+    from streamer.__main__ import main as command  # noqa: PLC0415 - as late as `-m` does
 
     sys.exit(command())
 
