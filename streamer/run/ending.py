@@ -32,6 +32,7 @@ from streamer.run.sharing import Task, index_load, together
 from streamer.run.states import State
 from streamer.run.survey import Database
 from streamer.sinks import Duplicates, Ownership
+from streamer.sinks.duplicates import Sharing
 from streamer.sinks.uniqueness import Unique
 
 T = TypeVar("T")
@@ -129,7 +130,7 @@ class Ending:
         if self._duplicates and index.unique and "UNIQUE constraint failed" in error.what:
             # Values may have moved between rows since the first of them was written.
             once = Unique(index.keys, index.where)
-            if await self._duplicates.mend(table, once):
+            if await self._duplicates.mend(table, once) is not Sharing.LEFT:
                 return await build_index(self._database, index)
         return index_problem(index, error)
 

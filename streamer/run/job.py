@@ -317,6 +317,13 @@ class Job:
         rows = [BadRow.oversized(carried, load.step, page, row) for row in oversized]
         return await self._writing.rejects.record(rows) if rows else []
 
+    async def _set_aside_moved(self, table: TablePlan, rows: Sequence[BadRow]) -> None:
+        known = {row.reject.line for row in self._journal.rejected}
+        rejects = await self._writing.rejects.record(rows)
+        fresh = [reject for reject in rejects if reject.line not in known]
+        self._events.rows_rejected(str(table.name), len(fresh), written=True)
+        await self._journal.reject_moved(steps.rows_step(table), fresh)
+
     def _sizes(self) -> Limits:
         packs_json = self._config.run.pack in {Pack.AUTO, Pack.JSON}
         fixed = self._config.pacing.concurrency
@@ -340,7 +347,8 @@ class Job:
 
     async def _publish_whole(self, cycle: Sequence[TablePlan]) -> None:
         try:
-            stages = self._writing.stages(cycle)
+            aside = self._set_aside_moved if self._rejects_rows else None
+            stages = self._writing.stages(cycle, aside)
             await settle_and_publish(self._database, self._ownership, cycle, stages)
         except FixedPlacesError as fixed:
             raise await self._keyless.read_again(fixed) from None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 from checkpoints import CheckpointStore, RunRecord, Saved, StepRecord
 from streamer.errors import CheckpointProblemError
-from streamer.model import StepId
+from streamer.model import Reject, StepId, StepKind
 from streamer.pipeline import Load, Position
 from streamer.run.recorded import expecting, items, members
 from streamer.run.rejected import (
@@ -315,6 +315,20 @@ class Journal:
             self.steps.values(), lambda row: (row.table, Work(row.kind.value)) in over
         )
         await self._save(steps=[*steps, *pages])
+
+    async def reject_moved(self, name: StepName, rows: Sequence[Reject]) -> None:
+        """Write down that rows which a step moved are rejected after all, and weren't yet."""
+        async with self._saving:
+            step = self.steps[name]
+            facts = {
+                "rejected": self.count(name, "rejected") + len(rows),
+                "tally": dict(self.tally(name.table)),
+            }
+            kind = StepKind(name.work.value)
+            pages = pages_with(self.steps.values(), [(name.table, kind, rows)])
+            moved = replace(step, rows=step.rows - len(rows), document={**step.document, **facts})
+            known = {**self.running.document, "tally": dict(self.tally(""))}
+            await self._save(run=replace(self.running, document=known), steps=[moved, *pages])
 
     async def settle_rejects(
         self, table: str, written: Collection[str], gone: Collection[str]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from streamer.d1 import D1Database, RefusedRowsError
 from streamer.model import Pack, Statement, StepKind, TablePlan
@@ -10,6 +10,7 @@ from streamer.model.sql import quote_identifier
 from streamer.pack import Layout, LedgerStep
 from streamer.run.survey import Database
 from streamer.sinks import Ownership, Stages
+from streamer.sinks.giving_way import NOTHING, Way
 
 TRIES = 20  # of publishing a cycle while its source goes on changing
 
@@ -26,19 +27,21 @@ async def settle_and_publish(
     """
     for left in reversed(range(TRIES)):
         try:
-            await publish(database, ownership, cycle)
+            await publish(database, ownership, cycle, await stages.making_way())
         except RefusedRowsError as error:
             if not left or not await stages.mend(error, database.batch_bytes):
-                raise
+                raise await stages.unmended(error) from None
         else:
             return
 
 
-async def publish(database: Database, ownership: Ownership, cycle: Sequence[TablePlan]) -> None:
+async def publish(
+    database: Database, ownership: Ownership, cycle: Sequence[TablePlan], way: Way = NOTHING
+) -> None:
     """Copy the rows of all staging tables of `cycle` to where they belong; may be repeated.
 
-    Only D1's deferral of foreign keys, which lasts for one request, lets rows in that refer to
-    each other without NULLs.
+    Rows of the target make `way` for them in the same request. Only D1's deferral of foreign keys,
+    which lasts for one request, lets rows in that refer to each other without NULLs.
     """
     copies = [
         Statement.of(
@@ -47,7 +50,8 @@ async def publish(database: Database, ownership: Ownership, cycle: Sequence[Tabl
         for table in cycle
     ]
     deferred = Statement.of("PRAGMA defer_foreign_keys=on")
-    await database.execute([deferred, *copies, *_guards(ownership, cycle)])
+    guards = _guards(ownership, {*way.tables, *(table.target for table in cycle)})
+    await database.execute([deferred, *way.statements, *copies, *guards])
 
 
 async def drop_stages(database: Database, ownership: Ownership, cycle: Sequence[TablePlan]) -> None:
@@ -55,9 +59,9 @@ async def drop_stages(database: Database, ownership: Ownership, cycle: Sequence[
     drops = [
         Statement.of(f"DROP TABLE IF EXISTS {quote_identifier(table.stage)}") for table in cycle
     ]
-    await database.execute([*drops, *_guards(ownership, cycle)])
+    await database.execute([*drops, *_guards(ownership, [table.target for table in cycle])])
 
 
-def _guards(ownership: Ownership, cycle: Sequence[TablePlan]) -> list[Statement]:
+def _guards(ownership: Ownership, tables: Collection[str]) -> list[Statement]:
     """What fails a request of ours that is executed late, when a later run has stages there."""
-    return [ownership.guard(LedgerStep(table.target, StepKind.ROWS)) for table in cycle]
+    return [ownership.guard(LedgerStep(table, StepKind.ROWS)) for table in tables]

@@ -31,6 +31,7 @@ from streamer.sinks import (
 )
 from streamer.sinks.parents import IsRejected
 from streamer.sinks.rejecting import Record
+from streamer.sinks.staged import SetAside
 
 
 class Writing:
@@ -93,9 +94,9 @@ class Writing:
             untie=self.untying.untie,
         )
 
-    def stages(self, cycle: Sequence[TablePlan]) -> Stages:
-        """The staging tables of a cycle, before they are published."""
-        return Stages(self.ahead, self._renewing, cycle)
+    def stages(self, cycle: Sequence[TablePlan], set_aside: SetAside | None) -> Stages:
+        """The staging tables of a cycle, before they are published; bad rows as in `sink`."""
+        return Stages(self.ahead, self._renewing, cycle, self.rejects.holds, set_aside)
 
     def sink(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 
 from streamer import limits
 from streamer.d1 import RefusedRowsError, TooLargeError
@@ -29,6 +30,14 @@ Exchange = Callable[[Carried, Sequence[Row], Sequence[Unique], int], Awaitable[o
 """Has rows of the target let go of values that these have now; something where that helped."""
 
 
+class Sharing(Enum):
+    """Whether rows share what may be there once."""
+
+    NONE = "none do"
+    ENDED = "those that did were read again, and don't any more"
+    LEFT = "some do still"
+
+
 @dataclass(frozen=True, slots=True)
 class Duplicates:
     """Finds rows that share what may be there once, and has them renewed."""
@@ -37,10 +46,10 @@ class Duplicates:
     renewing: Renewing
     exchange: Exchange | None = None
 
-    async def mend(self, table: TablePlan, unique: Unique, *, staged: bool = False) -> bool:
-        """Whether no rows of the table, or of its staging table, share it any more."""
+    async def mend(self, table: TablePlan, unique: Unique, *, staged: bool = False) -> Sharing:
+        """Read rows of the table, or of its staging table, again that share it."""
         if not unique.terms or not can_refresh(table):
-            return False
+            return Sharing.LEFT
         layout = self.renewing.layout(table, staged=staged)
         tried: Counter[Key] = Counter()
         for _ in range(ROUNDS):
@@ -48,14 +57,14 @@ class Duplicates:
             try:
                 keys = set(keys_of((await self.database.execute([question])).results[0]))
                 if not keys:
-                    return True
+                    return Sharing.ENDED if tried else Sharing.NONE
                 if all(tried[key] >= AGAIN for key in keys):
-                    return False
+                    return Sharing.LEFT
                 tried.update(keys)
                 await self._renew(table, keys, unique, staged=staged)
             except (RefusedRowsError, TooLargeError, TooManyError):
-                return False
-        return False
+                return Sharing.LEFT
+        return Sharing.LEFT
 
     async def _renew(
         self, table: TablePlan, keys: set[Key], unique: Unique, *, staged: bool

@@ -10,7 +10,7 @@ again. Only what refers to nothing even then is a bad row.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -18,19 +18,47 @@ import orjson
 
 from streamer.d1 import RefusedRowsError
 from streamer.errors import BadRowsError
-from streamer.model import ForeignKeyPlan, Key, Result, Statement, Storage, TablePlan
+from streamer.model import (
+    ForeignKeyPlan,
+    Key,
+    Result,
+    Statement,
+    StepId,
+    StepKind,
+    Storage,
+    TablePlan,
+)
 from streamer.model.sql import quote_identifier
+from streamer.pack import LedgerStep
 from streamer.sinks.ahead import Ahead, RefusedParentsError, TooManyError, lacks_parents
-from streamer.sinks.duplicates import Duplicates
+from streamer.sinks.bad_rows import BadRow
+from streamer.sinks.duplicates import Duplicates, Sharing
+from streamer.sinks.giving_way import GivingWay, Way
 from streamer.sinks.left_out import hint_of, why_missing
-from streamer.sinks.references import Wanted, keyed_by, text_of
-from streamer.sinks.refresh import can_refresh
+from streamer.sinks.parents import IsRejected
+from streamer.sinks.references import Carried, Wanted, keyed_by, text_of
+from streamer.sinks.refresh import can_refresh, read_again
 from streamer.sinks.renewing import Renewing
-from streamer.sinks.uniqueness import keys_of, uniques_of
+from streamer.sinks.uniqueness import (
+    Unique,
+    delete,
+    kept_out,
+    keys_of,
+    later_duplicates,
+    uniques_of,
+)
 
 GENERATIONS = 200  # of rows that refer to rows
 ROUNDS = 5  # of looking for a row that isn't there, while the source goes on changing
 AT_ONCE = 2_000  # references of one foreign key that are looked at in one request
+
+TWICE = "another row that is moved has its value, as D1 compares it"
+HELD = "a row of D1 that isn't among those moved has its value, and can't leave"
+LET_GO = "Change or delete that row in D1, then go on with --resume; --on-error reject sets such rows aside."
+SHARED = (
+    "Rows that are published together share a value that may be there once, as D1 compares it: mend "
+    "them in PostgreSQL, then go on with --resume; --on-error reject sets such rows aside."
+)
 
 
 class FixedPlacesError(Exception):
@@ -66,28 +94,51 @@ class _Gap:
             for row in result.rows
         }
 
-    def referring(self, missing: Sequence[Wanted]) -> Statement:
-        """Which rows refer to these: their keys, as `keys_of` reads them."""
+    def referring(self, missing: Sequence[Wanted], *, broken: bool = True) -> Statement:
+        """Which rows refer to these (that nowhere has, if `broken`): keys, as `keys_of` reads them."""
         columns = {column.target: column for column in self.table.columns}
         keys = ", ".join(text_of("o", columns[name]) for name in self.table.key.targets)
         cells = ", ".join(f"value->>{n}" for n in range(len(self.outputs)))
+        stage = f"FROM {quote_identifier(self.table.stage)} AS o WHERE"
+        rows = f"{self.broken} AND" if broken else stage
         return Statement.of(
-            f"SELECT {keys} {self.broken} AND ({', '.join(self.outputs)}) IN "
+            f"SELECT {keys} {rows} ({', '.join(self.outputs)}) IN "
             f"(SELECT {cells} FROM json_each(?1)) LIMIT {AT_ONCE}",
             orjson.dumps([parent.key for parent in missing]).decode(),
         )
 
 
-class Stages:
-    """The staging tables of one `cycle`."""
+SetAside = Callable[[TablePlan, Sequence[BadRow]], Awaitable[None]]
+"""Writes down durably that rows of a table, which count as moved, are rejected."""
 
-    def __init__(self, ahead: Ahead, renewing: Renewing, cycle: Sequence[TablePlan]) -> None:
+
+class Stages:
+    """The staging tables of one `cycle`.
+
+    Rows that can't be published are given to `set_aside`; where it is None, they stop the run.
+    """
+
+    def __init__(
+        self,
+        ahead: Ahead,
+        renewing: Renewing,
+        cycle: Sequence[TablePlan],
+        is_rejected: IsRejected,
+        set_aside: SetAside | None,
+    ) -> None:
+        self._is_rejected = is_rejected
+        self._set_aside = set_aside
         self._ahead = ahead
         self._renewing = renewing
         self._duplicates = Duplicates(renewing.database, renewing)
+        self._giving = GivingWay(renewing, cycle, is_rejected)
         self._cycle = cycle
         self._names = {table.target for table in cycle}
         self._gaps = [gap for table in cycle for gap in _gaps(table, cycle, ahead.tables)]
+
+    async def making_way(self) -> Way:
+        """What goes before the copies, so that rows of the target aren't in their way."""
+        return await self._giving.way()
 
     async def mend(self, refused: RefusedRowsError, most_bytes: int) -> bool:
         """Do something about what D1 `refused` to publish; False where nothing can be done.
@@ -106,11 +157,77 @@ class Stages:
     async def _let_go(self, message: str) -> bool:
         """Have rows let go of UNIQUE values that others have now; whether that helped."""
         helped = False
-        for table in self._cycle:
-            layout = self._renewing.layout(table, staged=False)
-            for unique in uniques_of(table, layout, message):
-                helped = await self._duplicates.mend(table, unique, staged=True) or helped
-        return helped
+        for table, unique in self._named(message):
+            shared = await self._duplicates.mend(table, unique, staged=True)
+            gives, gone = await self._giving.look(table, unique)
+            await self._renew_referring(table, gone)
+            helped = helped or gives or shared is Sharing.ENDED
+        return helped or await self._reject_clashing(message)
+
+    def _named(self, message: str) -> list[tuple[TablePlan, Unique]]:
+        """The tables and UNIQUEs that D1's message may be about."""
+        return [
+            (table, unique)
+            for table in self._cycle
+            for unique in uniques_of(table, self._renewing.layout(table, staged=False), message)
+        ]
+
+    async def _renew_referring(self, parent: TablePlan, gone: set[Key]) -> None:
+        """Read staged rows again that refer to rows of the target which are to leave."""
+        missing = [Wanted(parent.target, parent.key.targets, key) for key in sorted(gone)]
+        for gap in self._gaps if missing else ():
+            ours = (gap.key.parent, gap.key.parent_columns) == (parent.target, parent.key.targets)
+            if ours and can_refresh(gap.table):
+                answer = await self._ahead.ask([gap.referring(missing, broken=False)])
+                if keys := keys_of(answer.results[0]):
+                    await self._renewing.renew(gap.table, keys, staged=True)
+
+    async def _reject_clashing(self, message: str) -> bool:
+        """Set staged rows aside whose values others have; whether there were any."""
+        found = False
+        for table, unique in self._named(message) if self._set_aside else ():
+            for question, why in (
+                (kept_out(table, unique, AT_ONCE), HELD),
+                (later_duplicates(table, table.stage, unique, AT_ONCE), TWICE),
+            ):
+                if not can_refresh(table) or not (keys := await self._clashing(table, question)):
+                    continue
+                await self._reject(table, keys, f"{message}: {why}")
+                found = True
+        return found
+
+    async def _clashing(self, table: TablePlan, question: Statement) -> list[Key]:
+        """The answer of D1, asked once more when its rows are as the source has them now."""
+        if keys := keys_of((await self._ahead.ask([question])).results[0]):
+            await self._renewing.renew(table, keys, staged=True)
+            return keys_of((await self._ahead.ask([question])).results[0])
+        return []
+
+    async def _reject(self, table: TablePlan, keys: Sequence[Key], reason: str) -> None:
+        """Set staged rows aside, and take them from the stage; those that are gone go anyway."""
+        assert self._set_aside is not None, "rows are to stop the run"
+        layout = self._renewing.layout(table, staged=True)
+        fresh = await read_again(self._renewing.source, table, layout, keys)
+        carried = Carried(table, layout)
+        bad = [BadRow(carried, StepId(0), 0, row, reason) for row in fresh.rows]
+        if fresh.gone:
+            await self._renewing.renew(table, fresh.gone, staged=True)
+        if bad:
+            # Durable first: a row that was taken away before would be missing, and nobody would know.
+            await self._set_aside(table, bad)
+            taken = delete(table, table.stage, [row.key for row in bad])
+            guard = self._renewing.ownership.guard(LedgerStep(table.target, StepKind.ROWS))
+            await self._renewing.database.execute([*taken, guard])
+
+    async def unmended(self, refused: RefusedRowsError) -> BadRowsError:
+        """What to say of what D1 `refused` to publish, where nothing can be done."""
+        for table, unique in self._named(refused.failure.message):
+            if keys := await self._giving.kept_out(table, unique):
+                row = self._renewing.layout(table, staged=True).row_named(keys[0])
+                return BadRowsError(f"{row}: {refused.failure.message}: {HELD}", hint=LET_GO)
+        if "UNIQUE constraint failed" in refused.failure.message:
+            return RefusedRowsError(refused.what, refused.failure, hint=SHARED)
+        return refused
 
     async def _complete(self, most_bytes: int) -> bool:
         """Let every staged row refer to one that is there; False where that takes too much.
@@ -122,13 +239,18 @@ class Stages:
             lacking = await self._lacking()
             wanted = set(chain.from_iterable(some for _, some in lacking))
             if not wanted:
+                if not tried and self._giving.lets_leave:
+                    self._giving.keep_all()  # something refers to them that can't be helped
                 return True
-            if hopeless := {one for one in wanted if tried[one] > ROUNDS}:
-                raise await self._explained(lacking, hopeless)
+            rejected = {w for w in wanted if self._is_rejected(w.parent, w.columns, w.key)}
+            hopeless = {w for w in wanted if tried[w] > (0 if w in rejected else ROUNDS)}
+            if hopeless:
+                await self._give_up(lacking, hopeless)
+                continue
             try:
-                await self._fetch(wanted, most_bytes)
+                await self._fetch(wanted - rejected, most_bytes)
                 again = {w for w in wanted if tried[w] or not self._ahead.fetches(w)}
-                await self._renew(lacking, again)
+                await self._renew(lacking, again | rejected)
             except TooManyError:
                 return False
             tried.update(wanted)
@@ -167,6 +289,26 @@ class Stages:
         answer = await self._ahead.ask([gap.referring(missing)])
         return keys_of(answer.results[0])
 
+    async def _give_up(
+        self, lacking: list[tuple[_Gap, set[Wanted]]], hopeless: set[Wanted]
+    ) -> None:
+        """Set the rows aside that refer to one of the `hopeless`, or stop."""
+        tables = [gap.table for gap, some in lacking if some & hopeless]
+        if self._set_aside is None or not all(map(can_refresh, tables)):
+            raise await self._explained(lacking, hopeless)
+        for gap, some in lacking:
+            for one in sorted(some & hopeless, key=lambda wanted: wanted.key):
+                if keys := await self._keys(gap, [one]):
+                    await self._reject(gap.table, keys, self._why(one))
+
+    def _why(self, missing: Wanted) -> str:
+        return why_missing(
+            self._ahead.tables[missing.parent],
+            missing,
+            rejected=self._is_rejected(missing.parent, missing.columns, missing.key),
+            fetched=self._ahead.fetches(missing),
+        )
+
     async def _explained(
         self, lacking: list[tuple[_Gap, set[Wanted]]], hopeless: set[Wanted]
     ) -> BadRowsError | FixedPlacesError:
@@ -177,8 +319,7 @@ class Stages:
         row = str(table.name)
         if can_refresh(table) and (keys := await self._keys(gap, [first])):
             row = self._renewing.layout(table, staged=True).row_named(keys[0])
-        why = why_missing(parent, first, fetched=self._ahead.fetches(first))
-        problem = BadRowsError(f"{row}: {why}", hint=hint_of(parent))
+        problem = BadRowsError(f"{row}: {self._why(first)}", hint=hint_of(parent))
         fixed = [
             member
             for member in self._cycle

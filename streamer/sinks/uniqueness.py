@@ -47,9 +47,11 @@ def uniques_of(plan: TablePlan, layout: Layout, message: str) -> list[Unique]:
     Those of indexes that are there while rows come, and the one that failed.
     """
     names = unique_columns(layout, message)
+    terms = tuple(map(quote_identifier, names))
     index = _INDEX.search(message)
+    known = [Unique(i.keys, i.where) for i in plan.indexes if i.unique and i.keys == terms]
     failed = [
-        *([Unique(tuple(map(quote_identifier, names)))] if names else []),
+        *((known or [Unique(terms)]) if names else []),
         *(
             Unique(known.keys, known.where)
             for known in plan.indexes
@@ -110,6 +112,19 @@ def duplicates(plan: TablePlan, table: str, unique: Unique, most: int) -> Statem
     return Statement(f"SELECT {texts} FROM ({rows}) AS o WHERE ({names}) IN ({twice}) LIMIT {most}")
 
 
+def later_duplicates(plan: TablePlan, table: str, unique: Unique, most: int) -> Statement:
+    """As `duplicates`, save the row with the first key of each group."""
+    condition = f" WHERE {unique.where}" if unique.where else ""
+    keys = ", ".join(f"{quote_identifier(k)} AS _k{n}" for n, k in enumerate(plan.key.targets))
+    order = ", ".join(map(quote_identifier, plan.key.targets))
+    terms = ", ".join(unique.terms)
+    known = " AND ".join(f"({term}) IS NOT NULL" for term in unique.terms)
+    nth = f"row_number() OVER (PARTITION BY {terms} ORDER BY {order}) AS _nth"
+    rows = f"SELECT {keys}, {nth}, {known} AS _known FROM {quote_identifier(table)}{condition}"
+    texts = ", ".join(text_of("o", c) for c in _key_columns(plan, "_k"))
+    return Statement(f"SELECT {texts} FROM ({rows}) AS o WHERE _known AND _nth > 1 LIMIT {most}")
+
+
 def holders_of(result: Result) -> list[tuple[int, Key]]:
     """The answer to `holders`: numbers of rows sent, and the keys of the rows in their way."""
     return [(int(float(str(n))), tuple(map(str, key))) for n, *key in result.rows]
@@ -120,21 +135,76 @@ def keys_of(result: Result) -> list[Key]:
     return [tuple(map(str, key)) for key in result.rows]
 
 
+def in_the_way(plan: TablePlan, unique: Unique, most: int) -> Statement:
+    """Ask for at most `most` rows of the target that hold what staged rows with other keys have.
+
+    Whether a row of that key is staged too (1, else 0), and the key.
+    """
+    texts = ", ".join(text_of("o", c) for c in _key_columns(plan, "_k"))
+    staged = f"EXISTS ({_staged(plan)})"
+    return Statement(f"SELECT DISTINCT {staged}, {texts} {_shared(plan, unique)} LIMIT {most}")
+
+
+def in_the_way_of(result: Result) -> list[tuple[bool, Key]]:
+    """The answer to `in_the_way`."""
+    return [(str(staged) not in {"0", "0.0"}, tuple(map(str, key))) for staged, *key in result.rows]
+
+
+def kept_out(plan: TablePlan, unique: Unique, most: int) -> Statement:
+    """Ask for at most `most` staged rows whose values rows of the target hold that nothing is staged for."""
+    texts = ", ".join(text_of("a", c) for c in _key_columns(plan, "_k"))
+    unstaged = f"NOT EXISTS ({_staged(plan)})"
+    return Statement(f"SELECT DISTINCT {texts} {_shared(plan, unique)} AND {unstaged} LIMIT {most}")
+
+
+def park_for_stage(plan: TablePlan, unique: Unique) -> Statement | None:
+    """As `park`, of all rows that are in the way of staged ones, and are staged with other values.
+
+    None where no column can let go.
+    """
+    changes = _changes(plan, [unique], (plan.target, plan.stage))
+    if not changes:
+        return None
+    places = range(len(plan.key.targets))
+    value = " || ',' || ".join(f"quote(_k{n})" for n in places)
+    keys = ", ".join(f"o._k{n} AS _k{n}" for n in places)
+    theirs = f"SELECT DISTINCT {keys} {_shared(plan, unique)} AND EXISTS ({_staged(plan)})"
+    numbered = f'SELECT row_number() OVER () - 1 AS "key", {value} AS "value", * FROM ({theirs})'
+    same = " AND ".join(f"o.{quote_identifier(plan.key.targets[n])} = w._k{n}" for n in places)
+    target = quote_identifier(plan.target)
+    return Statement(f"UPDATE {target} AS o SET {changes} FROM ({numbered}) AS w WHERE {same}")
+
+
+def _shared(plan: TablePlan, unique: Unique) -> str:
+    """SQL for pairs of a row of the target, `o`, and a staged one of another key, `a`, that share it."""
+    condition = f" WHERE {unique.where}" if unique.where else ""
+    keys = ", ".join(f"{quote_identifier(k)} AS _k{n}" for n, k in enumerate(plan.key.targets))
+    terms = ", ".join(f"{term} AS _t{n}" for n, term in enumerate(unique.terms))
+    of_target, of_stage = (
+        f"(SELECT {keys}, {terms} FROM {quote_identifier(table)}{condition})"
+        for table in (plan.target, plan.stage)
+    )
+    same = " AND ".join(f"o._t{n} = a._t{n}" for n in range(len(unique.terms)))
+    other = " AND ".join(f"o._k{n} = a._k{n}" for n in range(len(plan.key.targets)))
+    return f"FROM {of_stage} AS a JOIN {of_target} AS o ON {same} WHERE NOT ({other})"
+
+
+def _staged(plan: TablePlan) -> str:
+    """SQL for the staged row with the key of `o`."""
+    same = " AND ".join(
+        f"b.{quote_identifier(name)} = o._k{n}" for n, name in enumerate(plan.key.targets)
+    )
+    return f"SELECT 1 FROM {quote_identifier(plan.stage)} AS b WHERE {same}"
+
+
 def park(plan: TablePlan, uniques: Sequence[Unique], keys: Sequence[Key]) -> list[Statement]:
     """Take their values from the rows with these keys, so that others may have them.
 
     Columns that may be NULL become so, of others one is given a value that nobody has.
     """
-    sets: dict[str, str] = {}
-    for unique in uniques:
-        free = [c for c in unique.columns(plan) if c.target not in plan.key.targets]
-        if nullable := [c for c in free if not c.not_null]:
-            sets |= {c.target: "NULL" for c in nullable}
-        elif free:
-            sets[free[0].target] = _made(plan, free[0])
-    if not sets or not keys:
+    changes = _changes(plan, uniques, (plan.target,))
+    if not changes or not keys:
         return []
-    changes = ", ".join(f"{quote_identifier(name)} = {value}" for name, value in sets.items())
     return [
         Statement.of(
             f"UPDATE {quote_identifier(plan.target)} AS o SET {changes} FROM json_each(?1) AS w "
@@ -168,11 +238,27 @@ def _is_key(plan: TablePlan) -> str:
     )
 
 
-def _made(plan: TablePlan, column: ColumnPlan) -> str:
+def _changes(plan: TablePlan, uniques: Sequence[Unique], tables: Sequence[str]) -> str:
+    """What takes values from a row `w`; '' where nothing can. No row of `tables` has the ones made."""
+    sets: dict[str, str] = {}
+    for unique in uniques:
+        free = [c for c in unique.columns(plan) if c.target not in plan.key.targets]
+        if nullable := [c for c in free if not c.not_null]:
+            sets |= {c.target: "NULL" for c in nullable}
+        elif free:
+            sets[free[0].target] = _made(free[0], tables)
+    return ", ".join(f"{quote_identifier(name)} = {value}" for name, value in sets.items())
+
+
+def _made(column: ColumnPlan, tables: Sequence[str]) -> str:
     """A value that no row has: made of the key; of numbers one beyond all others, and that above
     them where none is negative, as a CHECK may want it.
     """
-    name, table = quote_identifier(column.target), quote_identifier(plan.target)
+    name = quote_identifier(column.target)
+    names = [*map(quote_identifier, tables)]
+    table = names[0]
+    if len(names) > 1:
+        table = f"({' UNION ALL '.join(f'SELECT {name} FROM {other}' for other in names)})"
     match column.storage:
         case Storage.TEXT:
             return f"'{_PARKED}' || w.value"

@@ -341,10 +341,26 @@ BREAKS = (
         "            if kind in StepKind:\n",
     ),
     Break(
+        "rows of the target keep values that staged ones have now",
+        "streamer/sinks/giving_way.py",
+        "        self._parked[at] = statement\n",
+        "",
+        ("tests/faults/test_staged_over_older.py",),
+        histories=0,
+    ),
+    Break(
+        "a row that can't be published is taken away before it is written down",
+        "streamer/sinks/staged.py",
+        "            await self._set_aside(table, bad)\n",
+        "",
+        ("tests/faults/test_staged_over_older.py",),
+        histories=0,
+    ),
+    Break(
         "staged rows that refer to what is gone aren't read again",
         "streamer/sinks/staged.py",
-        "                again = {w for w in wanted if tried[w] or not self._ahead.fetches(w)}\n",
-        "                again = set[Wanted]()\n",
+        "                await self._renew(lacking, again | rejected)\n",
+        "                await self._renew(lacking, set[Wanted]())\n",
         ("tests/faults/test_staged_rows.py",),
     ),
     Break(

@@ -104,8 +104,8 @@ FENCES = (
     Break(
         "a cycle is published by a run that lost its claim",
         "streamer/run/publish.py",
-        "    await database.execute([deferred, *copies, *_guards(ownership, cycle)])\n",
-        "    await database.execute([deferred, *copies, *_guards(ownership, cycle)[:0]])\n",
+        "    await database.execute([deferred, *way.statements, *copies, *guards])\n",
+        "    await database.execute([deferred, *way.statements, *copies])\n",
         _PROOF,
         histories=0,
     ),
