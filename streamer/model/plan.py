@@ -223,12 +223,14 @@ class Measure:
     """What a table's rows were seen to be: how many, and the average bytes of one.
 
     `body_bytes` in a request's body; `stored_bytes` of each column as SQLite stores its cells, in
-    the columns' order.
+    the columns' order. `indexed` has the rows of partial indexes, by their names in D1; one that
+    isn't there has all rows.
     """
 
     rows: int
     body_bytes: float
     stored_bytes: tuple[float, ...]
+    indexed: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,10 +44,15 @@ _CHECKED_AT_ONCE = 90
 _START_S = 1.0  # reading both ends
 _PUBLISH_ROWS_PER_S = 100_000  # an eighth of what a local engine publishes
 _PUBLISH_BYTES_PER_S = 20_000_000
-_ROW_BYTES = 8  # a SQLite row's length, number, header and pointer, sqlite.org/fileformat2.html
+_ROW_BYTES = 4  # a SQLite row's pointer, length and header, sqlite.org/fileformat2.html
+_LONG_ROW_BYTES = 128  # from here on its length takes another byte
 _ENTRY_BYTES = 8  # of an index likewise, the row's number in it
 _KEY_BYTES = 10  # an expression's value
-_FILLED = 0.97  # of a page
+_PAGE_HOLDS = limits.PAGE_BYTES - 35  # of one entry, or of several without their pointers
+_CHAINED = limits.PAGE_BYTES - 4  # of a long one, on each page of its chain
+_FAN_OUT = 400  # pages below an inner one
+_IN_ORDER = 0.87  # how full an index's pages are, its entries having come in its order (measured)
+_AS_THEY_COME = 0.72  # or in any other
 _OWN_PAGES = 10  # of D1's own table, and those that our marks leave free
 
 
@@ -103,13 +108,13 @@ def estimate(
     # Each table has an owner and each batch a ledger entry; they are written, and deleted. What is
     # made is a row of the schema.
     marks = 2 * (batches + len(tables)) + sum(1 + len(table.indexes) for table in tables)
-    written = marks + sum(_rows_written(table, measure.rows) for table, measure in seen)
+    written = marks + sum(_rows_written(table, measure) for table, measure in seen)
     took = _START_S + max(rows / _PLAIN_ROWS_PER_S, total / _BODY_BYTES_PER_S, paced, 0.0)
     return Estimate(
         requests=requests,
         seconds=round(took, 1) if tables else 0.0,
         rows_written=written,
-        cost_usd=round(written / 1_000_000 * limits.USD_PER_MILLION_WRITTEN, 2),
+        cost_usd=round(written / 1_000_000 * limits.USD_PER_MILLION_WRITTEN, 6),
         size_bytes=sum(
             (_size_bytes(table, measure) for table, measure in seen),
             _OWN_PAGES * limits.PAGE_BYTES if tables else 0,
@@ -234,10 +239,11 @@ def _key_has_own_index(table: TablePlan) -> bool:
     )
 
 
-def _rows_written(table: TablePlan, rows: int) -> int:
+def _rows_written(table: TablePlan, measure: Measure) -> int:
     """Each row, and each entry of an index, is billed as a row written."""
-    own_index = _key_has_own_index(table)
-    once = rows * (1 + len(table.indexes) + own_index)
+    own_index, rows = _key_has_own_index(table), measure.rows
+    entries = sum(measure.indexed.get(index.name, rows) for index in table.indexes)
+    once = rows * (1 + own_index) + entries
     match table.loading:
         case Loading.DIRECT:
             return once
@@ -254,13 +260,27 @@ def _size_bytes(table: TablePlan, measure: Measure) -> int:
         quote(column.target): size
         for column, size in zip(table.columns, measure.stored_bytes, strict=False)
     }
-    row = sum(stored.values()) + _ROW_BYTES
-    if not _key_has_own_index(table) and len(table.key.targets) == 1 and not table.without_rowid:
-        row -= stored.get(quote(table.key.targets[0]), 1.0) - 1.0  # it is the row's number
-    keys = [tuple(index.keys) for index in table.indexes]
-    keys += [tuple(map(quote, table.key.targets))] * _key_has_own_index(table)
-    entries = [sum(stored.get(key, _KEY_BYTES) for key in columns) for columns in keys]
-    return sum(
-        limits.PAGE_BYTES * (1 + math.floor(measure.rows * size / (limits.PAGE_BYTES * _FILLED)))
-        for size in (row, *(entry + _ENTRY_BYTES for entry in entries))
-    )
+    own_index = _key_has_own_index(table)
+    row = sum(stored.values())
+    row += _ROW_BYTES + (row >= _LONG_ROW_BYTES)
+    number = measure.rows.bit_length()  # bits of the row's number, of which a byte has seven
+    if not own_index and len(table.key.targets) == 1 and not table.without_rowid:
+        key = stored.get(quote(table.key.targets[0]), 1.0) - 1.0
+        row -= key  # it is the row's number
+        number = 8 * key
+    row += 0 if table.without_rowid else max(1.0, number / 7)
+    pages = _pages(measure.rows, row, _IN_ORDER if table.without_rowid else 1.0)
+    keys = [(i.keys, i.name, _AS_THEY_COME if i.early else 1.0) for i in table.indexes]
+    keys += [(tuple(map(quote, table.key.targets)), "", _IN_ORDER)] * own_index
+    for columns, name, filled in keys:
+        entry = sum(stored.get(key, _KEY_BYTES) for key in columns) + _ENTRY_BYTES
+        pages += _pages(measure.indexed.get(name, measure.rows), entry, filled)
+    return limits.PAGE_BYTES * pages
+
+
+def _pages(entries: int, size: float, filled: float) -> int:
+    """Pages of a tree of so many entries: what doesn't fit begins another page, long ones have chains."""
+    if size > _PAGE_HOLDS:
+        return math.ceil(entries * (size / _CHAINED + 0.5))
+    leaves = max(1, math.ceil(entries * size / (_PAGE_HOLDS * filled - size / 2)))
+    return leaves if leaves == 1 else leaves + 1 + leaves // _FAN_OUT

@@ -20,6 +20,7 @@ from streamer.model import (
     TypeKind,
     Wire,
 )
+from streamer.plan.estimate import estimated_rows
 from streamer.plan.source_sql import column_sql, from_sql, rows_sql
 from streamer.postgres.connect import Session
 from streamer.postgres.questions import AT_A_TIME, Ask
@@ -28,7 +29,9 @@ COUNTED_BYTES = 500_000_000  # a table up to this size is counted: a second or t
 SAMPLED_ROWS = 4_000
 SAMPLED_BYTES = 16_000_000
 _LONG_ROW_BYTES = 4_000  # longer rows are in TOAST: asking for their lengths alone doesn't read it
+_SCANNED_BLOCKS = 12_800  # 100 MB: all are read, for rows from each
 _SAMPLED_BLOCKS = 200
+_FEW_ROWS = 100
 _LENGTH_IS_KNOWN = frozenset({"text", "varchar", "bytea", "json", "xml", "citext"})
 _SAMPLES = frozenset({TableKind.TABLE, TableKind.PARTITIONED, TableKind.MATERIALIZED_VIEW})
 _TIMEOUT_S = 20.0
@@ -54,18 +57,42 @@ async def measure(plans: Sequence[TablePlan], ask: Ask) -> Mapping[QualifiedName
 
 def _work(plan: TablePlan) -> Callable[[Session], Awaitable[Measure]]:
     async def work(session: Session) -> Measure:
+        partial = _predicates(plan)
         row = await session.fetchrow(sample_query(plan), timeout=_TIMEOUT_S)
         assert row is not None
+        if row[0] < _FEW_ROWS:  # of a big table with a `where`, or of one that is half empty
+            first_ones = sample_query(plan, anywhere=False)
+            row = await session.fetchrow(first_ones, timeout=_TIMEOUT_S)
+            assert row is not None
         sampled, *sums = (float(cell or 0) for cell in row)
-        rows = plan.table.rows
+        average = [total / max(sampled, 1) for total in sums]
+        columns = len(plan.columns)
+        body, stored, shares = average[0], average[1 : columns + 1], average[columns + 1 :]
+        rows, counts = plan.table.rows, [share * plan.table.rows for share in shares]
         if is_counted(plan):
-            rows = await session.fetchval(
-                f"SELECT count(*) {rows_sql(plan.table, plan.where)}", timeout=_TIMEOUT_S
-            )
-        body, *stored = (total / max(sampled, 1) for total in sums)
-        return Measure(int(rows), body, tuple(stored))
+            row = await session.fetchrow(count_query(plan), timeout=_TIMEOUT_S)
+            assert row is not None
+            rows, *counts = row
+        indexed = {name: int(count) for name, count in zip(partial, counts, strict=True)}
+        return Measure(int(rows), body, tuple(stored), indexed)
 
     return work
+
+
+def _predicates(plan: TablePlan) -> dict[str, str]:
+    """PostgreSQL's conditions of the partial indexes that D1 gets, by their names in D1."""
+    known = {f"{plan.name}.{index.name}": index.predicate for index in plan.table.indexes}
+    return {
+        index.name: predicate
+        for index in plan.indexes
+        if index.where and (predicate := known.get(index.object)) is not None
+    }
+
+
+def count_query(plan: TablePlan) -> str:
+    """One row: how many rows there are, and how many of them each partial index has."""
+    partial = [f"count(*) FILTER (WHERE {sql})" for sql in _predicates(plan).values()]
+    return f"SELECT {', '.join(['count(*)', *partial])} {rows_sql(plan.table, plan.where)}"
 
 
 def is_counted(plan: TablePlan) -> bool:
@@ -74,8 +101,11 @@ def is_counted(plan: TablePlan) -> bool:
     return bool(never_analysed) or plan.table.bytes <= COUNTED_BYTES
 
 
-def sample_query(plan: TablePlan) -> str:
-    """One row: how many rows were sampled, their bytes in a request body, each column's as stored."""
+def sample_query(plan: TablePlan, *, anywhere: bool = True) -> str:
+    """One row: how many rows were sampled, their bytes in a request body, each column's as stored.
+
+    Then how many of them each partial index has. Not `anywhere`: the first rows that there are.
+    """
     table = plan.table
     average = table.bytes // table.rows if table.rows > 0 else 0
     limit = max(100, min(SAMPLED_ROWS, SAMPLED_BYTES // max(average, 1)))
@@ -90,21 +120,31 @@ def sample_query(plan: TablePlan) -> str:
         # PostgreSQL writes a blank behind each comma, which isn't sent; a comma is, behind the row.
         body = f"octet_length(pg_catalog.to_json({row})::text) - {len(cells) + 1}"
     stored = [_stored(column, cell) for column, cell in zip(plan.columns, cells, strict=True)]
-    outputs = [f"({sql})::bigint AS s{at}" for at, sql in enumerate((body, *stored))]
+    partial = [f"({sql})::int" for sql in _predicates(plan).values()]
+    outputs = [f"({sql})::bigint AS s{at}" for at, sql in enumerate((body, *stored, *partial))]
     sums = ", ".join(f"sum(x.s{at})" for at in range(len(outputs)))
-    sampled = f"SELECT {', '.join(outputs)} {_rows(plan)} LIMIT {limit}"
+    rows = rows_sql(plan.table, plan.where)
+    if anywhere:
+        # Far more rows may come than were meant: only then does the limit cut some off.
+        rows, limit = _spread(plan, rows, limit), 4 * limit
+    sampled = f"SELECT {', '.join(outputs)} {rows} LIMIT {limit}"
     return f"SELECT count(*), {sums} FROM ({sampled}) AS x"
 
 
-def _rows(plan: TablePlan) -> str:
-    """FROM and WHERE of the sample: some blocks, wherever they are, of a table that has many."""
+def _spread(plan: TablePlan, rows: str, wanted: int) -> str:
+    """FROM and WHERE for about so many rows from everywhere in the table, where it has more.
+
+    Of a big table some whole blocks are read, and all their rows: neighbours are alike.
+    """
     blocks = sum(leaf.blocks for leaf in plan.table.leaves)
-    rows = rows_sql(plan.table, plan.where)
-    if plan.table.kind not in _SAMPLES or blocks <= 2 * _SAMPLED_BLOCKS:
+    there = estimated_rows(plan.table, plan.columns)
+    if plan.table.kind not in _SAMPLES or there <= wanted:
         return rows
+    way, share = "BERNOULLI", 100.0 * wanted / there
+    if blocks > _SCANNED_BLOCKS:
+        way, share = "SYSTEM", 100.0 * _SAMPLED_BLOCKS / blocks
     name = from_sql(plan.table)
-    share = 100.0 * _SAMPLED_BLOCKS / blocks
-    return rows.replace(name, f"{name} TABLESAMPLE SYSTEM ({share:.6f}) REPEATABLE (1)", 1)
+    return rows.replace(name, f"{name} TABLESAMPLE {way} ({share:.6f}) REPEATABLE (1)", 1)
 
 
 def _cell(plan: TablePlan, column: ColumnPlan, *, is_long: bool) -> str:
@@ -136,7 +176,12 @@ def _stored(column: ColumnPlan, cell: str) -> str:
         case Storage.BLOB:
             is_hex = cell != column_sql(column.source)
             return f"1 + {length} / {2 if is_hex else 1}"
-        case Storage.INTEGER:  # 1, 2, 3, 4, 6 or 8 bytes, by the digits
-            return f"1 + least(8, ({length} * 42 + 50) / 100)"
+        case Storage.INTEGER:
+            return f"1 + {_digits(length)}"
         case Storage.REAL:  # whole numbers are stored as integers
-            return f"1 + CASE WHEN {length} = 0 THEN 0 ELSE least(8, {length}) END"
+            return f"1 + CASE WHEN {cell} ~ '[.]0*[1-9]|e' THEN 8 ELSE {_digits(length)} END"
+
+
+def _digits(length: str) -> str:
+    """A whole number's bytes, 1, 2, 3, 4, 6 or 8, by its digits."""
+    return f"least(8, ({length} * 42 + 50) / 100)"

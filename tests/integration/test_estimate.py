@@ -32,6 +32,14 @@ FROM generate_series(1, 300) AS i"""
 CHOSEN = """
 CREATE TABLE words (word text PRIMARY KEY, n int);
 INSERT INTO words SELECT md5(i::text), i FROM generate_series(1, 30000) AS i"""
+GROWING = """
+CREATE TABLE events (id int PRIMARY KEY, place double precision, story text);
+CREATE INDEX ON events (place) WHERE id % 10 = 0;
+CREATE INDEX ON events (story);
+INSERT INTO events SELECT i, i / 7.0, repeat('x', i / 100) FROM generate_series(1, 30000) AS i"""
+LATEST = """
+CREATE TABLE logs (id int, note text);
+INSERT INTO logs SELECT i, repeat('y', 300) FROM generate_series(1, 30000) AS i"""
 
 
 @pytest.mark.parametrize(
@@ -41,8 +49,10 @@ INSERT INTO words SELECT md5(i::text), i FROM generate_series(1, 30000) AS i"""
         (MIXED, "batch_bytes = 200000\n"),
         (FAT, ""),
         (CHOSEN, "[tables.words]\nwhere = 'n <= 10000'\n"),
+        (GROWING, ""),
+        (LATEST, "[tables.logs]\nwhere = 'id > 29950'\n"),
     ],
-    ids=["mixed", "small requests", "fat", "chosen"],
+    ids=["mixed", "small requests", "fat", "chosen", "growing", "latest"],
 )
 async def test_a_run_costs_what_plan_had_said_give_or_take_a_tenth(
     database: Database, tmp_path: Path, script: str, settings: str
@@ -59,9 +69,9 @@ async def test_a_run_costs_what_plan_had_said_give_or_take_a_tenth(
     said = json.loads(planned.stdout)["estimate"]
     totals = streamer.report["totals"]
     size = file.path.stat().st_size
-    assert said["rows_written"] == pytest.approx(totals["d1_rows_written"], rel=0.1)
-    assert said["size_bytes"] == pytest.approx(size, rel=0.1, abs=60_000)
-    assert said["requests"] == pytest.approx(totals["requests"], rel=0.1, abs=3)
+    assert said["rows_written"] == pytest.approx(totals["d1_rows_written"], rel=0.1, abs=20)
+    assert said["size_bytes"] == pytest.approx(size, rel=0.1, abs=40_960)
+    assert said["requests"] == pytest.approx(totals["requests"], rel=0.1, abs=2)
 
 
 async def test_rows_of_tables_that_nobody_analysed_are_counted(
