@@ -51,7 +51,8 @@ class Position:
 class Load:
     """A step that carries rows: `kind` of `plan`'s table, from `position` on.
 
-    It starts when every load in `after_loads` is done. A window bounds how many chunks may be on
+    It starts when every load in `after_loads` is done, and written down where rows have no key: they
+    are taken back from behind what the checkpoint knows, which nothing must refer to by then. A window bounds how many chunks may be on
     their way into the checkpoint, so that one stuck batch can't make the rest pile up, and so that
     not more than these are sent again after a crash. `rejects` are the rejected rows
     up to the position that aren't in the checkpoint yet.
@@ -65,6 +66,7 @@ class Load:
     after_loads: list[Load] = field(default_factory=list["Load"])
     page_size: PageSize = field(default_factory=PageSize)
     done: asyncio.Event = field(default_factory=asyncio.Event)
+    written_down: asyncio.Event = field(default_factory=asyncio.Event)
     produced: int = 0
     read_after: Key | None = None
     read_to_end: bool = False
@@ -81,6 +83,7 @@ class Load:
         self.page_size.whole_rows = self.layout.form is Pack.JSON and not self.layout.real_cells
         if self.position.done:
             self.done.set()
+            self.written_down.set()
 
     @property
     def name(self) -> str:
@@ -111,9 +114,11 @@ class Load:
         self.read_to_end = True
         self._settle()
 
-    def recorded(self, next_number: int) -> None:
-        """Take note that the checkpoint holds the position before `next_number`."""
-        self._recorded = max(self._recorded, next_number)
+    def recorded(self, position: Position) -> None:
+        """Take note that the checkpoint holds `position`, or a later one."""
+        self._recorded = max(self._recorded, position.next_number)
+        if position.done:
+            self.written_down.set()
         self._room.set()
 
     async def room(self, window: int) -> None:

@@ -17,7 +17,18 @@ from typing import ParamSpec, Protocol
 
 from streamer import limits
 from streamer.errors import BadRowsError, InterruptedRunError
-from streamer.model import Answer, Batch, Chunk, Key, Page, PageSize, Reject, StepKind, TablePlan
+from streamer.model import (
+    Answer,
+    Batch,
+    Chunk,
+    Key,
+    KeyKind,
+    Page,
+    PageSize,
+    Reject,
+    StepKind,
+    TablePlan,
+)
 from streamer.pack import Oversized, next_page_rows, pack_page, sift, with_rejects
 from streamer.pipeline.budget import ByteBudget
 from streamer.pipeline.load import Load
@@ -213,6 +224,9 @@ class Mover:
             return
         for parent in load.after_loads:
             await parent.done.wait()
+            if parent.plan.key.kind is KeyKind.PHYSICAL and not parent.written_down.is_set():
+                with self._recorder.hurrying():
+                    await parent.written_down.wait()
         async with self._places:
             self._reading += 1
             try:

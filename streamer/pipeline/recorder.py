@@ -75,7 +75,7 @@ class Recorder:
                 raise
 
     async def _save_all(self, loads: list[Load]) -> None:
-        reached = [load.position.next_number for load in loads]
+        reached = [load.position for load in loads]
         await self._save(loads)
-        for load, next_number in zip(loads, reached, strict=True):
-            load.recorded(next_number)
+        for load, position in zip(loads, reached, strict=True):
+            load.recorded(position)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.errors import TargetError
-from streamer.model import Answer, Batch
+from streamer.model import Answer, Batch, KeyKind
+from streamer.pipeline import Load, Position
 from tests.unit.pipeline.moving import Job, Memory
 
 
@@ -65,6 +67,64 @@ async def test_a_child_is_read_after_its_parent_is_durable() -> None:
     assert job.sink.order.index("child") > max(
         at for at, name in enumerate(job.sink.order) if name == "parent"
     )
+
+
+class Told(Memory):
+    """A target that tells when the first rows of `child` are in it."""
+
+    def __init__(self) -> None:
+        super().__init__(random.Random(1))
+        self.child_came = asyncio.Event()
+
+    async def write(self, batch: Batch) -> Answer:
+        answer = await super().write(batch)
+        if "child" in self.order:
+            self.child_came.set()
+        return answer
+
+
+async def test_a_child_waits_until_it_is_written_down_that_rows_without_a_key_are_there() -> None:
+    class Checked(Job):
+        async def save(self, loads: list[Load]) -> None:
+            for _ in range(100):
+                await asyncio.sleep(0)
+            assert self.saved.get("parent", Position()).done or "child" not in self.sink.order
+            await super().save(loads)
+
+    job = Checked({"child": 20, "parent": 50}, Told())
+    child, parent = job.loads()
+    parent.plan = replace(parent.plan, key=replace(parent.plan.key, kind=KeyKind.PHYSICAL))
+    child.after_loads = [parent]
+
+    assert await job.run([child, parent])
+
+    assert job.saved["child"].done
+
+
+async def test_a_child_does_not_wait_for_that_where_rows_have_a_key() -> None:
+    class Held(Job):
+        async def save(self, loads: list[Load]) -> None:
+            assert isinstance(self.sink, Told)
+            await self.sink.child_came.wait()
+            await super().save(loads)
+
+    job = Held({"child": 20, "parent": 5}, Told())
+    child, parent = job.loads()
+    child.after_loads = [parent]
+
+    assert await job.run([child, parent])
+
+
+async def test_a_child_goes_on_at_once_where_rows_without_a_key_came_in_an_earlier_start() -> None:
+    job = Job({"child": 20, "parent": 50}, Memory(random.Random(1)))
+    assert await job.run([job.loads()[1]])
+    child, parent = job.loads()
+    parent.plan = replace(parent.plan, key=replace(parent.plan.key, kind=KeyKind.PHYSICAL))
+    child.after_loads = [parent]
+
+    assert await job.run([child, parent])
+
+    assert job.saved["child"].done
 
 
 async def test_small_tables_share_requests() -> None:
