@@ -6,7 +6,7 @@ refers to its rows with it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from streamer.errors import SourceChangedError, SourceMovedError, StreamerError
 from streamer.model import Key, KeyKind, Loading, TablePlan
@@ -14,7 +14,7 @@ from streamer.progress import Events
 from streamer.run import resume, steps
 from streamer.run.journal import Journal
 from streamer.run.rejects import Rejects
-from streamer.run.schema import cut_edges, empty, empty_behind
+from streamer.run.schema import empty, empty_behind, is_there_behind, let_go, loose_columns
 from streamer.run.sources import JobSource
 from streamer.sinks import FixedPlacesError, Ownership
 
@@ -74,23 +74,33 @@ class Keyless:
             )
             await self._start_over(table, [table, *self._begun_on(table)])
             at = self._journal.position(steps.rows_step(table))
-        if self._journal.running.epoch == 1 or (at.done and at.last is None):
-            return  # nothing of it is there yet, or it has no rows
-        if at.last is None and self._journal.may_hold_older(steps.rows_step(table)):
-            await self._take_back(table)
+        if self._journal.running.epoch == 1 or at.done:
+            return  # nothing of it is there yet, or nothing that isn't written down
+        await self._make_way(table, at.last)
         await empty_behind(self._ownership.preparing([table.target]), table, at.last)
 
-    async def _take_back(self, table: TablePlan) -> None:
-        """Have the rows gone that came before a table started over, and all that refers to them."""
+    async def _make_way(self, table: TablePlan, last: Key | None) -> None:
+        """Have all gone that refers to rows of `table` behind `last` (None: to any), and come again.
+
+        There is something where a table starts over. Otherwise nothing refers to rows that aren't
+        written down, unless the checkpoint is an older version's, or was made anew.
+        """
+        referring = [t for t in self._referring(table) if t != table or last is None]
+        gone = [t for t in referring if not self._holds_others(t)]
+        edged = [t for t in self._tables if t not in gone and _defers_to([table, *gone], t)]
+        looking = self._ownership.preparing([table.target])
+        if not (referring or edged) or not await is_there_behind(looking, table, last):
+            return
         if begun := self._begun_on(table):
             await self._start_over(table, begun)
-        gone = [t for t in self._referring(table) if not self._holds_others(t)]
-        cut = [t for t in self._tables if t not in gone and _defers_to(gone, t)]
         await self._journal.start_over(
-            step for t in cut for step in (steps.edges_step(t), steps.check_step(t))
+            step for t in edged for step in (steps.edges_step(t), steps.check_step(t))
         )
-        preparing = self._ownership.preparing([t.target for t in (*gone, *cut)])
-        await cut_edges(preparing, cut)
+        preparing = self._ownership.preparing([t.target for t in (table, *referring, *edged)])
+        for child in self._tables:
+            if child in edged or (child in referring and child not in gone):
+                await let_go(preparing, child, [table], behind=last)
+                await let_go(preparing, child, [t for t in gone if t != table])
         await empty(preparing, gone)
 
     async def _start_over(self, table: TablePlan, again: Sequence[TablePlan]) -> None:
@@ -109,7 +119,7 @@ class Keyless:
         """The other tables of which rows came, and that refer to its rows by then.
 
         Raises:
-            SourceChangedError: one held rows of others, from which nothing is to be taken.
+            SourceChangedError: one held rows of others, which are to stay, and can't let go.
 
         """
         begun = [
@@ -117,10 +127,11 @@ class Keyless:
             for t in self._referring(table)
             if self._is_begun(t) and t != table and not _are_published_together(t, table)
         ]
-        if held := [str(t.name) for t in begun if self._holds_others(t)]:
+        parents = {table.target, *(t.target for t in begun if not self._holds_others(t))}
+        if held := [str(t.name) for t in begun if self._holds_others(t) and _clings(t, parents)]:
             raise SourceChangedError(
-                f"{table.name} has no key and changed since the run began, so its rows are moved "
-                f"again; but {', '.join(held)} refers to them, and held rows before the run",
+                f"{table.name} has no key, and rows of it are to be moved again; "
+                f"but {', '.join(held)} refers to them, and held rows before the run",
                 hint="Start over with `streamer run --restart --if-exists replace`.",
             )
         return begun
@@ -136,10 +147,14 @@ class Keyless:
     def _referring(self, table: TablePlan) -> list[TablePlan]:
         """The tables whose rows can't be without its rows, and theirs, in load order; itself too.
 
-        What a second pass sets can be taken back.
+        What a second pass sets can be taken back. Rows of tables that held others stay: they let go.
         """
         found = [table]
-        while more := [t for t in self._tables if t not in found and _needs(found, t)]:
+        while more := [
+            t
+            for t in self._tables
+            if t not in found and _needs([p for p in found if not self._holds_others(p)], t)
+        ]:
             found += more
         return [t for t in self._tables if t in found]
 
@@ -164,6 +179,13 @@ class Keyless:
 def _are_published_together(one: TablePlan, other: TablePlan) -> bool:
     """Whether rows of both wait in staging tables, where nothing refers to anything."""
     return one.loading is Loading.STAGED and one.cycle == other.cycle
+
+
+def _clings(table: TablePlan, parents: Collection[str]) -> bool:
+    """Whether rows of `table` can't be without those of `parents` (target names)."""
+    return any(
+        key.parent in parents and not loose_columns(table, key) for key in table.foreign_keys
+    )
 
 
 def _needs(parents: Sequence[TablePlan], table: TablePlan) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from streamer import limits
-from streamer.model import Key, KeyKind, Loading, Statement, TablePlan
+from streamer.model import ForeignKeyPlan, Key, KeyKind, Loading, Statement, TablePlan
 from streamer.model.sql import quote_identifier
 from streamer.run.survey import Database, Survey
 
@@ -73,19 +73,15 @@ async def remove(database: Database, seen: Survey, tables: Sequence[str]) -> Non
 
 async def empty(database: Database, tables: Sequence[TablePlan]) -> None:
     """Delete all rows of `tables`, which are in load order; children first, in small requests."""
-    await cut_edges(database, [table for table in tables if table.loading is Loading.TWO_PASS])
+    for table in tables:
+        if table.loading is Loading.TWO_PASS:
+            await _until_gone(database, *_cut_edges(table))
     for table in reversed(tables):
         if table.loading is not Loading.STAGED:
             await _until_gone(database, *_delete_some(table))
         elif table == next(other for other in tables if other.cycle == table.cycle):
             # The first of a cycle, so the last one here: whoever refers to any of them is empty.
             await _empty_cycle(database, [t for t in tables if t.cycle == table.cycle])
-
-
-async def cut_edges(database: Database, tables: Sequence[TablePlan]) -> None:
-    """Take back what the second pass set in `tables`, which all have one, in small requests."""
-    for table in tables:
-        await _until_gone(database, *_cut_edges(table))
 
 
 async def empty_behind(database: Database, table: TablePlan, last: Key | None) -> None:
@@ -96,12 +92,43 @@ async def empty_behind(database: Database, table: TablePlan, last: Key | None) -
     """
     # What is staged isn't published yet.
     name, row = quote_identifier(table.stage or table.target), quote_identifier(table.key.rowid)
-    some = f"FROM {name} WHERE {row} > {int(last[0]) if last else 0}"
+    some = f"FROM {name} WHERE {_is_behind(table, last)}"
     await _until_gone(
         database,
         f"DELETE FROM {name} WHERE {row} IN (SELECT {row} {some} LIMIT {EMPTY_ROWS})",
         f"SELECT EXISTS (SELECT 1 {some})",
     )
+
+
+async def is_there_behind(database: Database, table: TablePlan, last: Key | None) -> bool:
+    """Whether rows of a table without a key lie behind the position `last` (None: whether any do)."""
+    name = quote_identifier(table.target)
+    some = f"SELECT EXISTS (SELECT 1 FROM {name} WHERE {_is_behind(table, last)})"
+    answer = await database.execute([Statement.of(some)])
+    return bool(answer.results[0].rows[0][0])
+
+
+async def let_go(
+    database: Database, child: TablePlan, parents: Sequence[TablePlan], *, behind: Key | None = None
+) -> None:
+    """Set to NULL what refers, in `child`, to rows of `parents`, in small requests.
+
+    With `behind`, parents have no key, and the rows are those behind this position. References
+    that can't be NULL stay.
+    """
+    by_name = {parent.target: parent for parent in parents}
+    for key in child.foreign_keys:
+        if key.parent in by_name and loose_columns(child, key):
+            await _until_gone(database, *_let_go(child, key, by_name[key.parent], behind))
+
+
+def loose_columns(table: TablePlan, key: ForeignKeyPlan) -> list[str]:
+    """The columns of a foreign key that let go of a parent: what a second pass sets, else any
+    that may be NULL.
+    """
+    optional = {column.target for column in table.columns if not column.not_null}
+    deferred = [name for name in key.columns if name in table.deferred]
+    return deferred or [name for name in key.columns if name in optional]
 
 
 async def _until_gone(database: Database, act: str, left: str) -> None:
@@ -111,11 +138,34 @@ async def _until_gone(database: Database, act: str, left: str) -> None:
             return
 
 
-def _identity(table: TablePlan) -> str:
+def _identity(table: TablePlan, of: str = "") -> str:
     """What a row is picked by: its key, or its row number where there is none."""
-    if table.key.kind is KeyKind.PHYSICAL:
-        return quote_identifier(table.key.rowid)
-    return ", ".join(quote_identifier(name) for name in table.key.targets)
+    names = [table.key.rowid] if table.key.kind is KeyKind.PHYSICAL else table.key.targets
+    return ", ".join(f"{of}{quote_identifier(name)}" for name in names)
+
+
+def _is_behind(table: TablePlan, last: Key | None) -> str:
+    """The condition for rows of a table without a key behind a position; None: all."""
+    return f"{quote_identifier(table.key.rowid)} > {int(last[0]) if last else 0}"
+
+
+def _let_go(
+    child: TablePlan, key: ForeignKeyPlan, parent: TablePlan, behind: Key | None
+) -> tuple[str, str]:
+    name, row = quote_identifier(child.target), _identity(child)
+    nulls = ", ".join(f"{quote_identifier(c)} = NULL" for c in loose_columns(child, key))
+    there = f"p.{quote_identifier(parent.key.rowid)} > {int(behind[0])}" if behind else "1"
+    # The parent's side first: foreign keys compare by its collation.
+    same = " AND ".join(
+        f"p.{quote_identifier(theirs)} = c.{quote_identifier(ours)}"
+        for theirs, ours in zip(key.parent_columns, key.columns, strict=True)
+    )
+    some = f"FROM {quote_identifier(parent.target)} AS p, {name} AS c WHERE {there} AND {same}"
+    picked = f"SELECT {_identity(child, 'c.')} {some} LIMIT {EMPTY_ROWS}"
+    return (
+        f"UPDATE {name} SET {nulls} WHERE ({row}) IN ({picked})",
+        f"SELECT EXISTS (SELECT 1 {some})",
+    )
 
 
 def _delete_some(table: TablePlan) -> tuple[str, str]:
