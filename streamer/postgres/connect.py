@@ -20,7 +20,7 @@ from asyncpg.connection import Connection
 from streamer.errors import SourceError, StreamerError
 from streamer.postgres import failures
 from streamer.postgres.address import Address, Protection, protection
-from streamer.postgres.failures import Place
+from streamer.postgres.failures import HostLostError, Place
 
 CONNECT_TIMEOUT_S = 10.0
 COMMAND_TIMEOUT_S = 300.0
@@ -136,10 +136,16 @@ def literal(text: str) -> str:
 
 
 class Connector:
-    """Opens connections to one source; tells `warn` once what TLS leaves open."""
+    """Opens connections to one source; tells `warn` once what TLS leaves open.
 
-    def __init__(self, address: Address, warn: Callable[[str], None]) -> None:
+    One that is `known` was reached before: when its name isn't resolved, that may pass.
+    """
+
+    def __init__(
+        self, address: Address, warn: Callable[[str], None], *, known: bool = False
+    ) -> None:
         self.address = address
+        self._known = known
         home = Path.home() if address.sslrootcert is None else None
         self._protection = protection(address, home)
         self._tls: Tls = _tls(self._protection, address)
@@ -161,6 +167,16 @@ class Connector:
         Raises:
             Any of failures.FOREIGN.
         """
+        try:
+            session = await self._connect()
+        except socket.gaierror as error:
+            if not self._known:
+                raise
+            raise HostLostError(error.errno, "a name that was known isn't resolved") from None
+        self._known = True
+        return session
+
+    async def _connect(self) -> Session:
         at = self.address
         return await asyncpg.connect(
             host=list(at.hosts) or None,

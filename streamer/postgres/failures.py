@@ -49,9 +49,17 @@ _PASSING = (
 )
 _TOO_MANY = "53300"
 _TIMED_OUT = "57014"
+_NAMED = (
+    "Run again with --resume when its name can be resolved; check POSTGRES_HOST (or the DSN) if you "
+    "changed it."
+)
 _LISTENS = "Check that PostgreSQL runs there, POSTGRES_HOST and POSTGRES_PORT (or the DSN)."
 _NO_TLS = "rejected SSL upgrade"  # asyncpg 0.32, connect_utils.py
 _REFUSED = "Connect call failed"  # asyncio, where a name has several addresses
+
+
+class HostLostError(OSError):
+    """The name of a host that was known before isn't resolved any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +90,8 @@ def retryable(error: BaseException) -> bool:
     """Whether the same thing may work a little later, on a new connection.
 
     An InterfaceError counts only when it says that the connection is gone; otherwise it is a fault
-    of ours. TLS failures and unknown hosts don't heal by waiting, but a host name may be unknown
-    for a moment (EAI_AGAIN).
+    of ours. TLS failures and unknown hosts don't heal by waiting, but the resolver may be out of
+    reach for a moment (EAI_AGAIN), and so may a name that it knew before (HostLostError).
     """
     if state := sqlstate(error):
         return state in _PASSING or state[:2] in _PASSING_CLASSES
@@ -244,6 +252,10 @@ def _forbidden(error: asyncpg.PostgresError, place: Place) -> SourceError:
 def _nobody_answered(error: BaseException, place: Place) -> StreamerError:
     if isinstance(error, ssl.SSLError) or _NO_TLS in str(error):
         return _tls_failed(error, place)
+    if isinstance(error, HostLostError) or (
+        isinstance(error, socket.gaierror) and retryable(error)
+    ):
+        return SourceLostError(f"The host of {place.where} isn't known for now.", hint=_NAMED)
     if isinstance(error, (socket.gaierror, FileNotFoundError, PermissionError)):
         return _no_such_place(error, place)
     if isinstance(error, ConnectionRefusedError) or _REFUSED in str(error):

@@ -101,19 +101,21 @@ class PostgresSource:
         patience: Patience | None = None,
         readers: int = READERS,
         hash_key: Secret | None = None,
+        known: bool = False,
     ) -> AsyncGenerator[PostgresSource]:
         """Connect and look who is there; everything is closed at the end.
 
         At most `readers` connections read; besides them there is one for questions, and one for
         each snapshot that is held. `warn` is told, once, what TLS leaves open. A first connection isn't waited for: whoever
-        starts a run wants to know at once that a name or a password is wrong. `hash_key` is the key of
+        starts a run wants to know at once that a name or a password is wrong. A source that is `known` was
+        reached by an earlier start: that its name can't be resolved is no mistake then. `hash_key` is the key of
         the mask `hash`, which PostgreSQL applies.
 
         Raises:
             UsageError: the settings can't be understood.
             SourceError, SourceLostError: see failures.explain.
         """
-        connector = Connector(resolve(settings), warn)
+        connector = Connector(resolve(settings), warn, known=known)
         sessions = Sessions(connector, limit=readers)
         # What a table's upload asks for must never wait for its reader to give a connection back.
         aside = Sessions(connector, limit=1)

@@ -112,7 +112,7 @@ async def import_files(
     files = await check_aside(config, options, events, stop)
 
     @asynccontextmanager
-    async def opened(_config: Config, _events: Events) -> AsyncGenerator[JobSource]:
+    async def opened(*_: object) -> AsyncGenerator[JobSource]:
         yield FilesSource(options.folder, files.manifest, files.looked.digest)
 
     def database(_config: Config) -> str:

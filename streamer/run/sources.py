@@ -49,16 +49,20 @@ class JobSource(Planned, Source, Protocol):
 class RowsFrom:
     """Opens a source, closed at the end; `database` is what it is called by the settings alone.
 
-    `command` is the job's name in its report.
+    Whether an earlier start has reached it is the last argument of `open`. `command` is the job's name in its report.
     """
 
-    open: Callable[[Config, Events], AbstractAsyncContextManager[JobSource]]
+    open: Callable[[Config, Events, bool], AbstractAsyncContextManager[JobSource]]
     database: Callable[[Config], str | None]
     command: str
 
 
 @asynccontextmanager
-async def _postgres(config: Config, events: Events) -> AsyncGenerator[JobSource]:
+async def _postgres(
+    config: Config,
+    events: Events,
+    known: bool,  # noqa: FBT001  (as `open` has it)
+) -> AsyncGenerator[JobSource]:
     opening = PostgresSource.open(
         config.source,
         config.run.consistency,
@@ -66,6 +70,7 @@ async def _postgres(config: Config, events: Events) -> AsyncGenerator[JobSource]
         pushdown=config.run.pushdown,
         patience=Patience(config.pacing.give_up_after_s, say=events.note),
         hash_key=config.shaping.hash_key,
+        known=known,
     )
     async with opening as source:
         source.refuse_what_cannot_last()

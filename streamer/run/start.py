@@ -72,10 +72,9 @@ async def run(
             recall_report(config, events, journal)
             return code
         async with stopping.heeded():
-            source = await stack.enter_async_context(rows_from.open(config, events))
-            database = await open_target(
-                target, config.pacing, events, stranger=not (going_on or rebuilt)
-            )
+            known = going_on or rebuilt
+            source = await stack.enter_async_context(rows_from.open(config, events, known))
+            database = await open_target(target, config.pacing, events, stranger=not known)
             stack.push_async_callback(database.aclose)
             stopping.sending = database
             ends, lost = await _look(

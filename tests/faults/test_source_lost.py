@@ -22,6 +22,7 @@ from tests.stories.compare import differences, our_leftovers
 
 OPTIONS = ("--progress", "none", "--batch-bytes", "6000", "--concurrency", "2")
 ROLLING, SNAPSHOT = ("--consistency", "rolling"), ("--consistency", "snapshot")
+MANY = 1_000_000
 MIDDLE = 14  # request: some tables are read, others aren't begun
 
 pytestmark = [pytest.mark.postgres, pytest.mark.workerd, pytest.mark.processes]
@@ -287,3 +288,82 @@ async def test_fault_17_a_server_without_a_free_connection_is_waited_for(trip: T
 
     assert len(freeing) == 1
     await source.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+@dataclass
+class Name:
+    """What the command calls a host by, for which its resolver fails as often as is said."""
+
+    file: Path
+
+    def forget(self, times: int) -> None:
+        self.file.write_text(str(times), encoding="ascii")
+
+    @property
+    def failures_left(self) -> int:
+        return int(self.file.read_text(encoding="ascii"))
+
+
+def named_source(trip: Trip) -> Name:
+    """Have the command call the source by a name."""
+    dsn = trip.streamer.overrides["POSTGRES_DSN"].replace("127.0.0.1", "source.test")
+    name = Name(trip.streamer.folder / "failing_lookups")
+    name.forget(0)
+    trip.streamer.program = ("tests.stories.nameless",)
+    trip.streamer.overrides |= {
+        "POSTGRES_DSN": f"{dsn}?sslmode=disable",
+        "NAMELESS_HOST": "source.test",
+        "NAMELESS_FILE": str(name.file),
+    }
+    return name
+
+
+async def test_fault_04_and_14_the_name_of_the_source_is_waited_for_once_it_was_known(
+    trip: Trip,
+) -> None:
+    await trip.keep_keyed_tables()
+    name = named_source(trip)
+
+    async def forget() -> None:
+        name.forget(6)
+        trip.network.reset()
+
+    done = await trip.run(*ROLLING, act=forget)
+
+    await trip.assert_moved_whole(done)
+    assert name.failures_left == 0
+    assert "source.test" in done.stderr
+    assert "isn't known for now" in done.stderr
+
+
+async def test_fault_04_and_14_a_name_of_the_source_that_stays_unknown_ends_resumable(
+    trip: Trip,
+) -> None:
+    await trip.keep_keyed_tables()
+    name = named_source(trip)
+
+    async def forget() -> None:
+        name.forget(MANY)
+        trip.network.reset()
+
+    stopped = await trip.run(*ROLLING, "--give-up-after", "2s", act=forget)
+    still_unknown = await trip.run("--resume", *ROLLING)
+    name.forget(0)
+
+    assert still_unknown.code == 75, still_unknown.said
+    assert "isn't known for now" in still_unknown.stderr
+    await trip.assert_resumable(stopped, *ROLLING)
+
+
+async def test_fault_04_a_name_of_the_source_that_no_start_knew_is_told_at_once(
+    trip: Trip,
+) -> None:
+    name = named_source(trip)
+    name.forget(MANY)
+
+    done = await trip.run()
+
+    assert done.code == 1, done.said
+    assert name.failures_left == MANY - 1
+    assert "The host of source.test" in done.stderr
+    assert "POSTGRES_HOST" in done.stderr

@@ -273,10 +273,12 @@ class Process:
         async def read_catalog(_session: Any, _schemas: Any = None) -> Any:
             return world.server.catalog
 
-        def connector(address: Any, warn: Any) -> ModelConnector:
-            return ModelConnector(
-                _RealConnector(address, warn), world.server, world.source_trouble, self.liveness
-            )
+        connector = partial(
+            ModelConnector,
+            server=world.server,
+            trouble=world.source_trouble,
+            process=self.liveness,
+        )
 
         def connection(path: Path) -> InlineConnection:
             return InlineConnection(path, self.liveness, self._write_to_disk)
@@ -306,9 +308,6 @@ class Process:
         writes = sql.startswith(("INSERT", "COMMIT"))
         if writes and not quiet and world.dice.random() < world.settings.disk:
             raise full()
-
-
-_RealConnector = streamer.postgres.source.Connector
 
 
 def keep_files(world: World) -> None:

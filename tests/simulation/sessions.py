@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from typing import Any
 import asyncpg
 
 from streamer.postgres import catalog_sql, pooler, snapshot
-from streamer.postgres.connect import COMMAND_TIMEOUT_S
+from streamer.postgres.connect import COMMAND_TIMEOUT_S, Connector
 from tests.engines.copied import copied_lines
 from tests.simulation.queries import NotUnderstoodError, rows_of
 from tests.simulation.rows import Postgres
@@ -234,19 +235,25 @@ class _Rows:
         return found
 
 
-class ModelConnector:
+class ModelConnector(Connector):
     """Opens connections to the model, while it has places left."""
 
-    def __init__(self, real: Any, server: Postgres, trouble: SourceTrouble, process: Died) -> None:
-        self.address = real.address
-        self.place = real.place
-        self.explain = real.explain
+    def __init__(
+        self,
+        address: Any,
+        warn: Any,
+        *,
+        known: bool,
+        server: Postgres,
+        trouble: SourceTrouble,
+        process: Died,
+    ) -> None:
+        super().__init__(address, warn, known=known)
         self._server = server
         self._trouble = trouble
         self._process = process
 
-    async def connect(self) -> Any:
-        """A new connection, or what keeps it from coming."""
+    async def _connect(self) -> Any:
         if self._process.is_dead:
             raise asyncio.CancelledError
         now = asyncio.get_running_loop().time()
@@ -254,6 +261,7 @@ class ModelConnector:
         await asyncio.sleep(came.seconds)
         if now < self._server.down_until:
             raise ConnectionRefusedError("Connect call failed")
-        if came.error is not None:
+        mistyped = isinstance(came.error, socket.gaierror) and not self._known
+        if came.error is not None and not mistyped:
             raise came.error
         return ModelSession(self._server, self._trouble, self._process)

@@ -37,6 +37,7 @@ _AFTER = frozenset({Fate.RESET_AFTER, Fate.SERVER_ERROR_AFTER, Fate.OBJECT_RESET
 _NEVER = frozenset(
     {
         Fate.REFUSED,
+        Fate.NAMELESS,
         Fate.RESET_BEFORE,
         Fate.SERVER_ERROR,
         Fate.OVERLOADED,
@@ -46,6 +47,10 @@ _NEVER = frozenset(
         Fate.IMPORT,
     }
 )
+_UNSENT = {
+    Fate.REFUSED: Break(Broken.NOT_CONNECTED, "can't connect: Connection refused"),
+    Fate.NAMELESS: Break(Broken.UNKNOWN_HOST, "the host name can't be resolved"),
+}
 _REFUSED = {
     Fate.OVERLOADED: (429, 7500, "D1 DB is overloaded. Too many requests queued."),
     Fate.OBJECT_RESET: (500, 7500, _RESET),
@@ -196,9 +201,9 @@ class ModelTransport:
         d1, dice = self._d1, self._d1.trouble.dice
         fate = d1.trouble.of_request(self._now())
         d1.fates[fate] = d1.fates.get(fate, 0) + 1
-        if fate is Fate.REFUSED:
+        if fate in _UNSENT:
             await asyncio.sleep(dice.random())
-            return Break(Broken.NOT_CONNECTED, "can't connect: Connection refused")
+            return _UNSENT[fate]
         await asyncio.sleep(dice.random() * d1.network.there_s)
         d1.execute_due(self._now())
         if fate is Fate.RESET_BEFORE and dice.random() < 0.5:

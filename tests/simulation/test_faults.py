@@ -73,7 +73,9 @@ def test_fault_7_both_kinds_of_429_with_every_shape_of_retry_after(
     assert story.world.d1.blocks == 0
 
 
-@pytest.mark.parametrize("answer", [Fate.SERVER_ERROR, Fate.REFUSED, Fate.RESET_BEFORE])
+@pytest.mark.parametrize(
+    "answer", [Fate.SERVER_ERROR, Fate.REFUSED, Fate.NAMELESS, Fate.RESET_BEFORE]
+)
 def test_fault_8_ten_minutes_of_errors_cost_one_probe_in_half_a_minute(
     answer: Fate, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -24,6 +25,7 @@ class Fate(StrEnum):
     FINE = "fine"
     SLOW = "slow"
     REFUSED = "connection refused"
+    NAMELESS = "the host's name isn't known"
     RESET_BEFORE = "reset before it was executed"
     RESET_AFTER = "executed, then reset"
     LOST_ANSWER = "executed, then no answer in time"
@@ -107,6 +109,7 @@ _SOURCE_ERRORS = (
 )
 _CONNECT_ERRORS = (
     lambda: ConnectionRefusedError(111, "Connect call failed"),
+    lambda: socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
     lambda: asyncpg.exceptions.TooManyConnectionsError("sorry, too many clients"),
     lambda: asyncpg.exceptions.CannotConnectNowError("starting up"),
     TimeoutError,
@@ -134,6 +137,7 @@ class TargetTrouble:
                 [
                     Fate.SERVER_ERROR,
                     Fate.REFUSED,
+                    Fate.NAMELESS,
                     Fate.LOST_ANSWER,
                     Fate.RESET_BEFORE,
                     Fate.RESET_AFTER,

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from streamer.errors import SourceChangedError, SourceError, SourceLostError, StreamerError
-from streamer.postgres.failures import FOREIGN, Place, explain, retryable
+from streamer.postgres.failures import FOREIGN, HostLostError, Place, explain, retryable
 
 PLACE = Place("db.example:5432", "shop", "reader", "reading public.orders")
 
@@ -64,6 +64,7 @@ def test_what_does_not_pass_is_not_tried_again(state: str):
         (asyncpg.InterfaceError("cursor cannot be created outside of a transaction"), False),
         (socket.gaierror(socket.EAI_AGAIN, "again"), True),
         (socket.gaierror(socket.EAI_NONAME, "no such name"), False),
+        (HostLostError(socket.EAI_NONAME, "no such name any more"), True),
         (ssl.SSLCertVerificationError("bad"), False),
         (PermissionError(13, "no"), False),
         (ValueError("ours"), False),
@@ -91,6 +92,9 @@ def test_the_network_may_heal_and_our_own_faults_do_not(error: Exception, *, aga
             SourceError,
             "Row-level security",
         ),
+        (socket.gaierror(socket.EAI_NONAME, "x"), SourceError, "isn't known."),
+        (socket.gaierror(socket.EAI_AGAIN, "x"), SourceLostError, "isn't known for now"),
+        (HostLostError(socket.EAI_NONAME, "x"), SourceLostError, "isn't known for now"),
         (TimeoutError(), SourceLostError, "doesn't answer"),
         (ConnectionRefusedError(111, "x"), SourceLostError, "Nothing listens at db.example:5432"),
         (ConnectionResetError(104, "x"), SourceLostError, "closed the connection"),
