@@ -35,9 +35,9 @@ class Work:
         changes = ",".join(f'"{name}"=excluded."{name}"' for name in names[1:])
         old = ",".join(f'o."{name}"' for name in names[1:])
         new = ",".join(f'excluded."{name}"' for name in names[1:])
+        rows = "(SELECT value AS v FROM jsonb_each(?1) LIMIT -1) AS s"
         return (
-            "WITH s AS MATERIALIZED (SELECT jsonb(value) AS v FROM json_each(?1)) "
-            f'INSERT INTO "{self.name}" AS o({listed}) SELECT {cells} FROM s WHERE true '
+            f'INSERT INTO "{self.name}" AS o({listed}) SELECT {cells} FROM {rows} WHERE true '
             f'ON CONFLICT("{names[0]}") DO UPDATE SET {changes} WHERE ({old}) IS NOT ({new})'
         )
 

@@ -2,7 +2,7 @@
 
 from streamer.pack.batches import BatchBuilder
 from streamer.pack.blame import blame, clashing, nulls, unique_columns
-from streamer.pack.doubles import hard_doubles_probe, probe_is_exact
+from streamer.pack.engine import CURRENT, Engine, engine_probes, probed
 from streamer.pack.facts import (
     OF_THE_RUN,
     Facts,
@@ -40,10 +40,12 @@ from streamer.pack.split import halve, halve_chunk
 from streamer.pack.unpack import chunk_rows, is_fat, whole_row, without_rows
 
 __all__ = [
+    "CURRENT",
     "LEDGER_TABLE",
     "OF_THE_RUN",
     "OWNER_TABLE",
     "BatchBuilder",
+    "Engine",
     "Entry",
     "Facts",
     "Layout",
@@ -58,13 +60,13 @@ __all__ = [
     "covers",
     "create_ledger",
     "drop_unused",
+    "engine_probes",
     "entries_of",
     "facts_of",
     "forget",
     "forget_numbers",
     "halve",
     "halve_chunk",
-    "hard_doubles_probe",
     "is_fat",
     "next_page_rows",
     "not_stored",
@@ -73,7 +75,7 @@ __all__ = [
     "oversized_rows",
     "owners_of",
     "pack_page",
-    "probe_is_exact",
+    "probed",
     "reach",
     "reaches",
     "read_facts",

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 from streamer.model import KeyKind, Loading, Pack, Result, StepKind, Storage, TablePlan
 from streamer.model.sql import quote_identifier
-from streamer.pack.layout import JSON_HEAD, Layout
+from streamer.pack.engine import Engine
+from streamer.pack.layout import Layout
 
 GROUP = 25  # columns whose marks share one output: results have at most 100 of these
-_ROWS = JSON_HEAD.split()[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,26 +30,26 @@ class Comparison(Layout):
 
     @classmethod
     def of_table(
-        cls, plan: TablePlan, *, exact_floats: bool, keys_only: bool = False, naming: bool = False
+        cls, plan: TablePlan, *, engine: Engine, keys_only: bool = False, naming: bool = False
     ) -> Comparison:
         """How whole rows of `plan` are compared, whichever way they were loaded."""
         whole = replace(plan, loading=Loading.DIRECT, deferred=())
-        draft = cls.of(whole, StepKind.ROWS, Pack.JSON, into_stage=False, exact_floats=exact_floats)
+        draft = cls.of(whole, StepKind.ROWS, Pack.JSON, into_stage=False, engine=engine)
         return replace(draft, keys_only=keys_only, naming=naming).with_sql()
 
     def json_statement(self, bound: Mapping[int, str]) -> str:
         """SQL that compares the rows in ?1, save that the cells of `bound` have their own SQL."""
         cells = [bound.get(n) or self.stored(n, f"(s.v->>{n})") for n in range(len(self.columns))]
-        rows = f"{JSON_HEAD}SELECT key AS n,jsonb(value) AS v FROM json_each(?1))"
         places = {column.target: n for n, column in enumerate(self.columns)}
         same = " AND ".join(f"o.{quote_identifier(k)}={cells[places[k]]}" for k in self.key)
         found = f"o.{quote_identifier(self.key[0])} IS NOT NULL"
-        joined = f"FROM {_ROWS} AS s LEFT JOIN {quote_identifier(self.table)} AS o ON {same}"
+        rows = self.engine.streamed(numbered=True)
+        joined = f"FROM {rows} LEFT JOIN {quote_identifier(self.table)} AS o ON {same}"
         wrong = " OR ".join([f"NOT {found}", *self._wrong(cells)])
         if not self.naming:
-            return f"{rows} SELECT count(*),coalesce(sum({wrong}),0) {joined}"
+            return f"SELECT count(*),coalesce(sum({wrong}),0) {joined}"
         outputs = ",".join(["s.n", found, *self._marks(cells)])
-        return f"{rows} SELECT {outputs} {joined} WHERE {wrong}"
+        return f"SELECT {outputs} {joined} WHERE {wrong}"
 
     def unequal(self, result: Result) -> list[tuple[int, tuple[str, ...] | None]]:
         """What a `naming` statement found: for each row that isn't equal its number in the

@@ -2,7 +2,7 @@
 
 Every statement is an upsert that costs nothing where the target holds the row already. Its rows come
 as one JSON parameter, or as parameters of a VALUES list. In the SQL, `o` is the target's row, `s` a row
-sent; the name of the CTE begins as no user's table can.
+sent.
 """
 
 from __future__ import annotations
@@ -27,14 +27,11 @@ from streamer.model import (
 )
 from streamer.model.sql import quote_identifier
 from streamer.pack.doubles import exact_sql
+from streamer.pack.engine import CURRENT, ROWS, Engine
 
 PARAMETER_BYTES = limits.VALUE_BYTES - 1_024
 """How long the JSON parameter may be: SQLite's binary form of a row can be a bit longer than its
 text, and must stay within the limit of a value too."""
-
-_ROWS = "_streamer_rows"
-JSON_HEAD = f"WITH {_ROWS} AS MATERIALIZED ("
-"""How every statement begins whose rows are in a JSON parameter, and no other."""
 
 _NULL = "NULL"
 
@@ -79,7 +76,7 @@ class Layout:
     sent: tuple[int, ...]
     real_cells: tuple[int, ...]
     rowid_cell: int | None
-    exact_floats: bool
+    engine: Engine
     rows_per_statement: int
     json_sql: str
     json_frame_bytes: int
@@ -93,7 +90,7 @@ class Layout:
         pack: Pack,
         *,
         into_stage: bool,
-        exact_floats: bool = True,
+        engine: Engine = CURRENT,
     ) -> Self:
         """The layout of a step; `into_stage` writes to the table's staging table.
 
@@ -117,9 +114,9 @@ class Layout:
             key=key,
             deferred=deferred,
             sent=sent,
-            real_cells=() if exact_floats else reals,
+            real_cells=() if engine.exact_floats else reals,
             rowid_cell=_rowid_cell(plan, columns, key),
-            exact_floats=exact_floats,
+            engine=engine,
             rows_per_statement=1 if pack is Pack.ROWS else most,
             json_sql="",
             json_frame_bytes=0,
@@ -152,13 +149,10 @@ class Layout:
     def json_statement(self, bound: Mapping[int, str]) -> str:
         """SQL whose rows are the JSON arrays in ?1, save that the cells of `bound` have their own SQL."""
         cells = [bound.get(n) or self.stored(n, f"(s.v->>{n})") for n in range(len(self.columns))]
-        rows = f"{JSON_HEAD}SELECT jsonb(value) AS v FROM json_each(?1))"
         if self.kind is StepKind.EDGES:
-            return f"{rows} {self._update(cells)}"
-        return (
-            f"{rows} {self._insert()} SELECT {','.join(cells)} FROM {_ROWS} AS s WHERE true "
-            f"{self._on_conflict()}"
-        )
+            return f"{self.engine.stored()} {self._update(cells)}"
+        rows = f"SELECT {','.join(cells)} FROM {self.engine.streamed()} WHERE true"
+        return f"{self._insert()} {rows} {self._on_conflict()}"
 
     def values_statement(self, rows: int) -> str:
         """SQL whose rows are bound one parameter a sent cell, row by row."""
@@ -186,7 +180,7 @@ class Layout:
         if self.kind is StepKind.EDGES:
             names = ",".join(f"c{n}" for n in range(len(self.columns)))
             cells = [self.stored(n, f"s.c{n}") for n in range(len(self.columns))]
-            return f"WITH {_ROWS}({names}) AS (VALUES ", f") {self._update(cells)}"
+            return f"WITH {ROWS}({names}) AS (VALUES ", f") {self._update(cells)}"
         return f"{self._insert()} VALUES ", f" {self._on_conflict()}"
 
     def copy_sql(self, source: str) -> str:
@@ -208,7 +202,7 @@ class Layout:
             return _NULL
         if column.wire is Wire.HEX:
             return f"unhex({text})"
-        if column.storage is Storage.REAL and not self.exact_floats:
+        if column.storage is Storage.REAL and not self.engine.exact_floats:
             return exact_sql(text)
         return text
 
@@ -245,7 +239,7 @@ class Layout:
         )
         guard = differs(changing, lambda n: values[n])
         return (
-            f"UPDATE {quote_identifier(self.table)} AS o SET {assignments} FROM {_ROWS} AS s "
+            f"UPDATE {quote_identifier(self.table)} AS o SET {assignments} FROM {ROWS} AS s "
             f"WHERE {same} AND {guard}"
         )
 

@@ -11,7 +11,7 @@ import orjson
 from streamer.model import Chunk, Statement, StepKind
 from streamer.model.printed import parsed_cells
 from streamer.pack.cells import Row
-from streamer.pack.layout import JSON_HEAD, Layout
+from streamer.pack.layout import Layout
 
 _BOUND = re.compile(r"\?\d+|unhex\(\?\d+\)|CAST\(unhex\(\?\d+\)(?:\|\|unhex\(\?\d+\))+ AS BLOB\)")
 _PARAMETER = re.compile(r"\?(\d+)")
@@ -27,7 +27,7 @@ def chunk_rows(layout: Layout, chunk: Chunk) -> list[Row]:
 
 def statement_rows(layout: Layout, statement: Statement) -> list[Row]:
     """The rows of one statement of a chunk."""
-    if _is_json(statement):
+    if _is_json(layout, statement):
         return [parsed_cells(row) for row in _json_rows(statement)]
     return [_spread(layout, row) for row in bound_rows(layout, statement)]
 
@@ -38,7 +38,7 @@ def without_rows(
     """The statements of a chunk without the rows that are `gone`."""
     kept: list[Statement] = []
     for statement in chunk.statements:
-        if _is_json(statement):
+        if _is_json(layout, statement):
             rows = _json_rows(statement)
             staying = [row for row in rows if not gone(parsed_cells(row))]
             if len(staying) == len(rows):
@@ -62,7 +62,7 @@ def bound_rows(layout: Layout, statement: Statement) -> list[list[str | None]]:
 
 def is_fat(layout: Layout, statement: Statement) -> bool:
     """Whether a statement is a single row, of which some cells travel by themselves."""
-    return _is_json(statement) and statement.sql != layout.json_sql
+    return _is_json(layout, statement) and statement.sql != layout.json_sql
 
 
 def whole_row(layout: Layout, statement: Statement) -> Row:
@@ -96,8 +96,9 @@ def _bound_cells(layout: Layout, sql: str) -> dict[int, str]:
     return bound
 
 
-def _is_json(statement: Statement) -> bool:
-    return statement.sql.startswith(JSON_HEAD)
+def _is_json(layout: Layout, statement: Statement) -> bool:
+    before, _ = layout.values_frame()
+    return not statement.sql.startswith(before)
 
 
 def _json_rows(statement: Statement) -> list[list[object]]:

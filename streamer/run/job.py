@@ -96,7 +96,7 @@ class Job:
             ends.transforms,
         )
         self._writing = Writing(
-            config, journal, ends.database, self._source, exact_floats=ends.survey.exact_floats
+            config, journal, ends.database, self._source, engine=ends.survey.engine
         )
         self._ownership = self._writing.ownership
         self._ending = Ending(
@@ -271,7 +271,7 @@ class Job:
                 table,
                 kind,
                 self._config.run.pack,
-                exact_floats=self._ends.survey.exact_floats,
+                engine=self._ends.survey.engine,
                 into_stage=table.loading is Loading.STAGED and kind is StepKind.ROWS,
             ),
             position=self._journal.position(name),

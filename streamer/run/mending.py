@@ -9,7 +9,7 @@ from dataclasses import replace
 from streamer.d1 import D1Database
 from streamer.errors import BadRowsError, FencedError, StreamerError
 from streamer.model import Loading, Pack, StepId, StepKind, TablePlan
-from streamer.pack import Layout, Owner
+from streamer.pack import Engine, Layout, Owner
 from streamer.pipeline.transform import Transforming
 from streamer.progress import Events
 from streamer.run.compared import Compared
@@ -63,7 +63,7 @@ async def mend(
     await ownership.take(names, whoever_came=True)
     mending = [_mending(table, StepId(n), sides) for n, table in enumerate(tables, 1)]
     kept = _kept(ends, tables, events)
-    writing = _Writing(ends.database, ownership, source, mending, exact_floats=sides.exact_floats)
+    writing = _Writing(ends.database, ownership, source, mending, engine=sides.engine)
     repair = Repair(
         sides,
         ownership,
@@ -95,13 +95,13 @@ class _Writing:
         source: Transforming,
         tables: Sequence[Mending],
         *,
-        exact_floats: bool,
+        engine: Engine,
     ) -> None:
         self._database = database
         self._ownership = ownership
         self._source = source
         self._tables = tables
-        self._exact_floats = exact_floats
+        self._engine = engine
         self.deleted = 0
 
     def sink(self, letting_go: LettingGo) -> Sink:
@@ -113,7 +113,7 @@ class _Writing:
             self._database,
             self._source,
             {plan.target: plan for plan in plans},
-            exact_floats=self._exact_floats,
+            engine=self._engine,
         )
         untying = Untying(
             self._database,
@@ -128,7 +128,7 @@ class _Writing:
             tables=plans,
             source=self._source,
             expect=_expect_nothing,
-            exact_floats=self._exact_floats,
+            engine=self._engine,
             untie=untying.untie,
         )
         layouts = {one.step: one.layout for one in self._tables}
@@ -147,9 +147,7 @@ def _mending(table: TablePlan, step: StepId, sides: Sides) -> Mending:
     """The table as it is mended: whole, and with all of its unique indexes there already."""
     indexes = tuple(replace(i, early=True) if i.unique else i for i in table.indexes)
     whole = replace(table, loading=Loading.DIRECT, deferred=(), indexes=indexes)
-    layout = Layout.of(
-        whole, StepKind.ROWS, Pack.JSON, into_stage=False, exact_floats=sides.exact_floats
-    )
+    layout = Layout.of(whole, StepKind.ROWS, Pack.JSON, into_stage=False, engine=sides.engine)
     return Mending(whole, step, layout)
 
 

@@ -79,10 +79,8 @@ class Retry:
             ends.plan.tables,
             ends.transforms,
         )
-        self._exact_floats = ends.survey.exact_floats
-        self._writing = Writing(
-            config, journal, ends.database, self._source, exact_floats=self._exact_floats
-        )
+        self._engine = ends.survey.engine
+        self._writing = Writing(config, journal, ends.database, self._source, engine=self._engine)
 
     async def carry_out(self) -> ExitCode:
         """Send the rows; DONE where none is rejected any more and nothing else was amiss."""
@@ -130,9 +128,7 @@ class Retry:
             kind = StepKind.ROWS
         if kind is StepKind.ROWS:
             table = replace(table, loading=Loading.DIRECT, deferred=())
-        layout = Layout.of(
-            table, kind, Pack.JSON, into_stage=False, exact_floats=self._exact_floats
-        )
+        layout = Layout.of(table, kind, Pack.JSON, into_stage=False, engine=self._engine)
         carried = Carried(table, layout)
         trial = _Trial(carried, {row.reject.key: row.reject.line for row in some})
         ledger = LedgerStep(table.target, kind, keys_hidden=table.hides_key)

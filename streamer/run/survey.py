@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from streamer import limits
 from streamer.d1 import TooLargeError
 from streamer.model import Answer, Statement
 from streamer.model.sql import quote_identifier
-from streamer.pack import hard_doubles_probe, probe_is_exact
+from streamer.pack import CURRENT, Engine
+from streamer.run.engine import Database, with_engine
 
 OURS = "_streamer_"
 GENERATED = (
@@ -28,14 +28,6 @@ WHERE m.type = 'table' AND m.name NOT LIKE '\\_cf\\_%' ESCAPE '\\'"""
 _REFERENCES = """\
 SELECT DISTINCT m.name, f."table" FROM sqlite_master AS m, pragma_foreign_key_list(m.name) AS f
 WHERE m.type = 'table' AND m.name NOT LIKE '\\_cf\\_%' ESCAPE '\\'"""
-
-
-class Database(Protocol):
-    """Runs statements in one request, which is one transaction; retries by itself."""
-
-    async def execute(self, statements: Sequence[Statement]) -> Answer:
-        """Return the results; every request given here may be sent more than once."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +52,7 @@ class Survey:
 
     tables: dict[str, FoundTable] = field(default_factory=dict[str, FoundTable])
     references: frozenset[tuple[str, str]] = frozenset()
-    exact_floats: bool = True
+    engine: Engine = CURRENT
     size_bytes: int = 0
 
     def find(self, name: str) -> FoundTable | None:
@@ -88,11 +80,9 @@ def _texts(answer: Answer, statement: int) -> list[tuple[str, ...]]:
 
 
 async def survey(database: Database) -> Survey:
-    """Read the target's tables, columns and references, and how exactly it reads numbers."""
-    probe = hard_doubles_probe()
-    answer = await database.execute(
-        [Statement.of(_OBJECTS), Statement.of(_COLUMNS), Statement.of(_REFERENCES), probe]
-    )
+    """Read the target's tables, columns and references, and what its engine can do."""
+    asked = [Statement.of(sql) for sql in (_OBJECTS, _COLUMNS, _REFERENCES)]
+    answer, engine = await with_engine(database, asked)
     objects = _texts(answer, 0)
     holding = await _holding_rows(database, [name for name, kind in objects if kind == "table"])
     columns: dict[str, dict[str, str]] = {name: {} for name, _ in objects}
@@ -118,7 +108,7 @@ async def survey(database: Database) -> Survey:
             for name, kind in objects
         },
         references=frozenset((child, parent) for child, parent in _texts(answer, 2)),
-        exact_floats=probe_is_exact(answer.results[3]),
+        engine=engine,
         size_bytes=answer.size_after,
     )
 

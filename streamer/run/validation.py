@@ -121,7 +121,7 @@ class ValidationJob:
         self.depth = depth_of(config.validation)
         self._source = Transforming(ends.source, self._tables, ends.transforms)
         self._sides = Sides(
-            self._source, ends.questions, ends.database, ends.survey.exact_floats, ends.between
+            self._source, ends.questions, ends.database, ends.survey.engine, ends.between
         )
         self._progress: dict[str, Progress] = {}
         self.verdicts: list[Verdict] = []

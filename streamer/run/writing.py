@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from streamer.config import Config
 from streamer.d1 import D1Database
 from streamer.model import StepId, TablePlan
-from streamer.pack import LedgerStep
+from streamer.pack import Engine, LedgerStep
 from streamer.pipeline import Sink
 from streamer.pipeline.transform import Transforming
 from streamer.run import steps
@@ -44,7 +44,7 @@ class Writing:
         database: D1Database,
         source: Transforming,
         *,
-        exact_floats: bool,
+        engine: Engine,
     ) -> None:
         run = journal.running
         self._database = database
@@ -65,7 +65,7 @@ class Writing:
             database,
             source,
             {table.target: table for table in self._tables},
-            exact_floats=exact_floats,
+            engine=engine,
         )
         self.untying = Untying(
             database,
@@ -81,7 +81,7 @@ class Writing:
             self.leaving,
             self._expect_parents,
             self.expect_deletions,
-            exact_floats=exact_floats,
+            engine=engine,
         )
         self.duplicates = Duplicates(database, self._renewing, self.untying.exchange)
         self.ahead = Ahead(
@@ -90,7 +90,7 @@ class Writing:
             tables=self._tables,
             source=source,
             expect=self._expect_parents,
-            exact_floats=exact_floats,
+            engine=engine,
             untie=self.untying.untie,
         )
 

@@ -26,7 +26,7 @@ from streamer.model import (
     StepKind,
     TablePlan,
 )
-from streamer.pack import Layout, LedgerStep, chunk_rows, pack_page
+from streamer.pack import Engine, Layout, LedgerStep, chunk_rows, pack_page
 from streamer.sinks.ownership import Database, Ownership
 from streamer.sinks.references import (
     Carried,
@@ -126,7 +126,7 @@ class Ahead:
         tables: Sequence[TablePlan],
         source: Source,
         expect: Expect,
-        exact_floats: bool,
+        engine: Engine,
         untie: Untie | None = None,
     ) -> None:
         self._database = database
@@ -134,7 +134,7 @@ class Ahead:
         self.tables = {table.target: table for table in tables}
         self._source = source
         self._expect = expect
-        self._exact_floats = exact_floats
+        self._engine = engine
         self._untie = untie
 
     async def lacking(self, groups: Iterable[tuple[Carried, Sequence[Row]]]) -> Lacking:
@@ -336,7 +336,7 @@ class Ahead:
             StepKind.ROWS,
             Pack.JSON,
             into_stage=into_stage,
-            exact_floats=self._exact_floats,
+            engine=self._engine,
         )
 
 

@@ -209,7 +209,7 @@ class _Sql:
 
     def _sent(self, n: int) -> str:
         cell = f"(w.value->>{n})"
-        if self.columns[n].storage is Storage.REAL and not self.layout.exact_floats:
+        if self.columns[n].storage is Storage.REAL and not self.layout.engine.exact_floats:
             return f"({exact_sql(cell)})"
         return f"unhex{cell}" if self.columns[n].wire is Wire.HEX else cell
 

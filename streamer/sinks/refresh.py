@@ -20,7 +20,7 @@ from streamer.model import (
     TablePlan,
 )
 from streamer.model.sql import quote_identifier
-from streamer.pack import Layout, chunk_rows, pack_page, step_columns
+from streamer.pack import Engine, Layout, chunk_rows, pack_page, step_columns
 from streamer.sinks.ahead import LOOKUP_KEYS, Source, TooManyError
 from streamer.sinks.bad_rows import stored_key
 from streamer.sinks.references import Row, keyed_by, text_of
@@ -95,12 +95,12 @@ class Leaving:
         source: Source,
         tables: Mapping[str, TablePlan],
         *,
-        exact_floats: bool,
+        engine: Engine,
     ) -> None:
         self._database = database
         self._source = source
         self._tables = tables
-        self._exact_floats = exact_floats
+        self._engine = engine
 
     async def statements(
         self, plan: TablePlan, gone: set[Key]
@@ -145,9 +145,7 @@ class Leaving:
 
     def _layout(self, child: TablePlan) -> Layout:
         plan = replace(child, loading=Loading.DIRECT, deferred=())
-        return Layout.of(
-            plan, StepKind.ROWS, Pack.JSON, into_stage=False, exact_floats=self._exact_floats
-        )
+        return Layout.of(plan, StepKind.ROWS, Pack.JSON, into_stage=False, engine=self._engine)
 
     async def _referring(
         self, parent: TablePlan, child: TablePlan, reference: ForeignKeyPlan, keys: set[Key]

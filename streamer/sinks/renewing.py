@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from streamer import limits
 from streamer.model import Key, Loading, Pack, Statement, StepKind, TablePlan
-from streamer.pack import Layout, LedgerStep
+from streamer.pack import Engine, Layout, LedgerStep
 from streamer.sinks.ahead import Expect, Source, TooManyError
 from streamer.sinks.ownership import Database, Ownership
 from streamer.sinks.refresh import Fresh, Leaving, fits, read_again
@@ -31,14 +31,12 @@ class Renewing:
     leaving: Leaving
     expect: Expect
     deleted: Deleted
-    exact_floats: bool
+    engine: Engine
 
     def layout(self, table: TablePlan, *, staged: bool) -> Layout:
         """How a table's rows are written: whole, into the table or, if `staged`, its staging table."""
         plan = table if staged else replace(table, loading=Loading.DIRECT, deferred=())
-        return Layout.of(
-            plan, StepKind.ROWS, Pack.JSON, into_stage=staged, exact_floats=self.exact_floats
-        )
+        return Layout.of(plan, StepKind.ROWS, Pack.JSON, into_stage=staged, engine=self.engine)
 
     async def renew(self, table: TablePlan, keys: Collection[Key], *, staged: bool) -> None:
         """Write the rows with these keys as they are now, in as many requests as they need.

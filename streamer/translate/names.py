@@ -31,7 +31,13 @@ OURS = "_streamer_"
 RESERVED = ("_cf_", "sqlite_", OURS)  # D1's, SQLite's and ours
 # SQLite looks for a table before it looks for a function: these are the functions that we read.
 HIDING = frozenset(
-    {"json_each", "pragma_foreign_key_check", "pragma_foreign_key_list", "pragma_index_info"}
+    {
+        "json_each",
+        "jsonb_each",
+        "pragma_foreign_key_check",
+        "pragma_foreign_key_list",
+        "pragma_index_info",
+    }
     | {"pragma_index_list", "pragma_table_list", "pragma_table_xinfo"}
 )
 ROWID_NAMES = ("rowid", "_rowid_", "oid")  # sqlite.org/lang_createtable.html#rowid, 2026-11-22

@@ -19,7 +19,7 @@ from streamer.errors import (
     leaves,
 )
 from streamer.model import Answer, Measure, Pack, Statement, TablePlan
-from streamer.pack import hard_doubles_probe, probe_is_exact
+from streamer.run.engine import with_engine
 from streamer.tune.measured import Measured, Round, Shot
 from streamer.tune.scratch import Body, Scratch, drop, find_leftovers, leftovers, new_name
 
@@ -98,14 +98,14 @@ async def probe(database: Database, probing: Probing) -> Measured:
         TargetError, TargetUnavailableError: the target can't be used, or too slowly to measure it.
         RefusedError: the table's statements are too long, as they would be in a run.
     """
-    answer = await database.execute([find_leftovers(), hard_doubles_probe()])
+    answer, engine = await with_engine(database, [find_leftovers()])
     await _tidy(database, leftovers(answer, 0))
     scratch = Scratch.like(
         probing.table,
         probing.measure,
         new_name(probing.random),
         probing.pack,
-        exact_floats=probe_is_exact(answer.results[1]),
+        engine=engine,
     )
     try:
         return await _Probe(database, probing, scratch).carry_out()

@@ -27,7 +27,7 @@ from streamer.model import (
     TablePlan,
 )
 from streamer.model.sql import quote_identifier
-from streamer.pack import Layout, pack_page
+from streamer.pack import Engine, Layout, pack_page
 
 PREFIX = "_streamer_tune_"
 _RANDOM_HEX = 12
@@ -85,7 +85,7 @@ class Scratch:
 
     @classmethod
     def like(
-        cls, table: TablePlan, measure: Measure, name: str, pack: Pack, *, exact_floats: bool
+        cls, table: TablePlan, measure: Measure, name: str, pack: Pack, *, engine: Engine
     ) -> Scratch:
         """A scratch table `name` for rows like those of `table`.
 
@@ -93,7 +93,7 @@ class Scratch:
             RefusedError: a statement for it would be too long, as it would be in a run.
         """
         plan = _alone(table, name)
-        layout = Layout.of(plan, StepKind.ROWS, pack, into_stage=False, exact_floats=exact_floats)
+        layout = Layout.of(plan, StepKind.ROWS, pack, into_stage=False, engine=engine)
         widths = _widths(plan.columns, measure)
         if plan.key.kind is KeyKind.PHYSICAL:
             widths = (_BYTES_OF[Storage.INTEGER], *widths)

@@ -115,9 +115,7 @@ class Comparer:
     def _load(self, plan: TablePlan, progress: Progress) -> Load:
         keys_only = self._keys_only(plan)
         narrowed = compared(plan, keys_only=keys_only)
-        layout = Comparison.of_table(
-            narrowed, exact_floats=self._sides.exact_floats, keys_only=keys_only
-        )
+        layout = Comparison.of_table(narrowed, engine=self._sides.engine, keys_only=keys_only)
         return Load(
             step=progress.step,
             kind=StepKind.ROWS,

@@ -32,7 +32,7 @@ class Looker:
         self._sides = sides
         self.plan = compared(plan, keys_only=keys_only)
         self.layout = Comparison.of_table(
-            self.plan, exact_floats=sides.exact_floats, keys_only=keys_only, naming=True
+            self.plan, engine=sides.engine, keys_only=keys_only, naming=True
         )
         self._sources = {column.target: column.source for column in self.layout.columns}
 

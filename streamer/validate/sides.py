@@ -16,6 +16,7 @@ from streamer.model import (
     Table,
     TablePlan,
 )
+from streamer.pack import CURRENT, Engine
 from streamer.pipeline.transform import Source
 from streamer.sinks.references import keyed_by
 
@@ -54,7 +55,7 @@ class Sides:
     source: Source
     questions: Questions
     database: Database
-    exact_floats: bool = True
+    engine: Engine = CURRENT
     between: tuple[str, str] | None = None
 
     async def not_in_source(self, plan: TablePlan, keys: Sequence[Key]) -> list[Key]:

@@ -11,12 +11,13 @@ import pytest
 
 from streamer.model import Batch, Chunk, Pack, Result, Statement, StepKind, Storage
 from streamer.pack import (
+    Engine,
     LedgerStep,
     create_ledger,
     drop_unused,
-    hard_doubles_probe,
+    engine_probes,
     owners_of,
-    probe_is_exact,
+    probed,
     read_owners,
     record_batch,
     release,
@@ -25,6 +26,7 @@ from streamer.pack import (
 from streamer.pack.doubles import HARD_DOUBLES
 from tests.engines.d1server import D1RequestError, D1Server
 from tests.engines.limited_sqlite import (
+    ENGINES,
     STEP,
     column,
     json_page_of,
@@ -98,13 +100,13 @@ STORED = [
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("without_rowid", [False, True])
-@pytest.mark.parametrize("exact_floats", [False, True])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_replay_writes_no_row_and_every_form_stores_the_same(
-    *, database: Database, form: Pack, without_rowid: bool, exact_floats: bool
+    *, database: Database, form: Pack, without_rowid: bool, engine: Engine
 ) -> None:
     plan = table_plan(ALL_TYPES, without_rowid=without_rowid)
     database.send(Statement(plan.create_sql))
-    layout = layout_of(plan, form, exact_floats=exact_floats)
+    layout = layout_of(plan, form, engine=engine)
     chunks = packed(layout, page_of(ROWS))
 
     assert (database.write(chunks), database.write(chunks)) == (3, 0)
@@ -121,13 +123,18 @@ def test_doubles_of_the_full_range_arrive_exactly_whatever_the_engine_reads(
 ) -> None:
     plan = table_plan([column("k", Storage.INTEGER), column("r", Storage.REAL)])
     database.send(Statement(plan.create_sql))
-    (probe,) = database.send(hard_doubles_probe())
+    probes = database.send(*engine_probes())
     doubles = [*map(float, HARD_DOUBLES), 5e-324, math.ulp(1) / 3, 1.7976931348623157e308, -1e-20]
     rows = [(str(n), repr(double)) for n, double in enumerate(doubles)]
-    layout = layout_of(plan, form, exact_floats=probe_is_exact(probe))
+    layout = layout_of(plan, form, engine=probed(probes))
 
     assert database.write(packed(layout, page_of(rows))) == len(rows)
-    assert database.write(packed(layout_of(plan, form, exact_floats=False), page_of(rows))) == 0
+    assert (
+        database.write(
+            packed(layout_of(plan, form, engine=Engine(exact_floats=False)), page_of(rows))
+        )
+        == 0
+    )
     assert database.rows("SELECT r FROM t ORDER BY k") == [(double,) for double in doubles]
 
 
@@ -137,7 +144,7 @@ def test_a_hundred_columns_with_the_longest_names_fit(database: Database, form: 
     columns += [column('"' * 60 + f"{n:03}", Storage.REAL) for n in range(99)]
     plan = table_plan(columns, name='"' * 63)
     database.send(Statement(plan.create_sql))
-    layout = layout_of(plan, form, exact_floats=False)
+    layout = layout_of(plan, form, engine=Engine(exact_floats=False))
     chunks = packed(layout, page_of([(str(k), *["1.5e-200"] * 99) for k in range(3)]))
 
     assert (database.write(chunks), database.write(chunks)) == (3, 0)

@@ -29,7 +29,7 @@ from streamer.model import (
 )
 from streamer.model.printed import PrintedRows
 from streamer.model.sql import quote_identifier
-from streamer.pack import Layout, pack_page
+from streamer.pack import CURRENT, Engine, Layout, pack_page
 from streamer.translate.names import ROW_COLUMN, rowid_name
 
 _LIMITS = {
@@ -41,6 +41,7 @@ _LIMITS = {
     apsw.SQLITE_LIMIT_COMPOUND_SELECT: 5,
 }
 STEP = StepId(1)
+ENGINES = [Engine(floats, each) for floats in (False, True) for each in (False, True)]
 
 
 class LimitedSqlite:
@@ -212,6 +213,6 @@ def layout_of(
     *,
     kind: StepKind = StepKind.ROWS,
     into_stage: bool = False,
-    exact_floats: bool = True,
+    engine: Engine = CURRENT,
 ) -> Layout:
-    return Layout.of(plan, kind, pack, into_stage=into_stage, exact_floats=exact_floats)
+    return Layout.of(plan, kind, pack, into_stage=into_stage, engine=engine)

@@ -10,6 +10,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from streamer.model import Loading, Page, Result, Storage, TablePlan
+from streamer.pack import CURRENT, Engine
 from streamer.pack.comparing import Comparison, compared
 from tests.engines.limited_sqlite import (
     LimitedSqlite,
@@ -26,8 +27,10 @@ Unequal = list[tuple[int, tuple[str, ...] | None]]
 BEYOND = "9223372036854775808"  # no plan reads an integer that 64 bits don't hold
 
 
-def comparing(plan: TablePlan, *, keys_only: bool = False, naming: bool = False) -> Comparison:
-    return Comparison.of_table(plan, exact_floats=True, keys_only=keys_only, naming=naming)
+def comparing(
+    plan: TablePlan, *, keys_only: bool = False, naming: bool = False, engine: Engine = CURRENT
+) -> Comparison:
+    return Comparison.of_table(plan, engine=engine, keys_only=keys_only, naming=naming)
 
 
 def asked(database: LimitedSqlite, layout: Comparison, page: Page) -> list[Result]:

@@ -9,8 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.model import Result
-from streamer.pack import hard_doubles_probe, probe_is_exact
-from streamer.pack.doubles import HARD_DOUBLES, exact_cell, exact_sql, mantissa_exponent
+from streamer.pack.doubles import (
+    HARD_DOUBLES,
+    exact_cell,
+    exact_sql,
+    hard_doubles_probe,
+    mantissa_exponent,
+    probe_is_exact,
+)
 from tests.engines.limited_sqlite import LimitedSqlite
 
 

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from streamer import limits
 from streamer.errors import RefusedError
 from streamer.model import Pack, Statement, StepKind, Storage
-from streamer.pack import step_columns
+from streamer.pack import Engine, step_columns
+from streamer.pack.comparing import Comparison
 from tests.engines.limited_sqlite import (
+    ENGINES,
     PAGES,
     LimitedSqlite,
     Paged,
@@ -32,17 +34,17 @@ FORMS = [Pack.JSON, Pack.VALUES, Pack.ROWS]
 @given(
     sample=samples(),
     form=st.sampled_from(FORMS),
-    exact_floats=st.booleans(),
+    engine=st.sampled_from(ENGINES),
     paged=st.sampled_from(PAGES),
 )
 @settings(max_examples=100, deadline=None)
 def test_every_form_stores_what_binding_each_cell_stores(
-    *, sample: Sample, form: Pack, exact_floats: bool, paged: Paged
+    *, sample: Sample, form: Pack, engine: Engine, paged: Paged
 ) -> None:
     plan = sample.plan
     database = LimitedSqlite(plan.create_sql, plan.create_sql.replace('"t"', '"reference"'))
     database.bind(plan, sample.rows, "reference")
-    layout = layout_of(plan, form, exact_floats=exact_floats)
+    layout = layout_of(plan, form, engine=engine)
     page = paged(sample.rows)
 
     chunks = packed(layout, page)
@@ -76,7 +78,7 @@ def test_a_hundred_columns_with_the_longest_names_fit_every_form(
     columns += [column('"' * 60 + f"{n:03}", Storage.REAL) for n in range(99)]
     plan = table_plan(columns, name='"' * 63, without_rowid=without_rowid)
     database = LimitedSqlite(plan.create_sql)
-    layout = layout_of(plan, form, exact_floats=False)
+    layout = layout_of(plan, form, engine=Engine(exact_floats=False))
     rows = [(str(k), *(f"{k}.5e-200" for _ in range(99))) for k in range(3)]
 
     chunks = packed(layout, page_of(rows))
@@ -84,6 +86,19 @@ def test_a_hundred_columns_with_the_longest_names_fit_every_form(
     assert max(len(s.sql) for c in chunks for s in c.statements) <= limits.STATEMENT_BYTES
     assert database.write(chunks) == 3
     assert database.write(chunks) == 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_each_row_is_made_once_and_none_is_kept(engine: Engine) -> None:
+    plan = table_plan([column("k"), column("a"), column("b")])
+    database = LimitedSqlite(plan.create_sql)
+    layout = layout_of(plan, engine=engine)
+    comparison = Comparison.of_table(plan, engine=engine)
+
+    for sql in (layout.json_sql, comparison.json_sql):
+        steps = [str(step[3]) for step in database.rows(f"EXPLAIN QUERY PLAN {sql}", "[]")]
+        assert steps[0] == "CO-ROUTINE s"
+        assert not [step for step in steps if step.startswith("MATERIALIZE")]
 
 
 def test_names_that_take_a_statement_beyond_its_limit_are_refused() -> None:
@@ -156,10 +171,10 @@ EDGE_KEYS = [
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("exact_floats", [True, False])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(("keys", "cells", "without_rowid"), EDGE_KEYS)
 def test_edges_find_their_row_by_the_key_index_whatever_its_type(
-    *, form: Pack, exact_floats: bool, keys: list, cells: list[str], without_rowid: bool
+    *, form: Pack, engine: Engine, keys: list, cells: list[str], without_rowid: bool
 ) -> None:
     storages = list(Storage)
     extra = [column(f"d{s.value}", s) for s in storages]
@@ -173,8 +188,8 @@ def test_edges_find_their_row_by_the_key_index_whatever_its_type(
     key_cells = range(len(keys))
     values = ["9007199254740993", "2.5e-300", "12", "00ff"]
     page = page_of([(*cells, *values)], key=key_cells)
-    database.write(packed(layout_of(plan, form, exact_floats=exact_floats), page))
-    layout = layout_of(plan, form, kind=StepKind.EDGES, exact_floats=exact_floats)
+    database.write(packed(layout_of(plan, form, engine=engine), page))
+    layout = layout_of(plan, form, kind=StepKind.EDGES, engine=engine)
 
     chunks = packed(layout, page)
 

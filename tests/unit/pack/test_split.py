@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.model import Batch, Chunk, Pack, Page, Storage
-from streamer.pack import Layout, halve, halve_chunk
+from streamer.pack import Engine, Layout, halve, halve_chunk
 from tests.engines.limited_sqlite import (
     PAGES,
     LimitedSqlite,
@@ -58,7 +58,7 @@ def test_a_batch_of_one_chunk_is_not_halved_by_chunks() -> None:
 def test_a_chunk_halved_down_to_single_rows_stores_the_same(
     *, sample: Sample, form: Pack, paged: Paged
 ) -> None:
-    layout = layout_of(sample.plan, form, exact_floats=False)
+    layout = layout_of(sample.plan, form, engine=Engine(exact_floats=False))
     page = paged(sample.rows)
     chunks = packed(layout, page)
     database = LimitedSqlite(sample.plan.create_sql)

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.model import Pack, Page, Storage
-from streamer.pack import chunk_rows, without_rows
+from streamer.pack import Engine, chunk_rows, without_rows
 from tests.engines.limited_sqlite import (
+    ENGINES,
     PAGES,
     LimitedSqlite,
     Paged,
@@ -38,15 +39,15 @@ def test_the_rows_of_a_chunk_are_those_that_were_packed(
 @given(
     sample=samples(),
     form=st.sampled_from(FORMS),
-    exact_floats=st.booleans(),
+    engine=st.sampled_from(ENGINES),
     paged=st.sampled_from(PAGES),
     data=st.data(),
 )
 def test_a_chunk_without_some_rows_stores_the_others_as_it_would_have(
-    *, sample: Sample, form: Pack, exact_floats: bool, paged: Paged, data: st.DataObject
+    *, sample: Sample, form: Pack, engine: Engine, paged: Paged, data: st.DataObject
 ) -> None:
     gone = data.draw(st.sets(st.sampled_from([row[0] for row in sample.rows])))
-    layout = layout_of(sample.plan, form, exact_floats=exact_floats)
+    layout = layout_of(sample.plan, form, engine=engine)
     chunks = packed(layout, paged(sample.rows))
     whole, part = LimitedSqlite(sample.plan.create_sql), LimitedSqlite(sample.plan.create_sql)
     whole.write(chunks)

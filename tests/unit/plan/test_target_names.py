@@ -160,7 +160,9 @@ def test_a_table_without_columns_is_refused():
     assert "no columns" in said(plan_of(made).refusals)
 
 
-@pytest.mark.parametrize("name", ["_cf_kv", "sqlite_thing", "_streamer_x", "json_each"])
+@pytest.mark.parametrize(
+    "name", ["_cf_kv", "sqlite_thing", "_streamer_x", "json_each", "jsonb_each"]
+)
 def test_a_table_that_may_not_keep_its_name_moves_under_another(name: str):
     refused = plan_of(identified(name))
     shaping = Shaping(rename={name: "fine"})

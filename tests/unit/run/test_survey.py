@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streamer import limits
+from streamer.pack import CURRENT, Engine
 from streamer.run.survey import survey
 from tests.engines.sqlite_database import SqliteDatabase
 
@@ -66,8 +67,15 @@ async def test_an_empty_database_holds_nothing_and_says_how_it_reads_numbers() -
     seen = await survey(SqliteDatabase())
 
     assert (seen.tables, seen.references, seen.names) == ({}, frozenset(), frozenset())
-    assert seen.exact_floats
+    assert seen.engine == CURRENT
     assert seen.size_bytes == 4096
+
+
+async def test_an_engine_without_the_newer_function_is_asked_again_and_known_for_it() -> None:
+    seen = await survey(SqliteDatabase("CREATE TABLE jsonb_each(a)"))  # which hides the function
+
+    assert seen.engine == Engine(exact_floats=True, jsonb_each=False)
+    assert seen.names == {"jsonb_each"}
 
 
 async def test_rows_are_looked_for_in_many_tables_a_request() -> None:

@@ -8,6 +8,7 @@ from random import Random
 import pytest
 
 from streamer.model import Answer, KeyKind, Measure, Pack, Result, Storage
+from streamer.pack import CURRENT
 from streamer.tune.scratch import Scratch, leftovers, new_name
 from tests.engines.limited_sqlite import LimitedSqlite, column, table_plan
 
@@ -34,7 +35,7 @@ def test_rows_of_the_wanted_lengths_get_in(kind: KeyKind, pack: Pack) -> None:
     key = () if kind is KeyKind.PHYSICAL else ("id",)
     plan = table_plan(COLUMNS, key)
     plan = replace(plan, key=replace(plan.key, kind=kind))
-    scratch = Scratch.like(plan, MEASURE, new_name(Random(2)), pack, exact_floats=True)
+    scratch = Scratch.like(plan, MEASURE, new_name(Random(2)), pack, engine=CURRENT)
     target = LimitedSqlite(*(statement.sql for statement in scratch.create))
 
     body = scratch.body(1, 50, Random(3))
