@@ -178,6 +178,6 @@ class Ending:
         if counted < least or (counted > most and not self._journal.held_rows(name)):
             return (
                 f"{table.target}: D1 holds {counted:,} rows, {sent:,} were moved; "
-                "compare both sides"
+                "compare both sides, and mend them, with `streamer validate --full --repair`"
             )
         return ""

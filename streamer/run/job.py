@@ -236,6 +236,7 @@ class Job:
             return
         self._stopping.heed()
         await self._ends.source.begin()
+        self._warn_of_hidden_rows()
         await self._keyless.restart_moved()
         await self._forget_what_starts_over()
         self._events.phase("moving rows")
@@ -243,6 +244,18 @@ class Job:
             await self._move_wave(wave)
             for cycle in wave.cycles:
                 await self._publish(cycle)
+
+    def _warn_of_hidden_rows(self) -> None:
+        """Name tables whose count can't tell of rows that an earlier start sent and that are gone since."""
+        resumed = self._journal.running.epoch > 1
+        names = [steps.rows_step(table) for table in self._tables]
+        for name in names if resumed else ():
+            if self._journal.held_rows(name) and self._is_open(name):
+                self._events.warning(
+                    f"{name.table}: D1 held rows before the run, which stay; so may rows that were "
+                    "sent before this resume and are deleted since: `streamer validate --full` names "
+                    "both as extra"
+                )
 
     def _row_steps(self) -> list[steps.StepName]:
         wanted = {Work.ROWS, Work.EDGES, Work.PUBLISH}

@@ -26,7 +26,7 @@ from tests.simulation.trouble import Fate, SourceTrouble, TargetTrouble
 _STARTS = 80
 _LONGEST_QUOTA_S = 7_200.0
 _LONGEST_STOP_S = 30.0
-_STALE = re.compile(r"\w+: D1 holds [\d,]+ rows, [\d,]+ were moved; compare both sides")
+_STALE = re.compile(r"\w+: D1 holds [\d,]+ rows, [\d,]+ were moved; compare both sides, .*")
 _REJECTED = re.compile(r"rejected: [\d,]+ rows?, in .*")
 _TOO_MANY = re.compile(r".*that makes more than [\d,]+ rejected rows", re.DOTALL)
 
