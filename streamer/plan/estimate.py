@@ -26,7 +26,7 @@ from streamer.model import (
     TablePlan,
     Wire,
 )
-from streamer.translate.indexes import LARGE_INDEX_BYTES
+from streamer.translate.indexes import LARGE_INDEX_BYTES, LARGE_TABLE_BYTES
 from streamer.translate.keys import is_rowid_alias, primary_index
 from streamer.translate.names import quote
 
@@ -39,8 +39,10 @@ _SECOND_PASS_BYTES = 30  # a key and a reference
 _CELL_OVERHEAD = 3  # quotes and comma of a JSON cell
 _PLAIN_ROWS_PER_S = 40_000  # what 100 requests of 1,000,000 rows of ten columns come to
 _BODY_BYTES_PER_S = 5_000_000
-_CONTROL_REQUESTS = 8  # find, look, bookmark, owners, claim, optimize, leave, tidy up
+_CONTROL_REQUESTS = 6  # find, look, bookmark, owners, claim, tidy up
 _CHECKED_AT_ONCE = 90
+_CHECKED_ROWS = 3_000_000
+_INDEXED_BYTES = 22  # an entry over one integer
 _START_S = 1.0  # reading both ends
 _PUBLISH_ROWS_PER_S = 100_000  # an eighth of what a local engine publishes
 _PUBLISH_BYTES_PER_S = 20_000_000
@@ -101,7 +103,7 @@ def estimate(
     """
     seen = [(table, measure_of(table, measures or {})) for table in tables]
     batches = sum(_batches(*level, batch_bytes) for level in _bytes_by_level(seen).values())
-    requests = batches + _other_requests(tables, views) if tables else 0
+    requests = batches + _other_requests(seen, views) if tables else 0
     rows = sum(measure.rows for _, measure in seen)
     total = sum(measure.rows * measure.body_bytes for _, measure in seen)
     paced = (requests - rate.requests) / (rate.requests / rate.seconds) if rate else 0.0
@@ -170,21 +172,44 @@ def _guessed(table: Table, columns: Sequence[ColumnPlan]) -> Measure:
     )
 
 
-def _other_requests(tables: Sequence[TablePlan], views: int) -> int:
+def _other_requests(seen: Sequence[tuple[TablePlan, Measure]], views: int) -> int:
     """What is needed before and after the rows."""
-    late = [index for table in tables for index in table.indexes if not index.early]
-    statements = sum(1 + len(t.indexes) + bool(t.stage) * 2 for t in tables) - len(late)
-    heavy = sum(index.source_bytes for index in late) // LARGE_INDEX_BYTES
+    tables = [table for table, _ in seen]
+    early = sum(index.early for table in tables for index in table.indexes)
+    statements = early + sum(1 + bool(table.stage) * 2 for table in tables)
     return (
         math.ceil(statements / limits.BATCH_STATEMENTS)
-        + math.ceil(len(late) / limits.BATCH_STATEMENTS)
-        + heavy
         + any(table.after_sql for table in tables)
         + 2 * len({table.cycle for table in tables if table.cycle >= 0})
-        + math.ceil(len(tables) / _CHECKED_AT_ONCE)
+        + _last_requests(seen)
         + (views > 0)
         + _CONTROL_REQUESTS
     )
+
+
+def _last_requests(seen: Sequence[tuple[TablePlan, Measure]]) -> int:
+    """For indexes and checks: one, where both have the time in it."""
+    built = [
+        max(index.source_bytes, measure.rows * _INDEXED_BYTES) / LARGE_INDEX_BYTES
+        + max(table.table.bytes, measure.rows * measure.body_bytes) / LARGE_TABLE_BYTES
+        for table, measure in seen
+        for index in table.indexes
+        if not index.early
+    ]
+    checked = [m.rows * (1 + len(t.foreign_keys)) / _CHECKED_ROWS for t, m in seen]
+    if sum(built) + sum(checked) <= 1.0 and len(built) + len(checked) <= limits.BATCH_STATEMENTS:
+        return 1
+    return _shared(built, limits.BATCH_STATEMENTS) + _shared(checked, _CHECKED_AT_ONCE)
+
+
+def _shared(loads: Sequence[float], most: int) -> int:
+    """Requests for jobs that take these shares of one each, in their order, at most so many in one."""
+    requests, jobs, taken = 0, most, 1.0
+    for load in loads:
+        if jobs == most or taken + load > 1.0:
+            requests, jobs, taken = requests + 1, 0, 0.0
+        jobs, taken = jobs + 1, taken + load
+    return requests
 
 
 def _bytes_by_level(
@@ -192,20 +217,24 @@ def _bytes_by_level(
 ) -> dict[int, tuple[float, float]]:
     """Bytes of bodies that can flow together, and of the longest rows among them, on average.
 
-    Children wait for their parents' last request. `seen` is in load order. A second pass is a level
-    behind everything.
+    Children wait for their parents' last request, and a second pass for its table's. `seen` is in load
+    order.
     """
     level: dict[QualifiedName, int] = {}
     total: dict[int, tuple[float, float]] = {}
+
+    def add(at: int, size: float, longest: float) -> None:
+        there, so_far = total.get(at, (0.0, 0.0))
+        total[at] = (there + size, max(longest, so_far))
+
     for table, measure in seen:
         found = 1 + max((level.get(parent, -1) for parent in table.parents), default=-1)
         level[table.name] = found
         if measure.rows:
-            size, longest = total.get(found, (0.0, 0.0))
-            more = measure.rows * measure.body_bytes
-            total[found] = (size + more, max(longest, measure.body_bytes))
-    second = sum(m.rows * _SECOND_PASS_BYTES for t, m in seen if t.loading is Loading.TWO_PASS)
-    return {**total, **({len(seen) + 1: (second, 0.0)} if second else {})}
+            add(found, measure.rows * measure.body_bytes, measure.body_bytes)
+        if measure.rows and table.loading is Loading.TWO_PASS:
+            add(found + 1, measure.rows * _SECOND_PASS_BYTES, 0.0)
+    return total
 
 
 def _batches(size: float, row_bytes: float, batch_bytes: int | None) -> int:

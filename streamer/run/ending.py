@@ -5,23 +5,29 @@ Each step is written down when it is done; what couldn't be done is written down
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import TypeVar
 
-from streamer.errors import StreamerError
+from streamer import limits
+from streamer.d1 import TooLargeError
+from streamer.errors import BadRowsError, StreamerError
 from streamer.model import IndexPlan, Statement, StepKind, TablePlan
 from streamer.model.plan import ViewPlan
 from streamer.pack import LedgerStep
+from streamer.pipeline import Position
 from streamer.progress import Events
 from streamer.run import steps
 from streamer.run.admission import Found
 from streamer.run.finish import (
+    Checked,
     after_problem,
     after_task,
     build_index,
     check,
+    check_behind,
     check_groups,
+    check_load,
     index_problem,
     index_statement,
     view_problem,
@@ -71,6 +77,7 @@ class Ending:
     async def carry_out(self) -> None:
         """Do all that is left to do."""
         await self._do_after()
+        await self._build_and_check_at_once()
         await self._build_indexes()
         await self._check()
         await self._make_views()
@@ -110,19 +117,43 @@ class Ending:
             self._events.phase("making views")
         await self._carry_out(tasks, steps.view_step, view_problem)
 
+    async def _build_and_check_at_once(self) -> None:
+        """Do both in one request, where one has the time; if it fails, each does what it can by itself."""
+        tasks, tables = self._index_tasks(), self._unchecked()
+        groups = check_groups(tables)
+        if not (tasks and len(groups) == 1):
+            return
+        load = sum(task.load for task in tasks) + check_load(tables)
+        if load > 1.0 or len(tasks) + len(tables) > limits.BATCH_STATEMENTS:
+            return
+        self._heed_stop()
+        self._events.phase("building indexes, checking")
+        built = [statement for task in tasks for statement in task.statements]
+        try:
+            counted = await check_behind(self._database, built, [table for table, _ in tables])
+        except (BadRowsError, TooLargeError):
+            return
+        await self._journal.mark_all([steps.index_step(*task.of) for task in tasks], State.DONE)
+        await self._judge(tables, counted)
+
     async def _build_indexes(self) -> None:
-        if not self._create_schema:
-            return  # who makes the tables makes their indexes
-        tasks: list[Task[tuple[TablePlan, IndexPlan]]] = []
-        for table in self._tables:
-            position = self._journal.position(steps.rows_step(table))
-            for index in table.indexes:
-                if not index.early and self._is_open(steps.index_step(table, index)):
-                    load = index_load(index, table, position)
-                    tasks.append(Task((table, index), (index_statement(index),), load))
+        tasks = self._index_tasks()
         if tasks:
             self._events.phase("building indexes")
         await self._carry_out(tasks, lambda of: steps.index_step(*of), self._index_problem)
+
+    def _index_tasks(self) -> list[Task[tuple[TablePlan, IndexPlan]]]:
+        """The indexes that are still to be built; who makes the tables makes their indexes."""
+        return [
+            Task(
+                (table, index),
+                (index_statement(index),),
+                index_load(index, table, self._journal.position(steps.rows_step(table))),
+            )
+            for table in (self._tables if self._create_schema else ())
+            for index in table.indexes
+            if not index.early and self._is_open(steps.index_step(table, index))
+        ]
 
     async def _index_problem(self, of: tuple[TablePlan, IndexPlan], error: StreamerError) -> str:
         """Why an index can't be built; '' where it could be in the end."""
@@ -155,19 +186,25 @@ class Ending:
 
     async def _check(self) -> None:
         """Count every table and look for missing parents; what doesn't fit is named."""
-        open_tables = [t for t in self._tables if self._is_open(steps.check_step(t))]
-        if open_tables:
+        groups = check_groups(self._unchecked())
+        if groups:
             self._heed_stop()
             self._events.phase("checking")
-        positions = [(t, self._journal.position(steps.rows_step(t))) for t in open_tables]
-        for group in check_groups(positions):
+        for group in groups:
             counted = await check(self._database, [table for table, _ in group])
-            for table, position in group:
-                seen = counted[table.target]
-                problem = seen.problem or self._verdict(
-                    table, position.rows, seen.rows, seen.orphans
-                )
-                await self._journal.mark(steps.check_step(table), State.DONE, problem=problem)
+            await self._judge(group, counted)
+
+    def _unchecked(self) -> list[tuple[TablePlan, Position]]:
+        open_tables = [t for t in self._tables if self._is_open(steps.check_step(t))]
+        return [(t, self._journal.position(steps.rows_step(t))) for t in open_tables]
+
+    async def _judge(
+        self, tables: Sequence[tuple[TablePlan, Position]], counted: Mapping[str, Checked]
+    ) -> None:
+        for table, position in tables:
+            seen = counted[table.target]
+            problem = seen.problem or self._verdict(table, position.rows, seen.rows, seen.orphans)
+            await self._journal.mark(steps.check_step(table), State.DONE, problem=problem)
 
     def _verdict(self, table: TablePlan, sent: int, counted: int, orphans: int) -> str:
         if orphans:

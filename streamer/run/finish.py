@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from streamer.d1 import TooLargeError
-from streamer.errors import BadRowsError, StreamerError, TargetUnavailableError
+from streamer.errors import BadRowsError, StreamerError
 from streamer.model import IndexPlan, Statement, TablePlan
 from streamer.model.plan import ViewPlan
 from streamer.model.sql import quote_identifier
@@ -17,6 +17,9 @@ from streamer.run.survey import Database
 
 CHECK_ROWS = 3_000_000  # rows that are counted or checked in one request of at most 30 s
 CHECK_TABLES = 90  # in one request, a statement each
+
+OPTIMIZE = Statement.of("PRAGMA optimize")
+"""Has D1 refresh its planner's statistics; not worth failing a finished run for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ def check_groups(
     groups: list[list[tuple[TablePlan, Position]]] = []
     rows = 0
     for table, position in tables:
-        weight = position.rows * (1 + len(table.foreign_keys))
+        weight = _weight(table, position)
         if not groups or rows + weight > CHECK_ROWS or len(groups[-1]) >= CHECK_TABLES:
             groups.append([])
             rows = 0
@@ -92,13 +95,23 @@ def check_groups(
     return groups
 
 
+def check_load(tables: Sequence[tuple[TablePlan, Position]]) -> float:
+    """The share of a request's time that checking `tables` takes."""
+    return sum(_weight(table, position) for table, position in tables) / CHECK_ROWS
+
+
+def _weight(table: TablePlan, position: Position) -> int:
+    """Rows that are read to check a table."""
+    return position.rows * (1 + len(table.foreign_keys))
+
+
 async def check(database: Database, tables: Sequence[TablePlan]) -> dict[str, Checked]:
     """Count the rows of at most CHECK_TABLES tables, and those whose parent isn't there; by target name.
 
     Where that is too much for one request, fewer tables share one.
     """
     try:
-        return await _check_at_once(database, tables)
+        return await check_behind(database, (), tables)
     except TooLargeError as error:
         if len(tables) == 1:
             problem = f"{tables[0].target}: its rows couldn't be counted and checked: {error.what}"
@@ -108,10 +121,18 @@ async def check(database: Database, tables: Sequence[TablePlan]) -> dict[str, Ch
     return {**first, **await check(database, tables[middle:])}
 
 
-async def _check_at_once(database: Database, tables: Sequence[TablePlan]) -> dict[str, Checked]:
-    answer = await database.execute([_count(table) for table in tables])
+async def check_behind(
+    database: Database, before: Sequence[Statement], tables: Sequence[TablePlan]
+) -> dict[str, Checked]:
+    """The same in one request, in which `before` is executed first.
+
+    Raises:
+        BadRowsError, TooLargeError: D1 refuses a statement, or it was too much for one request.
+
+    """
+    answer = await database.execute([*before, *map(_count, tables)])
     found: dict[str, Checked] = {}
-    for table, result in zip(tables, answer.results, strict=True):
+    for table, result in zip(tables, answer.results[len(before) :], strict=True):
         rows, orphans = (int(float(str(number))) for number in result.rows[0])
         found[table.target] = Checked(rows, orphans)
     return found
@@ -123,11 +144,3 @@ def _count(table: TablePlan) -> Statement:
     orphans = f"(SELECT count(*) FROM pragma_foreign_key_check({literal}))"
     rows = f"SELECT count(*), {orphans if table.foreign_keys else 0}"
     return Statement.of(f"{rows} FROM {quote_identifier(table.target)}")
-
-
-async def optimize(database: Database) -> None:
-    """Let D1 refresh its planner's statistics; not worth failing a finished run for."""
-    try:
-        await database.execute([Statement.of("PRAGMA optimize")])
-    except (BadRowsError, TooLargeError, TargetUnavailableError):
-        return

@@ -40,7 +40,7 @@ from streamer.progress import Events
 from streamer.run import steps
 from streamer.run.ending import Ending
 from streamer.run.facts import ledger_facts
-from streamer.run.finish import optimize
+from streamer.run.finish import OPTIMIZE
 from streamer.run.journal import Journal
 from streamer.run.keyless import Keyless
 from streamer.run.proof import Begun, check_there, check_untouched, prove
@@ -140,8 +140,7 @@ class Job:
             await self._look_again()
         self._recall_problems()
         self._events.phase("finishing")
-        await optimize(self._database)
-        await self._ownership.leave([table.target for table in self._tables])
+        await self._ownership.leave([table.target for table in self._tables], along=[OPTIMIZE])
         return ExitCode.INCOMPLETE if self.shortcomings else ExitCode.DONE
 
     async def _look_again(self) -> None:

@@ -30,7 +30,7 @@ from streamer.pack import Layout, LedgerStep, pack_page, sift
 from streamer.pipeline import Sink
 from streamer.pipeline.transform import Transforming
 from streamer.progress import Events
-from streamer.run.finish import optimize
+from streamer.run.finish import OPTIMIZE
 from streamer.run.job import Ends
 from streamer.run.journal import Journal
 from streamer.run.reading import RunSource
@@ -93,8 +93,7 @@ class Retry:
         self._events.phase("sending rejected rows again")
         for table in tables:
             await self._retry(table)
-        await optimize(self._ends.database)
-        await self._writing.ownership.leave(targets)
+        await self._writing.ownership.leave(targets, along=[OPTIMIZE])
         left = len(journal.rejected)
         if left:
             self._events.warning(f"still rejected: {counted(left, 'row')}")

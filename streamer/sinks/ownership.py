@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from streamer.d1 import TooLargeError
 from streamer.errors import BadRowsError, FencedError
 from streamer.model import Answer, Batch, Chunk, Result, Statement, StepId
 from streamer.pack import (
@@ -188,21 +189,31 @@ class Ownership:
         """The answer to `read`."""
         return list(entries_of(result))
 
-    async def leave(self, tables: Sequence[str]) -> None:
-        """Take the run's marks away; both tables go when no other run needs them."""
+    async def leave(self, tables: Sequence[str], *, along: Sequence[Statement] = ()) -> None:
+        """Take the run's marks away; both tables go when no other run needs them.
+
+        `along` is sent in the same request: it is worth a try, and nothing fails because of it.
+        """
+        marks = release(tables, run=self._run, epoch=self._epoch)
         for _ in range(CLAIMS):
-            await self._database.execute(release(tables, run=self._run, epoch=self._epoch))
-            if await self._tidy():
+            if await self._is_done([*along, *marks, *drop_unused()]):
                 return
+            # Another run owns tables of its own, or what comes along is too much for D1.
+            if not (along and await self._is_done([*along, *marks])):
+                await self._database.execute(marks)
+            along = ()
             # A claim of this run may have been executed late, just now.
             owners = await self.owners()
-            if not any(o.run == self._run and o.epoch <= self._epoch for o in owners):
+            if owners and not any(o.run == self._run and o.epoch <= self._epoch for o in owners):
                 return
 
-    async def _tidy(self) -> bool:
-        """Drop both tables where nobody needs them; whether nobody does."""
+    async def _is_done(self, statements: Sequence[Statement]) -> bool:
         try:
-            await self._database.execute(drop_unused())
-        except (FencedError, BadRowsError):
-            return False  # another run still owns tables of its own
+            await self._database.execute(statements)
+        except (FencedError, BadRowsError, TooLargeError):
+            return False
         return True
+
+    async def _tidy(self) -> None:
+        """Drop both tables, unless a run still owns tables of its own."""
+        await self._is_done(drop_unused())

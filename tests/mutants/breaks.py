@@ -307,7 +307,7 @@ BREAKS = (
     Break(
         "the marks of a run stay in the target",
         "streamer/run/job.py",
-        "        await self._ownership.leave([table.target for table in self._tables])\n",
+        "        await self._ownership.leave([table.target for table in self._tables], along=[OPTIMIZE])\n",
         "",
     ),
     Break(

@@ -9,7 +9,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streamer.errors import (
-    BadRowsError,
     FencedError,
     StreamerError,
     TargetError,
@@ -24,7 +23,6 @@ from streamer.run.finish import (
     build_index,
     check,
     check_groups,
-    optimize,
 )
 from streamer.run.schema import create
 from tests.engines.catalogs import INT4, TEXT, column, identified, index, plan_of, refers
@@ -113,16 +111,3 @@ async def test_an_index_is_not_given_up_for_what_is_no_fault_of_its(error: Strea
 
     with pytest.raises(type(error)):
         await build_index(Refusing(error), late)
-
-
-@pytest.mark.parametrize("error", [BadRowsError("not authorized"), TargetUnavailableError("down")])
-async def test_a_finished_run_does_not_fail_for_statistics(error: StreamerError) -> None:
-    await optimize(Refusing(error))
-
-
-async def test_statistics_are_refreshed() -> None:
-    database = SqliteDatabase()
-
-    await optimize(database)
-
-    assert database.requests == [["PRAGMA optimize"]]

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from streamer.errors import FencedError
+from streamer.d1 import TooLargeError
+from streamer.d1.failures import Failure, FailureKind
+from streamer.errors import BadRowsError, FencedError, StreamerError
 from streamer.model import Answer, Statement
 from streamer.pack import drop_unused, owners_of, read_owners
+from streamer.run.finish import OPTIMIZE
 from streamer.sinks import Ownership
 from tests.engines.sqlite_database import SqliteDatabase
 
@@ -28,14 +31,15 @@ class Late:
 
 
 class Between:
-    """A database that carries out `late` right before it is asked to drop what nobody needs."""
+    """A database that carries out `late` right before the first request that ends in `end`."""
 
-    def __init__(self, database: SqliteDatabase, late: Sequence[Statement]) -> None:
+    def __init__(self, database: SqliteDatabase, late: Sequence[Statement], end: Statement) -> None:
         self._database = database
         self._late = [late]
+        self._end = end
 
     async def execute(self, statements: Sequence[Statement]) -> Answer:
-        if list(statements) == list(drop_unused()) and self._late:
+        if statements[-1] == self._end and self._late:
             await self._database.execute(self._late.pop())
         return await self._database.execute(statements)
 
@@ -99,15 +103,94 @@ async def test_a_claim_of_a_newer_start_that_comes_between_wins() -> None:
     assert await owners(database) == {("a", "run", 3), ("b", "run", 3)}
 
 
+async def marks(database: SqliteDatabase) -> list[tuple[object, ...]]:
+    return database.rows(
+        "SELECT name FROM sqlite_schema WHERE name LIKE '#_streamer#_%' ESCAPE '#'"
+    )
+
+
 async def test_a_claim_of_its_own_that_is_heard_while_a_run_leaves_leaves_no_mark() -> None:
     database = SqliteDatabase()
     late = await claim_on_its_way(database, run="run", epoch=1)
-    ours = Ownership(Between(database, late), run="run", epoch=1, holder="run 1")
+    between = Between(database, late, drop_unused()[-1])
+    ours = Ownership(between, run="run", epoch=1, holder="run 1")
     await ours.take(["a", "b"])
 
     await ours.leave(["a", "b"])
 
-    answer = await database.execute(
-        [Statement("SELECT count(*) FROM sqlite_schema WHERE name LIKE '#_streamer#_%' ESCAPE '#'")]
-    )
-    assert int(str(answer.results[0].rows[0][0])) == 0
+    assert await marks(database) == []
+
+
+async def test_nor_does_one_that_is_heard_while_another_run_owns_tables() -> None:
+    database = SqliteDatabase()
+    late = await claim_on_its_way(database, run="run", epoch=1)
+    await Ownership(database, run="other", epoch=1, holder="other").take(["c"])
+    await Ownership(database, run="run", epoch=1, holder="run 1").take(["a", "b"])
+    between = Between(database, late, read_owners())
+    ours = Ownership(between, run="run", epoch=1, holder="run 1")
+
+    await ours.leave(["a", "b"])
+
+    assert await owners(database) == {("c", "other", 1)}
+
+
+class Objecting:
+    """A database to which a request that holds `what` is too much, in a way."""
+
+    def __init__(self, database: SqliteDatabase, what: Statement, error: StreamerError) -> None:
+        self._database = database
+        self._what = what
+        self._error = error
+
+    async def execute(self, statements: Sequence[Statement]) -> Answer:
+        if self._what in statements:
+            raise self._error
+        return await self._database.execute(statements)
+
+
+def too_large() -> StreamerError:
+    return TooLargeError("too slow", Failure(FailureKind.TOO_SLOW, 7500))
+
+
+@pytest.mark.parametrize("error", [BadRowsError("not authorized"), too_large()])
+@pytest.mark.parametrize("others", [False, True])
+async def test_what_is_sent_along_with_the_end_is_nothing_to_fail_for(
+    error: StreamerError, *, others: bool
+) -> None:
+    database = SqliteDatabase()
+    if others:
+        await Ownership(database, run="other", epoch=1, holder="other").take(["c"])
+    ours = Ownership(Objecting(database, OPTIMIZE, error), run="run", epoch=1, holder="run 1")
+    await ours.take(["a", "b"])
+
+    await ours.leave(["a", "b"], along=[OPTIMIZE])
+
+    if others:
+        assert await owners(database) == {("c", "other", 1)}
+    else:
+        assert await marks(database) == []
+
+
+@pytest.mark.parametrize("others", [False, True])
+async def test_it_is_carried_out_whether_another_run_is_there_or_not(*, others: bool) -> None:
+    database = SqliteDatabase()
+    if others:
+        await Ownership(database, run="other", epoch=1, holder="other").take(["c"])
+    ours = Ownership(database, run="run", epoch=1, holder="run 1")
+    await ours.take(["a", "b"])
+    done = Statement("CREATE TABLE along (x)")
+
+    await ours.leave(["a", "b"], along=[done])
+
+    assert database.rows("SELECT name FROM sqlite_schema WHERE name = 'along'") == [("along",)]
+
+
+async def test_nobody_else_there_a_run_leaves_in_one_request() -> None:
+    database = SqliteDatabase()
+    ours = Ownership(database, run="run", epoch=1, holder="run 1")
+    await ours.take(["a", "b"])
+    before = len(database.requests)
+
+    await ours.leave(["a", "b"], along=[OPTIMIZE])
+
+    assert len(database.requests) - before == 1
