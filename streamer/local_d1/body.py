@@ -70,8 +70,7 @@ def _bind(value: object) -> Bindable:
         case None:
             return None
         case str():
-            # A string can't have more bytes than 4 times its characters.
-            if len(value) * 4 > VALUE_BYTES and len(value.encode()) > VALUE_BYTES:
+            if _is_longer(value, VALUE_BYTES):
                 raise too_big()
             return value
         case bool():
@@ -82,6 +81,13 @@ def _bind(value: object) -> Bindable:
             return _bind_bytes(cast("list[object]", value))
         case _:
             raise malformed("params: unsupported value of type object")
+
+
+def _is_longer(text: str, most: int) -> bool:
+    """Whether a text has more than `most` bytes: between one and four a character."""
+    if text.isascii() or len(text) > most or len(text) * 4 <= most:
+        return len(text) > most
+    return len(text.encode()) > most
 
 
 def _bind_bytes(value: Sequence[object]) -> bytes:

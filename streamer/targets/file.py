@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from math import inf
@@ -67,7 +67,10 @@ T = TypeVar("T")
 
 
 class FileTransport:
-    """Answers D1's API for one database, one request at a time, on a thread of its own."""
+    """Answers D1's API for one database, one request at a time, on a thread of its own.
+
+    Meanwhile another thread reads the next request: SQLite works without the interpreter.
+    """
 
     account: ClassVar[str] = "local"
     database: ClassVar[str] = "00000000-0000-4000-8000-000000000000"
@@ -79,6 +82,7 @@ class FileTransport:
         self._place = place
         self._base = database_path(self.account, self.database)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-file")
+        self._parser = ThreadPoolExecutor(1, thread_name_prefix="sqlite-requests")
 
     @classmethod
     def open(cls, path: Path, *, writing: bool, guard: Path | None = None) -> Self:
@@ -117,7 +121,7 @@ class FileTransport:
             case "GET", "":
                 return await self._do(self._describe)
             case "POST", "/raw":
-                return await self._do(lambda: self._run(body))
+                return await self._answer(body)
             case _:
                 return _reply(404, answers.failure(7003, "no such route"))
 
@@ -125,6 +129,17 @@ class FileTransport:
         """Leave a plain file, which others may use."""
         await self._do(self._close)
         self._thread.shutdown()
+        self._parser.shutdown()
+
+    async def _answer(self, body: Body) -> Reply:
+        try:
+            queries = await asyncio.wrap_future(self._parser.submit(_queries, body))
+            return await self._do(lambda: self._run(queries))
+        except ApiError as error:
+            found = _CODE.search(error.message)
+            if found is not None and found[1] in _TROUBLE:
+                raise _known(self._path, found[1]) from None
+            return _reply(error.status, answers.failure(error.code, error.message))
 
     async def _do(self, work: Callable[[], T]) -> T:
         """Do `work` on the thread; a caller that goes away takes a running statement with it."""
@@ -140,15 +155,9 @@ class FileTransport:
         size = self._database.size
         return _reply(200, answers.success({"uuid": self.database, "file_size": size}))
 
-    def _run(self, body: Body) -> Reply:
+    def _run(self, queries: Sequence[bodies.Query]) -> Reply:
         try:
-            queries = bodies.queries(bodies.parse(b"".join(body.pieces)))
             results = self._database.run(queries)
-        except ApiError as error:
-            found = _CODE.search(error.message)
-            if found is not None and found[1] in _TROUBLE:
-                raise _known(self._path, found[1]) from None
-            return _reply(error.status, answers.failure(error.code, error.message))
         except SqliteError as error:  # of BEGIN or ROLLBACK, which no client sends
             raise _trouble(self._path, error) from None
         return _reply(200, answers.success([answers.as_arrays(result) for result in results]))
@@ -162,6 +171,10 @@ class FileTransport:
         self._database.close()
         if self._place is not None:
             self._place.leave(unused=unused)
+
+
+def _queries(body: Body) -> list[bodies.Query]:
+    return bodies.queries(bodies.parse(b"".join(body.pieces)))
 
 
 def _reply(status: int, document: object) -> Reply:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import tempfile
 import uuid as ids
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import apsw
 import pytest
@@ -16,6 +18,8 @@ from streamer.d1.api import Body
 from streamer.targets import file as targets_file
 from streamer.targets.file import FileTransport
 from tests.engines.d1server import D1Server, HttpAnswer
+
+T = TypeVar("T")
 
 
 class PlainFile:
@@ -93,8 +97,7 @@ class FileD1(D1Server):
 
     def delete(self, uuid: str) -> None:
         transport = self._open.pop(uuid)
-        transport._thread.submit(transport._close).result()
-        transport._thread.shutdown()
+        _elsewhere(transport.aclose())
 
     def transport(self, uuid: str) -> FileTransport:
         return self._open[uuid]
@@ -104,8 +107,14 @@ class FileD1(D1Server):
         assert (method, route) == ("POST", "raw")
         transport = self._open[uuid]
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        reply = transport._thread.submit(transport._run, Body((raw,))).result()
+        reply = _elsewhere(transport._answer(Body((raw,))))
         return HttpAnswer(reply.status, reply.headers, json.loads(reply.body))
+
+
+def _elsewhere(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` gives, for callers that may be tasks of a loop themselves."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 @pytest.fixture(scope="session")
