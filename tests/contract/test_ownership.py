@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pytest
 
-from streamer.errors import FencedError
+from streamer.errors import FencedError, StreamerError
 from streamer.model import Answer, Batch, Statement
 from streamer.pack import drop_unused, release
 from streamer.sinks import Ownership
@@ -196,3 +197,48 @@ async def test_a_run_that_came_and_ended_between_looking_and_claiming_is_not_ove
 
     with pytest.raises(FencedError):
         await owner.take(["a", "b"])
+
+
+class Kept:
+    """A database that keeps what it was sent, as a network may that delivers it once more later."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self.sent: list[Sequence[Statement]] = []
+
+    async def execute(self, statements: Sequence[Statement]) -> Answer:
+        """Answer as usual."""
+        self.sent.append(statements)
+        return await self._target.database.execute(statements)
+
+    async def deliver_again(self) -> None:
+        """Have D1 execute once more what it was sent, whatever becomes of it."""
+        for request in self.sent:
+            with suppress(StreamerError):
+                await self._target.database.execute(request)
+
+
+@pytest.mark.parametrize("next_run", ["run", "other"])
+@pytest.mark.parametrize("ended", [False, True])
+async def test_a_late_claim_and_a_late_emptying_take_no_rows_of_a_later_start_or_run(
+    target: Target, next_run: str, *, ended: bool
+) -> None:
+    await target.owner().leave(["a", "b"])
+    target.server.run(target.uuid, "INSERT INTO a VALUES (7, 'old')")
+    late = Kept(target)
+    first = Ownership(late, run="run", epoch=1, holder="first")
+    await first.take(["a", "b"], from_others=False)
+    await first.preparing(["a", "b"]).execute(EMPTY_A)
+    resumed = ["a", "b"] if next_run == "run" else []
+    await target.owner(next_run, epoch=2).take(["a", "b"], resumed=resumed)
+    await target.sink(run=next_run, epoch=2).write(Batch((target.a(numbered(3)),)))
+    if ended:
+        await target.owner(next_run, epoch=2).leave(["a", "b"])
+    late.sent = [
+        request for request in late.sent if request[0].sql.startswith(("INSERT", "DELETE"))
+    ]
+
+    await late.deliver_again()
+
+    assert len(late.sent) == 2
+    assert target.rows("SELECT k FROM a") == [[1], [2], [3]]
