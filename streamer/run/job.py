@@ -165,11 +165,13 @@ class Job:
             self._journal, [t for t in self._tables if t.target not in known], self._ends.survey
         )
         begun = self._begun()
+        resumed = self._journal.running.epoch > 1
         await self._ownership.take(
             [table.target for table in self._tables],
             resumed=sorted(known),
             since=self._journal.claimed_since,
-            reached=self._hidden_reached() if self._journal.running.epoch > 1 else {},
+            reached=self._hidden_reached() if resumed else {},
+            afresh=self._afresh() if resumed else (),
             from_others=bool(self._journal.running.document.get("takes_over")),
             facts=ledger_facts(self._journal, self._tables),
         )
@@ -179,6 +181,15 @@ class Job:
         )
         check_there(begun, self._ends.survey)
         await prove(self._database, self._ownership, begun)
+
+    def _afresh(self) -> list[LedgerStep]:
+        """Steps that begin at their start: what the ledger claims of them are rows that may be others now."""
+        return [
+            LedgerStep(table.target, kind)
+            for table in self._tables
+            for name, kind in steps.of_rows(table)
+            if self._journal.position(name).last is None and self._is_open(name)
+        ]
 
     def _hidden_reached(self) -> dict[LedgerStep, int]:
         """How far steps are whose keys the ledger doesn't know: the number of their next chunk."""
@@ -237,7 +248,6 @@ class Job:
         await self._ends.source.begin()
         self._warn_of_hidden_rows()
         await self._keyless.restart_moved()
-        await self._forget_what_starts_over()
         self._events.phase("moving rows")
         for wave in waves(self._tables, self._load):
             await self._move_wave(wave)
@@ -259,17 +269,6 @@ class Job:
     def _row_steps(self) -> list[steps.StepName]:
         wanted = {Work.ROWS, Work.EDGES, Work.PUBLISH}
         return [name for name in steps.named(self._tables) if name.work in wanted]
-
-    async def _forget_what_starts_over(self) -> None:
-        """Let the ledger claim no rows, of earlier starts, that may be others now."""
-        afresh = [
-            LedgerStep(table.target, kind)
-            for table in self._tables
-            for name, kind in steps.of_rows(table)
-            if self._journal.position(name).last is None and self._is_open(name)
-        ]
-        if afresh and self._journal.running.epoch > 1:
-            await self._ownership.forget(afresh)
 
     def _load(self, table: TablePlan, kind: StepKind) -> Load:
         name = steps.rows_step(table) if kind is StepKind.ROWS else steps.edges_step(table)

@@ -6,10 +6,11 @@ refers to its rows with it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
 from streamer.errors import SourceChangedError, SourceMovedError, StreamerError
-from streamer.model import Key, KeyKind, Loading, TablePlan
+from streamer.model import Key, KeyKind, Loading, StepKind, TablePlan
+from streamer.pack import LedgerStep
 from streamer.progress import Events
 from streamer.run import resume, steps
 from streamer.run.journal import Journal
@@ -96,6 +97,7 @@ class Keyless:
         await self._journal.start_over(
             step for t in edged for step in (steps.edges_step(t), steps.check_step(t))
         )
+        await self._forget(LedgerStep(t.target, StepKind.EDGES) for t in edged)
         preparing = self._ownership.preparing([t.target for t in (table, *referring, *edged)])
         for child in self._tables:
             if child in edged or (child in referring and child not in gone):
@@ -106,6 +108,9 @@ class Keyless:
     async def _start_over(self, table: TablePlan, again: Sequence[TablePlan]) -> None:
         # The checkpoint first: a kill in between must not leave it ahead of the target.
         await resume.start_over(self._journal, self._tables, again)
+        await self._forget(
+            LedgerStep(t.target, kind) for t in again for _, kind in steps.of_rows(t)
+        )
         for one in again:
             self._events.tally.settle(str(one.name), rows_written=0, bytes_sent=0)
         if others := ", ".join(str(t.name) for t in again if t != table):
@@ -114,6 +119,14 @@ class Keyless:
             )
         await self._rejects.forget_unknown(self._journal.rejected)
         await self._make_tables()
+
+    async def _forget(self, begun_anew: Iterable[LedgerStep]) -> None:
+        """Have the ledger claim nothing of steps any more, before the first of their rows is touched.
+
+        A checkpoint that was made anew would take them for done.
+        """
+        if begun_anew := list(begun_anew):
+            await self._ownership.forget(begun_anew)
 
     def _begun_on(self, table: TablePlan) -> list[TablePlan]:
         """The other tables of which rows came, and that refer to its rows by then.

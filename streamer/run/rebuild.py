@@ -70,7 +70,7 @@ async def rebuild(config: Config, journal: Journal, ends: Ends, lost: Lost, even
     refuse_others(tables, lost)
     events.phase("making the checkpoint anew from the ledger in D1")
     lines = await lines_of(beside(config.run.checkpoint), lost.run_id)
-    progress = await _progress(ends.database, tables, lost, lines)
+    progress = await _progress(ends.database, ends.survey, tables, lost, lines)
     anew = renewed(progress, lost)
     progress = [_afresh(one, anew) for one in progress]
     for one in progress:
@@ -172,10 +172,20 @@ def _afresh(one: Progress, anew: frozenset[str]) -> Progress:
     return Progress(one.table, rows=0, reason=reason)
 
 
+def _starts_over(table: TablePlan, lost: Lost, seen: Survey) -> bool:
+    """Whether rows may be there of which the ledger claims nothing any more, and can't tell."""
+    again = bool(lost.tables[str(table.name)].get("again"))
+    return again and bool(untold(table)) and seen.find(table.target) is not None
+
+
 async def _progress(
-    database: Database, tables: Sequence[TablePlan], lost: Lost, lines: Sequence[Rejected]
+    database: Database,
+    seen: Survey,
+    tables: Sequence[TablePlan],
+    lost: Lost,
+    lines: Sequence[Rejected],
 ) -> list[Progress]:
-    begun = [t for t in tables if t.target in lost.begun]
+    begun = [t for t in tables if t.target in lost.begun or _starts_over(t, lost, seen)]
     told = [table for table in begun if not untold(table)]
     reached = await _reached(database, lost.run_id, told)
     counted = dict(

@@ -74,6 +74,7 @@ class Ownership:
         resumed: Sequence[str] = (),
         since: int = 0,
         reached: Mapping[LedgerStep, int] | None = None,
+        afresh: Sequence[LedgerStep] = (),
         from_others: bool = True,
         facts: Mapping[str, str] | None = None,
         whoever_came: bool = False,
@@ -81,7 +82,8 @@ class Ownership:
         """Become the only one whose batches D1 takes for `tables`, and leave `facts` about them.
 
         Of those, `resumed` were this run's already, claimed at the epoch `since` or a later one. Of
-        the steps in `reached`, whose keys are hidden, the ledger forgets what lies beyond that number.
+        the steps in `reached`, whose keys are hidden, the ledger forgets what lies beyond that number;
+        of those that begin `afresh`, all that earlier starts claim to have written.
         Without `from_others`, tables that another run owns are left to it. Where nobody owns them,
         another run may have come and ended between the look and the claim, whose tables it dropped:
         `whoever_came` says that this doesn't matter, for the rows are compared again.
@@ -100,6 +102,8 @@ class Ownership:
             claim = [take_over(tables, seen, run=self._run, epoch=self._epoch, holder=self._holder)]
             if reached:
                 claim.append(forget_numbers(reached, run=self._run, epoch=self._epoch))
+            if afresh:
+                claim.append(forget(afresh, run=self._run, epoch=self._epoch))
             claim += record_facts(facts or {}, self._run)
             try:
                 await self._database.execute(claim)

@@ -207,3 +207,48 @@ async def test_fault_32_rows_that_were_rejected_are_not_forgotten_with_the_check
     mended = machine("run", *OPTIONS, "--retry-rejects", "--no-schema")
     assert mended.code == 0, mended.said
     await assert_moved_whole(machine)
+
+
+ANEW = """
+DROP TABLE before;
+CREATE TABLE before (id int PRIMARY KEY, name text);
+INSERT INTO before SELECT n, 'other ' || n FROM generate_series(1, 90) AS n;
+"""
+
+
+async def test_fault_32_what_the_ledger_claims_of_a_table_made_anew_counts_no_more(
+    first: Streamer, second: Streamer
+) -> None:
+    first.stopped_at('INTO "item"', *OPTIONS, requests=12)
+    await first.source.execute(ANEW)
+    first.stopped_at("FROM _streamer_ledger AS o WHERE run = ?1", *OPTIONS, "--resume")
+
+    done = second("run", *OPTIONS, *REBUILD)
+
+    assert done.code == 0, done.said
+    await assert_moved_whole(second)
+
+
+PARTS = """
+CREATE TABLE part (code int UNIQUE, maker int NOT NULL REFERENCES maker);
+INSERT INTO part SELECT 61 - n, n FROM generate_series(1, 60) AS n;
+ALTER TABLE maker ADD FOREIGN KEY (best) REFERENCES part (code);
+"""
+
+
+async def test_fault_32_references_that_let_go_of_rows_without_a_key_are_written_again(
+    first: Streamer, second: Streamer
+) -> None:
+    await first.source.execute(
+        "CREATE TABLE maker (id int PRIMARY KEY, best int);"
+        f"INSERT INTO maker SELECT n, n FROM generate_series(1, 60) AS n; {PARTS}"
+    )
+    first.stopped_at('INTO "item"', *OPTIONS, requests=12)
+    await first.source.execute(f"DROP TABLE part CASCADE; {PARTS}")
+    # By then its rows, and references to them, are gone.
+    first.stopped_at('DELETE FROM "part"', *OPTIONS, "--resume", requests=1)
+
+    done = second("run", *OPTIONS, *REBUILD)
+
+    assert done.code == 0, done.said
+    await assert_moved_whole(second)

@@ -204,4 +204,20 @@ LOST_CHECKPOINTS = (
         ("tests/faults/test_rebuilt_checkpoint.py",),
         histories=0,
     ),
+    Break(
+        "the ledger still claims rows of a table that starts over",
+        "streamer/run/job.py",
+        "            afresh=self._afresh() if resumed else (),\n",
+        "",
+        ("tests/faults/test_rebuilt_checkpoint.py",),
+        histories=0,
+    ),
+    Break(
+        "the ledger still claims references that let go of rows without a key",
+        "streamer/run/keyless.py",
+        "        await self._forget(LedgerStep(t.target, StepKind.EDGES) for t in edged)\n",
+        "",
+        ("tests/faults/test_rebuilt_checkpoint.py",),
+        histories=0,
+    ),
 )
