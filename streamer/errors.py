@@ -89,6 +89,16 @@ class TargetUnavailableError(StreamerError):
     exit_code = ExitCode.RESUMABLE
 
 
+class OddAnswerError(TargetUnavailableError):
+    """What D1 answered isn't what its statement gives, whatever the database holds."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"The answers aren't those of the D1 API: {what}.",
+            hint="Check CLOUDFLARE_API_BASE_URL and whatever stands between; then --resume",
+        )
+
+
 class FencedError(StreamerError):
     """Another run owns the target's tables; this one must not write any more."""
 

@@ -30,6 +30,7 @@ from streamer.model.flow import (
     Statement,
     StepId,
     StepKind,
+    whole_number,
 )
 from streamer.model.plan import (
     Answered,
@@ -132,4 +133,5 @@ __all__ = [
     "ViewPlan",
     "Wire",
     "WithoutRowid",
+    "whole_number",
 ]

@@ -10,6 +10,7 @@ from typing import NewType
 
 import orjson
 
+from streamer.errors import OddAnswerError
 from streamer.model.printed import printed_cells
 
 Key = tuple[str, ...]
@@ -157,6 +158,24 @@ class Batch:
         return sum(len(chunk.statements) for chunk in self.chunks)
 
 
+def whole_number(cell: object) -> int:
+    """A whole number as an answer has it: as a number, perhaps as 3.0, or as text.
+
+    Raises:
+        OddAnswerError: it is none.
+
+    """
+    text = str(int(cell) if isinstance(cell, bool) else cell)
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return int(float(text))
+    except (ValueError, OverflowError):
+        raise OddAnswerError("something else came where there is always a whole number") from None
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """One statement's answer: column names, rows as the API's JSON gives them, and its meta."""
@@ -167,6 +186,34 @@ class Result:
     rows_read: int = 0
     size_after: int = 0
     duration_ms: float = 0.0
+
+    def table(self, width: int) -> tuple[tuple[object, ...], ...]:
+        """The rows, each of which has `width` cells.
+
+        Raises:
+            OddAnswerError: some have not.
+
+        """
+        if any(len(row) != width for row in self.rows):
+            raise OddAnswerError(f"a row has other columns than the {width} that were asked for")
+        return self.rows
+
+    def only(self, width: int) -> tuple[object, ...]:
+        """The row of `width` cells of a statement that always gives one.
+
+        Raises:
+            OddAnswerError: there are none, or several, or others.
+
+        """
+        rows = self.table(width)
+        if len(rows) != 1:
+            raise OddAnswerError(f"{len(rows)} rows came where there is always one")
+        return rows[0]
+
+    @property
+    def number(self) -> int:
+        """What a statement counted that gives nothing else; OddAnswerError where that isn't there."""
+        return whole_number(self.only(1)[0])
 
 
 @dataclass(frozen=True, slots=True)

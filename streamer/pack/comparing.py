@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from streamer.model import KeyKind, Loading, Pack, Result, StepKind, Storage, TablePlan
+from streamer.model import (
+    KeyKind,
+    Loading,
+    Pack,
+    Result,
+    StepKind,
+    Storage,
+    TablePlan,
+    whole_number,
+)
 from streamer.model.sql import quote_identifier
 from streamer.pack.engine import Engine
 from streamer.pack.layout import Layout
@@ -61,7 +70,7 @@ class Comparison(Layout):
             which = "".join(map(str, marks))
             differing = tuple(n for n, mark in zip(names, which, strict=True) if mark == "1")
             there = str(is_there) not in {"0", "0.0"}
-            found.append((int(float(str(number))), differing if there else None))
+            found.append((whole_number(number), differing if there else None))
         return found
 
     def _judged(self) -> Sequence[int]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import orjson
 
-from streamer.model import Result, Statement
+from streamer.model import Result, Statement, whole_number
 
 OF_THE_RUN = ""  # in place of a table's name
 _PART_BYTES = 1_000_000  # of one parameter; D1 takes limits.VALUE_BYTES
@@ -72,13 +72,13 @@ class Facts:
 def facts_of(result: Result) -> dict[str, Facts]:
     """The answer to `read_facts`, by run."""
     runs: dict[str, Facts] = {}
-    for run, table, step, text, begun in result.rows:
+    for run, table, step, text, begun in result.table(5):
         facts = runs.setdefault(str(run), Facts())
         if step == _EMPTIED:
             facts.emptied.add(str(table))
         else:
             facts.texts[str(table)] = str(text)
-        if int(float(str(begun))):
+        if whole_number(begun):
             facts.begun.add(str(table))
     return runs
 

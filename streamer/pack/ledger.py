@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import orjson
 
-from streamer.model import Batch, Chunk, Key, Result, Statement, StepId, StepKind
+from streamer.model import Batch, Chunk, Key, Result, Statement, StepId, StepKind, whole_number
 
 OWNER_TABLE = "_streamer_owner"
 LEDGER_TABLE = "_streamer_ledger"
@@ -143,8 +143,8 @@ def read_owners() -> Statement:
 def owners_of(result: Result) -> tuple[Owner, ...]:
     """The answer to `read_owners`."""
     return tuple(
-        Owner(str(table), str(run), int(str(epoch)), str(holder))
-        for table, run, epoch, holder in result.rows
+        Owner(str(table), str(run), whole_number(epoch), str(holder))
+        for table, run, epoch, holder in result.table(4)
     )
 
 
@@ -258,14 +258,14 @@ def entries_of(result: Result) -> tuple[Entry, ...]:
         Entry(
             table=str(table),
             kind=StepKind(str(kind)),
-            first=_whole(first),
-            next=_whole(following),
+            first=whole_number(first),
+            next=whole_number(following),
             after=_key(str(after)),
             last=_key(str(last)),
-            rows=_whole(rows),
-            rejected=_whole(rejected or 0),
+            rows=whole_number(rows),
+            rejected=whole_number(rejected or 0),
         )
-        for table, kind, first, after, last, following, rows, rejected in result.rows
+        for table, kind, first, after, last, following, rows, rejected in result.table(8)
     )
 
 
@@ -333,8 +333,3 @@ def _key_text(key: Key | None) -> str:
 
 def _key(text: str) -> Key | None:
     return None if text == _BEGINNING else tuple(orjson.loads(text))
-
-
-def _whole(number: object) -> int:
-    """A count as the API's JSON gives it, perhaps as 3.0."""
-    return int(float(str(number)))

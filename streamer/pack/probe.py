@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 import orjson
 
-from streamer.model import Result, Statement, StepKind
+from streamer.errors import OddAnswerError
+from streamer.model import Result, Statement, StepKind, whole_number
 from streamer.model.sql import quote_identifier
 from streamer.pack.cells import Row
 from streamer.pack.layout import Layout, differs
@@ -67,9 +68,17 @@ def not_stored(layout: Layout, rows: Sequence[Row]) -> Statement:
     return Statement.of(f"{ROWS_OF} SELECT s.n FROM s WHERE {condition}", rows_json(rows))
 
 
-def numbers_of(result: Result) -> list[int]:
-    """The answer to `not_stored`: indexes of rows, in order."""
-    return sorted(int(float(str(row[0]))) for row in result.rows)
+def numbers_of(result: Result, rows: int) -> list[int]:
+    """The answer to `not_stored`: indexes of the `rows` that were sent, in order.
+
+    Raises:
+        OddAnswerError: it speaks of others.
+
+    """
+    numbers = sorted(whole_number(number) for (number,) in result.table(1))
+    if numbers and not 0 <= numbers[0] <= numbers[-1] < rows:
+        raise OddAnswerError("a row is numbered that wasn't sent")
+    return numbers
 
 
 def _cells(layout: Layout) -> list[str]:

@@ -24,6 +24,7 @@ from streamer.model import (
     TableKind,
 )
 from streamer.postgres import catalog_sql as sql
+from streamer.postgres.answers import only_row
 from streamer.postgres.catalog_others import read_others, read_sequences
 from streamer.postgres.catalog_types import Modified, read_types
 from streamer.postgres.connect import Session
@@ -52,9 +53,7 @@ async def read_identity(session: Session) -> SourceIdentity:
     Where the role may not ask for the cluster's system identifier, the database's oid stands in:
     it tells a database from its neighbours, not from a copy of the cluster.
     """
-    found = await session.fetchrow(sql.DATABASE)
-    if found is None:
-        raise RuntimeError("pg_database doesn't know the database we are in")
+    found = await only_row(session, sql.DATABASE)
     identifier, timeline = f"database-{found['oid']}", 0
     if found["may_look"]:
         control = await session.fetchrow(sql.CONTROL)

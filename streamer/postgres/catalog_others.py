@@ -8,6 +8,7 @@ import asyncpg
 
 from streamer.model import OtherObjects, QualifiedName, Sequence
 from streamer.model.sql import quote_identifier
+from streamer.postgres.answers import only_row
 from streamer.postgres.connect import Session
 
 # A sequence numbers a column whose identity it is ('i'), or whose default names it. A default may
@@ -144,8 +145,7 @@ def _sequence(row: asyncpg.Record, starts: Mapping[int, int]) -> Sequence:
 
 async def read_others(session: Session, schemas: list[str] | None) -> OtherObjects:
     """How many functions, publications and the like there are, and which sequences nobody owns."""
-    row = await session.fetchrow(OTHERS, schemas)
-    assert row is not None
+    row = await only_row(session, OTHERS, schemas)
     lonely = await session.fetch(LONELY, schemas)
     return OtherObjects(
         functions=row["functions"],

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from streamer.config import SourceSettings
 from streamer.model import Catalog
 from streamer.postgres.address import is_loopback, resolve
+from streamer.postgres.answers import only_row
 from streamer.postgres.catalog import read_catalog
 from streamer.postgres.connect import Connector, Session, beginning
 from streamer.postgres.failures import FOREIGN
@@ -81,9 +82,7 @@ async def checkup(settings: SourceSettings) -> Checkup:
 async def _look(session: Session, connector: Connector, tls_warning: str) -> Checkup:
     address = connector.address
     await session.execute(beginning())
-    seen = await session.fetchrow(_SESSION)
-    if seen is None:
-        raise RuntimeError("a SELECT without FROM gave no row")
+    seen = await only_row(session, _SESSION)
     # A pooler answers the greeting itself, with a process id of its own making.
     pooled = seen["backend"] != session.get_server_pid()
     hidden = await session.fetch(_HIDDEN)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from streamer.model import Key, Table, TablePlan
+from streamer.postgres.answers import rows_of
 from streamer.postgres.connect import Session
 from streamer.postgres.reader_sql import absent_query, sample_query
 from streamer.postgres.source import PostgresSource
@@ -28,7 +29,7 @@ class Keys:
         sql = absent_query(plan)
 
         async def work(session: Session) -> set[int]:
-            return {int(row[0]) - 1 for row in await session.fetch(sql, *columns, timeout=None)}
+            return {int(row[0]) - 1 for row in await rows_of(session, sql, *columns)}
 
         return await self._source.run(f"looking for rows of {plan.name}", work)
 
@@ -37,7 +38,7 @@ class Keys:
         sql = sample_query(plan, rows)
 
         async def work(session: Session) -> list[Key]:
-            found = await session.fetch(sql, timeout=None)
+            found = await rows_of(session, sql)
             return list(dict.fromkeys(tuple(map(str, row)) for row in found))[:rows]
 
         return await self._source.run(f"sampling {plan.name}", work)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from streamer.model import SourceIdentity
+from streamer.postgres.answers import only_row
 from streamer.postgres.catalog import read_identity
 from streamer.postgres.connect import beginning
 from streamer.postgres.failures import FOREIGN
@@ -40,13 +41,12 @@ async def meet(sessions: Sessions) -> tuple[SourceIdentity, ServerFacts]:
             pooled = await is_transaction_pooled(connector, session)
             await session.execute(beginning())
             identity = await read_identity(session)
-            found = await session.fetchrow(_FACTS)
+            found = await only_row(session, _FACTS)
             await session.execute("ROLLBACK")
         finally:
             sessions.give(session)
     except FOREIGN as error:
         raise connector.explain(error) from None
-    assert found is not None
     facts = ServerFacts(
         found["idle_s"] or 0.0, found["transaction_s"] or 0.0, bool(found["feedback"]), pooled
     )

@@ -11,6 +11,7 @@ import asyncpg
 from streamer.errors import SourceError, leaves
 from streamer.model import Answered, QualifiedName, Question, TablePlan
 from streamer.plan.source_sql import key_order, name_sql, rows_sql
+from streamer.postgres.answers import counted, rows_of
 from streamer.postgres.connect import Session
 from streamer.postgres.failures import timed_out
 
@@ -73,10 +74,10 @@ async def _ask_of(plan: TablePlan, questions: Sequence[Question], ask: Ask) -> l
         async def work(session: Session) -> Sequence[int]:
             await session.execute(_FREELY)
             try:
-                row = await session.fetchrow(query, timeout=None)
+                row = await counted(session, query)
             except asyncpg.PostgresError as error:
                 raise _too_slow(plan) if timed_out(error) else error from None
-            return [int(cell) for cell in row or ()]
+            return [int(cell) for cell in row]
 
         counts.update(zip(numbers, await ask(doing, work), strict=True))
 
@@ -110,7 +111,7 @@ async def _keys(
 
     async def work(session: Session) -> list[tuple[str, int | None]]:
         await session.execute(_FREELY)
-        records = await session.fetch(query, timeout=None)
+        records = await rows_of(session, query)
         return [(_printable(record["name"] or "NULL"), record["size"]) for record in records]
 
     return tuple(await ask(f"looking for rows of {plan.name}", work))

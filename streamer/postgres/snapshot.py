@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from streamer.errors import StreamerError
+from streamer.postgres.answers import only_row
 from streamer.postgres.connect import Connector, Session, beginning
 from streamer.postgres.failures import FOREIGN, snapshot_gone
 from streamer.postgres.sessions import goodbye
@@ -54,9 +55,7 @@ class Snapshots:
         """Note the snapshot that `session`'s transaction reads in."""
         version = session.get_server_version()
         current = "pg_current_snapshot()" if version >= (13,) else "txid_current_snapshot()"
-        row = await session.fetchrow(_FACTS.format(visible=current))
-        if row is None:
-            raise RuntimeError("a SELECT without FROM gave no row")
+        row = await only_row(session, _FACTS.format(visible=current))
         info = SnapshotInfo(
             len(self._all), exported, row["lsn"] or "", row["taken_at"], row["visible"]
         )

@@ -32,6 +32,7 @@ from streamer.model import (
 )
 from streamer.postgres import physical
 from streamer.postgres.address import resolve
+from streamer.postgres.answers import counted
 from streamer.postgres.catalog import read_catalog, read_identity
 from streamer.postgres.connect import Connector, Session
 from streamer.postgres.expressions import read_own_sql
@@ -204,7 +205,7 @@ class PostgresSource:
         """
 
         async def work(session: Session) -> int:
-            return int(await session.fetchval(count_sql(table, where), timeout=None))
+            return int((await counted(session, count_sql(table, where)))[0])
 
         return await self.run(f"counting {table.name}", work)
 
@@ -262,10 +263,10 @@ class PostgresSource:
             oldest = physical.oldest_running(recorded_snapshot)
             for leaf in leaves:
                 sql = physical.behind_sql(leaf, last, chosen(where))
-                found = await session.fetchrow(sql, oldest, timeout=None)
-                if found is None or found[1]:
+                some, is_new = await counted(session, sql, oldest)
+                if is_new:
                     return False
-                rows += found[0]
+                rows += some
             return rows == rows_read
 
         return await self._aside.run(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from streamer.d1 import D1Database
-from streamer.model import Statement
+from streamer.model import Statement, whole_number
 from streamer.pack import LEDGER_TABLE, OWNER_TABLE, owners_of, read_owners
 from streamer.pack.ledger import Owner
 from streamer.run.survey import OURS, Survey, count_rows, survey
@@ -62,7 +62,9 @@ async def look(database: D1Database, tables: Sequence[str], run_id: str) -> Seen
     answer = await database.execute(
         [Statement.of(sql) for sql in (_EDGES, _FORMS, _INDEXES, _OUR_TABLES, _SEQUENCE)]
     )
-    edges, forms, indexes, ours, counters = (result.rows for result in answer.results)
+    edges, forms, indexes, ours = (
+        result.table(width) for result, width in zip(answer.results, (5, 2, 2, 1), strict=False)
+    )
     by_table: dict[str, list[str]] = {}
     for table, index in indexes:
         by_table.setdefault(str(table).lower(), []).append(str(index))
@@ -72,11 +74,11 @@ async def look(database: D1Database, tables: Sequence[str], run_id: str) -> Seen
         survey=seen,
         rows=dict(zip(map(str.lower, there), await count_rows(database, there), strict=True)),
         foreign_keys=_foreign_keys(edges),
-        without_rowid=frozenset(str(n).lower() for n, wr in forms if int(float(str(wr)))),
+        without_rowid=frozenset(str(n).lower() for n, wr in forms if whole_number(wr)),
         indexes={table: tuple(names) for table, names in by_table.items()},
         owners=owners,
         ledger_rows=ledger_rows,
-        has_counters=bool(counters[0][0]),
+        has_counters=bool(answer.results[4].number),
     )
 
 
@@ -89,7 +91,9 @@ async def _ledger(
         owners = owners_of((await database.execute([read_owners()])).results[0])
     if LEDGER_TABLE in there:
         answer = await database.execute([Statement.of(_LEDGER, run_id)])
-        rows = {str(table).lower(): int(str(count)) for table, count in answer.results[0].rows}
+        rows = {
+            str(table).lower(): whole_number(count) for table, count in answer.results[0].table(2)
+        }
     return owners, rows
 
 
@@ -97,7 +101,7 @@ def _foreign_keys(edges: Sequence[tuple[object, ...]]) -> tuple[ForeignKey, ...]
     grouped: dict[tuple[str, str], list[tuple[str, str, bool]]] = {}
     for child, number, column, parent, not_null in edges:
         key = (str(child), str(number))
-        fixed = bool(int(float(str(not_null))))
+        fixed = bool(whole_number(not_null))
         grouped.setdefault(key, []).append((str(parent), str(column), fixed))
     return tuple(
         ForeignKey(

@@ -32,13 +32,13 @@ async def had_before(
         return {}
     answer = await database.execute([Statement.of(_INDEXES), Statement.of(_COUNTERS)])
     counters: dict[str, str] = {}
-    if answer.results[1].rows[0][0]:
+    if answer.results[1].number:
         counted = await database.execute([Statement.of(_COUNTED)])
-        counters = {str(name).lower(): str(last) for name, last in counted.results[0].rows}
+        counters = {str(name).lower(): str(last) for name, last in counted.results[0].table(2)}
     found: dict[str, dict[str, JSON]] = {
         target: {"had_indexes": [], "counter": counters.get(name)} for name, target in names.items()
     }
-    for table, index in answer.results[0].rows:
+    for table, index in answer.results[0].table(2):
         if target := names.get(str(table).lower()):
             indexes = found[target]["had_indexes"]
             assert isinstance(indexes, list)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from streamer.d1 import TooLargeError
 from streamer.errors import BadRowsError, StreamerError
-from streamer.model import IndexPlan, Statement, TablePlan
+from streamer.model import IndexPlan, Statement, TablePlan, whole_number
 from streamer.model.plan import ViewPlan
 from streamer.model.sql import quote_identifier
 from streamer.pipeline import Position
@@ -133,7 +133,7 @@ async def check_behind(
     answer = await database.execute([*before, *map(_count, tables)])
     found: dict[str, Checked] = {}
     for table, result in zip(tables, answer.results[len(before) :], strict=True):
-        rows, orphans = (int(float(str(number))) for number in result.rows[0])
+        rows, orphans = map(whole_number, result.only(2))
         found[table.target] = Checked(rows, orphans)
     return found
 

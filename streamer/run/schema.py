@@ -105,7 +105,7 @@ async def is_there_behind(database: Database, table: TablePlan, last: Key | None
     name = quote_identifier(table.target)
     some = f"SELECT EXISTS (SELECT 1 FROM {name} WHERE {_is_behind(table, last)})"
     answer = await database.execute([Statement.of(some)])
-    return bool(answer.results[0].rows[0][0])
+    return bool(answer.results[0].number)
 
 
 async def let_go(
@@ -134,7 +134,7 @@ def loose_columns(table: TablePlan, key: ForeignKeyPlan) -> list[str]:
 async def _until_gone(database: Database, act: str, left: str) -> None:
     while True:
         answer = await database.execute([Statement.of(act), Statement.of(left)])
-        if not answer.results[1].rows[0][0]:
+        if not answer.results[1].number:
             return
 
 

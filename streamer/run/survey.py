@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from streamer import limits
 from streamer.d1 import TooLargeError
-from streamer.model import Answer, Statement
+from streamer.model import Answer, Statement, whole_number
 from streamer.model.sql import quote_identifier
 from streamer.pack import CURRENT, Engine
 from streamer.run.engine import Database, with_engine
@@ -75,26 +75,27 @@ class Survey:
         )
 
 
-def _texts(answer: Answer, statement: int) -> list[tuple[str, ...]]:
-    return [tuple(str(cell) for cell in row) for row in answer.results[statement].rows]
+def _texts(answer: Answer, statement: int, width: int) -> list[tuple[str, ...]]:
+    rows = answer.results[statement].table(width)
+    return [tuple(str(cell) for cell in row) for row in rows]
 
 
 async def survey(database: Database) -> Survey:
     """Read the target's tables, columns and references, and what its engine can do."""
     asked = [Statement.of(sql) for sql in (_OBJECTS, _COLUMNS, _REFERENCES)]
     answer, engine = await with_engine(database, asked)
-    objects = _texts(answer, 0)
+    objects = _texts(answer, 0, 2)
     holding = await _holding_rows(database, [name for name, kind in objects if kind == "table"])
     columns: dict[str, dict[str, str]] = {name: {} for name, _ in objects}
     keys: dict[str, list[tuple[int, str]]] = {name: [] for name, _ in objects}
     generated: dict[str, set[str]] = {}
-    for table, column, declared, position, hidden in _texts(answer, 1):
-        if int(float(hidden)) in GENERATED:
+    for table, column, declared, position, hidden in _texts(answer, 1, 5):
+        if whole_number(hidden) in GENERATED:
             generated.setdefault(table, set()).add(column.lower())
             continue
         columns.setdefault(table, {})[column.lower()] = declared.upper()
-        if int(float(position)):
-            keys.setdefault(table, []).append((int(float(position)), column.lower()))
+        if place := whole_number(position):
+            keys.setdefault(table, []).append((place, column.lower()))
     return Survey(
         tables={
             name.lower(): FoundTable(
@@ -107,7 +108,7 @@ async def survey(database: Database) -> Survey:
             )
             for name, kind in objects
         },
-        references=frozenset((child, parent) for child, parent in _texts(answer, 2)),
+        references=frozenset((child, parent) for child, parent in _texts(answer, 2, 2)),
         engine=engine,
         size_bytes=answer.size_after,
     )
@@ -120,7 +121,7 @@ async def _holding_rows(database: Database, names: Sequence[str]) -> frozenset[s
             [Statement.of(f"SELECT EXISTS (SELECT 1 FROM {quote_identifier(n)})") for n in part]
         )
         found.update(
-            name for name, result in zip(part, answer.results, strict=True) if result.rows[0][0]
+            name for name, result in zip(part, answer.results, strict=True) if result.number
         )
     return frozenset(found)
 
@@ -141,7 +142,7 @@ async def count_rows(database: Database, tables: Sequence[str]) -> list[int | No
             if len(tables) == 1:
                 return [None]
         else:
-            return [int(float(str(result.rows[0][0]))) for result in answer.results]
+            return [result.number for result in answer.results]
     middle = len(tables) // 2
     return [
         *await count_rows(database, tables[:middle]),

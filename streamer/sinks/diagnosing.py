@@ -164,7 +164,9 @@ class Diagnosing(AroundSink[Sink]):
         for suspect in suspects:
             at += len(suspect.statements)
             if suspect.fat is None:
-                bad = [suspect.rows[n] for n in numbers_of(answer.results[at - 1])]
+                bad = [
+                    suspect.rows[n] for n in numbers_of(answer.results[at - 1], len(suspect.rows))
+                ]
                 found += await self._explained(suspect.some(bad)) if bad else []
         return found
 
@@ -218,7 +220,8 @@ class Diagnosing(AroundSink[Sink]):
         question = blame(suspect.carried.plan, layout, suspect.rows, message)
         if question is not None:
             try:
-                found += numbers_of((await self._database.execute([question])).results[0])
+                answer = await self._database.execute([question])
+                found += numbers_of(answer.results[0], len(suspect.rows))
             except (RefusedRowsError, TooLargeError):
                 return found
         return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import orjson
 
+from streamer.errors import OddAnswerError
 from streamer.model import (
     ColumnPlan,
     ForeignKeyPlan,
@@ -19,6 +20,7 @@ from streamer.model import (
     Storage,
     TablePlan,
     Wire,
+    whole_number,
 )
 from streamer.model.sql import quote_identifier
 from streamer.pack import Layout
@@ -71,10 +73,16 @@ class Question:
 
     def lacking(self, result: Result) -> dict[Cells, Wanted]:
         """The answer: the cells that have no parent, and that parent."""
-        return {self.cells[int(float(str(row[0])))]: self._wanted(row) for row in result.rows}
+        return {self._asked(row): self._wanted(row) for row in result.table(1 + len(self.beside))}
+
+    def _asked(self, row: Sequence[object]) -> Cells:
+        number = whole_number(row[0])
+        if not 0 <= number < len(self.cells):
+            raise OddAnswerError("a row is numbered that wasn't asked about")
+        return self.cells[number]
 
     def _wanted(self, row: Sequence[object]) -> Wanted:
-        cells = self.cells[int(float(str(row[0])))]
+        cells = self._asked(row)
         texts = dict(zip(self.beside, map(str, row[1:]), strict=True))
         for column, cell in zip(self.columns, cells, strict=False):
             if column.target in self.key.columns and cell is not None:

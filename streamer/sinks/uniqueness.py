@@ -17,6 +17,7 @@ from streamer.model import (
     Storage,
     TablePlan,
     Wire,
+    whole_number,
 )
 from streamer.model.sql import quote_identifier
 from streamer.pack import Layout, unique_columns
@@ -127,7 +128,7 @@ def later_duplicates(plan: TablePlan, table: str, unique: Unique, most: int) -> 
 
 def holders_of(result: Result) -> list[tuple[int, Key]]:
     """The answer to `holders`: numbers of rows sent, and the keys of the rows in their way."""
-    return [(int(float(str(n))), tuple(map(str, key))) for n, *key in result.rows]
+    return [(whole_number(n), tuple(map(str, key))) for n, *key in result.rows]
 
 
 def keys_of(result: Result) -> list[Key]:

@@ -89,7 +89,7 @@ class TableChecks:
         async for stretch in stretches(self._database, self._walk, self._rows_expected):
             self._heed_stop()
             answer = await self._database.execute([self._counting(stretch)])
-            rows += whole(answer.results[0].rows[0][0])
+            rows += answer.results[0].number
         return rows
 
     async def references(self) -> list[Broken]:
@@ -150,8 +150,7 @@ class TableChecks:
                 Statement.of(f"SELECT {texts} {groups} LIMIT {MOST_KEYS}"),
             ]
         )
-        rows = whole(answer.results[0].rows[0][0])
-        return Broken(name, rows, tuple(map(_key, answer.results[1].rows)))
+        return Broken(name, answer.results[0].number, tuple(map(_key, answer.results[1].rows)))
 
     async def _all(self, rules: Sequence[_Rule]) -> list[Broken]:
         if not rules:
@@ -162,17 +161,12 @@ class TableChecks:
             self._heed_stop()
             for at, rule in enumerate(rules):
                 answer = await self._database.execute(self._breaking(rule, stretch))
-                rows[at] += whole(answer.results[0].rows[0][0])
+                rows[at] += answer.results[0].number
                 keys[at] += map(_key, answer.results[1].rows)
         return [
             Broken(rule.name, rows[at], tuple(keys[at][: rule.most_keys]))
             for at, rule in enumerate(rules)
         ]
-
-
-def whole(cell: object) -> int:
-    """A whole number of an answer."""
-    return int(float(str(cell)))
 
 
 def _key(row: Sequence[object]) -> Key:

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 
 from streamer.model import Key, Statement, TablePlan
 from streamer.model.sql import quote_identifier
+from streamer.pack import numbers_of
 from streamer.validate.differences import Difference, Kind
 from streamer.validate.sides import Sides
 from streamer.validate.target_rows import Named, Walk, key_columns, key_text_sql, keys_text
@@ -59,5 +60,5 @@ async def still_held(sides: Sides, plan: TablePlan, keys: Sequence[Key]) -> list
     kept: list[Key] = []
     for some in named.parts(keys):
         answer = await sides.database.execute([Statement.of(sql, keys_text(some))])
-        kept += [some[int(float(str(row[0])))] for row in answer.results[0].rows]
+        kept += [some[n] for n in numbers_of(answer.results[0], len(some))]
     return list(dict.fromkeys(kept))

@@ -25,6 +25,7 @@ from streamer.model import (
     Storage,
     TablePlan,
     Wire,
+    whole_number,
 )
 from streamer.model.sql import quote_identifier
 from streamer.validate.differences import Difference, Differences, Kind
@@ -175,7 +176,7 @@ async def _read_target(
         found = answer.results[0].rows
         if not found:
             return
-        held.put([(_digest(_cells(row[1:])), int(str(row[0]))) for row in found])
+        held.put([(_digest(_cells(row[1:])), whole_number(row[0])) for row in found])
         after = (str(found[-1][0]),)
         size = sum(len(str(cell)) for row in found for cell in row) // len(found)
         rows = max(1, min(MOST_ROWS, rows * 4, ANSWER_BYTES // (size + 1)))

@@ -140,7 +140,7 @@ class Repair:
         row = quote_identifier(plan.key.rowid)
         sql = f"SELECT CAST(coalesce(max({row}), 0) AS TEXT) FROM {quote_identifier(plan.target)}"
         answer = await self._sides.database.execute([Statement.of(sql)])
-        return int(str(answer.results[0].rows[0][0])) + 1
+        return answer.results[0].number + 1
 
     async def _delete(self, plan: TablePlan) -> bool:
         """Delete a table's extra rows; whether no others still refer to some of them."""

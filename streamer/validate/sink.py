@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from streamer.d1 import D1Database, TooLargeError
 from streamer.errors import BadRowsError
-from streamer.model import Answer, Batch, Result, StepId
+from streamer.model import Answer, Batch, Result, StepId, whole_number
 from streamer.pack import Layout
 from streamer.pack.split import smaller
 from streamer.sinks.d1 import joined
@@ -64,4 +64,4 @@ class ComparingSink:
 
 def unequal_rows(result: Result) -> int:
     """How many rows of a comparing statement aren't as they should be."""
-    return int(float(str(result.rows[0][1])))
+    return whole_number(result.only(2)[1])

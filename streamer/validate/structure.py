@@ -46,7 +46,7 @@ async def read_structure(database: Database, keys: Mapping[str, Sequence[str]]) 
     answer = await database.execute([Statement.of(_INDEXES)])
     columns: dict[tuple[str, str], set[str]] = {}
     loose: set[tuple[str, str]] = set()
-    for table, index, partial, column in answer.results[0].rows:
+    for table, index, partial, column in answer.results[0].table(4):
         place = (str(table).lower(), str(index).lower())
         columns.setdefault(place, set()).add(str(column).lower())
         if column is None or str(partial) not in {"0", "0.0"}:

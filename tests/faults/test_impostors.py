@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -130,3 +131,50 @@ async def test_fault_29_a_redirect_is_not_followed(
     assert elsewhere.connections == 0
     assert between.requests == at
     assert TOKEN not in done.said
+
+
+def without_rows(answer: web.Response, number: int) -> web.Response:
+    """An answer of D1 whose results hold no rows, or rows of NULLs or of texts, by turns."""
+    assert isinstance(answer.body, bytes)
+    document = json.loads(answer.body)
+    for result in document["result"] or []:
+        held = result["results"]
+        cell = [None, "text"][number % 2]
+        held["rows"] = [[cell] * len(row) for row in held["rows"] if number % 3]
+    return web.json_response(document)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("validate", "--full", "--repair"), ("rollback", "--yes"), ("doctor",)],
+    ids=lambda command: command[0],
+)
+async def test_fault_10_no_command_crashes_at_an_answer_that_lacks_what_it_asked_for(
+    streamer: Streamer, workerd_d1: Workerd, command: tuple[str, ...]
+) -> None:
+    async with Between(workerd_d1) as between:
+        number, requests = 0, 1
+        while number <= requests:
+            number += 1
+            if number == 1 or command[0] == "rollback":
+                workerd_d1.run(streamer.uuid, "DROP TABLE IF EXISTS t")
+                moved = await finished(streamer, "run", "--restart", "--progress", "none")
+                assert moved.code == 0, moved.said
+            asked = between.requests
+
+            async def deal(
+                request: Request, forward: Forward, at: int = asked + number
+            ) -> web.Response:
+                answer = await forward()
+                return without_rows(answer, at) if request.number == at else answer
+
+            between.deal = deal
+            streamer.overrides["CLOUDFLARE_API_BASE_URL"] = between.base_url
+            done = await finished(streamer, *command)
+            del streamer.overrides["CLOUDFLARE_API_BASE_URL"]
+            requests = between.requests - asked
+
+            assert "internal error" not in done.said, (number, done.said)
+            assert done.code in {0, 1, 3, 75}, (number, done.said)
+
+    assert number > 2

@@ -20,7 +20,7 @@ limits.REQUEST_TIMEOUT_S /= TIMES  # before it becomes the default of the client
 from streamer import cli
 from streamer.d1 import http
 from streamer.d1.clock import SystemClock
-from streamer.postgres import connect, patience, sessions, snapshot, window
+from streamer.postgres import answers, connect, patience, sessions, snapshot, window
 
 
 async def _sleep(_: SystemClock, seconds: float) -> None:
@@ -30,7 +30,7 @@ async def _sleep(_: SystemClock, seconds: float) -> None:
 def main() -> None:
     http.CONNECT_TIMEOUT_S = 2.0
     connect.CONNECT_TIMEOUT_S = 3.0
-    connect.COMMAND_TIMEOUT_S = 3.0
+    connect.COMMAND_TIMEOUT_S = answers.WHOLE_TABLE_S = 3.0
     snapshot.PING_S /= TIMES
     snapshot.PING_TIMEOUT_S = 2.0
     patience.LONGEST_DELAY_S /= TIMES

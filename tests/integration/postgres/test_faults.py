@@ -9,7 +9,7 @@ import pytest
 from streamer.config import SourceSettings
 from streamer.errors import SourceChangedError, SourceLostError, UsageError
 from streamer.model import Consistency, PageSize, Secret, StepKind
-from streamer.postgres import Patience, PostgresSource
+from streamer.postgres import Patience, PostgresSource, connect
 from streamer.postgres.address import resolve
 from streamer.postgres.connect import Connector
 from streamer.postgres.sessions import Sessions
@@ -192,3 +192,17 @@ async def _rows(settings: SourceSettings, consistency: Consistency) -> list[str 
                 seen += [record[page.width - 1] for record in page.records]
         assert all(snapshot.lsn for snapshot in source.snapshots)
     return seen
+
+
+async def test_counting_a_whole_table_may_take_longer_than_other_statements(
+    any_database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    await any_database.execute(
+        "CREATE VIEW slow AS SELECT n FROM generate_series(1, 3) AS n, pg_sleep(0.6)"
+    )
+    monkeypatch.setattr(connect, "COMMAND_TIMEOUT_S", 0.5)
+
+    async with PostgresSource.open(settings_of(any_database), patience=HASTY) as source:
+        rows = await source.count(table_of(await source.catalog(), "slow"))
+
+    assert rows == 3

@@ -11,6 +11,7 @@ import pytest
 
 from streamer.errors import SourceError
 from streamer.model import Finding, QualifiedName, Question, Severity, TablePlan
+from streamer.postgres.answers import WHOLE_TABLE_S
 from streamer.postgres.connect import Session
 from streamer.postgres.questions import AT_A_TIME, ask_all, keys_query
 from tests.engines.catalogs import identified, plan_of, table
@@ -36,7 +37,7 @@ class Server:
         timeout: float | None,  # noqa: ASYNC109 (asyncpg's own signature)
     ) -> list[int]:
         """Note the query, and answer it."""
-        assert timeout is None
+        assert timeout == WHOLE_TABLE_S
         self.queries.append(query)
         return [0] * max(1, query.count("FILTER"))
 
