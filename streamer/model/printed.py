@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
 _SLICE_BYTES = 128 * 1024  # what the processor's cache holds, and malloc needn't ask the system for
 
 
+# A text in either kind of quotes; what is behind a backslash belongs to it.
+_TEXTS = re.compile(r"\"[^\"\\]*(?:\\.[^\"\\]*)*\"|'([^'\\]*(?:\\.[^'\\]*)*)'", re.DOTALL)
+
+
 class PrintedRows(Sequence[tuple[str]]):
     """Rows, each with nothing but its text: a JSON array.
 
     `lines` are `count` lines, at least one, in UTF-8, each with its end and otherwise without control
-    characters: a line is what stands between the brackets of a row's array.
+    characters: a line is what stands between the brackets of a row's array. Its texts may be in single
+    quotes, as JSON5 has them (spec.json5.org/#strings): a request that carries them as a string needs
+    an escape for each double one. A row that is looked at singly is JSON.
     """
 
     def __init__(self, lines: bytes, count: int) -> None:
@@ -49,8 +56,12 @@ class PrintedRows(Sequence[tuple[str]]):
             return self
         return PrintedRows(b"\n".join((*self._each()[start:end], b"")), end - start)
 
+    def standard(self) -> PrintedRows:
+        """The same rows with all texts in double quotes."""
+        return PrintedRows(double_quoted(self._lines.decode()).encode(), self._count)
+
     def as_parameter(self) -> bytes:
-        """A JSON array with one string in it, which is the JSON array of these rows."""
+        """A JSON array with one string in it, which is the array of these rows."""
         escaped = [
             part.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"],[")
             for part in slices(self._lines)
@@ -73,6 +84,24 @@ def slices(lines: bytes) -> Iterator[bytes]:
         start = end
 
 
+def double_quoted(text: str) -> str:
+    """JSON whose texts may be in single quotes, in JSON's own spelling."""
+    return _TEXTS.sub(_in_double_quotes, text)
+
+
+def _in_double_quotes(found: re.Match[str]) -> str:
+    if found[1] is None:
+        return found[0]
+    # Within single quotes each of these stands behind a backslash of its own.
+    inner = found[1].replace('"', '\\"').replace("\\'", "'")
+    return f'"{inner}"'
+
+
+def sent_rows(text: str) -> list[list[object]]:
+    """The rows of a JSON array as they are sent, texts in either kind of quotes; numbers stay text."""
+    return json.loads(double_quoted(text), parse_int=str, parse_float=str, parse_constant=str)
+
+
 def printed_cells(text: str) -> list[str | None]:
     """The cells of a row that the server printed as a JSON array; numbers keep their digits.
 
@@ -88,7 +117,7 @@ def parsed_cells(cells: Iterable[object]) -> list[str | None]:
 
 
 def _row(line: bytes) -> tuple[str]:
-    return (f"[{line.decode()}]",)
+    return (f"[{double_quoted(line.decode())}]",)
 
 
 def _text(cell: object) -> str | None:

@@ -142,7 +142,8 @@ def _is_within(rows: str | PrintedRows, params: bytes) -> bool:
 def _json_rows(layout: Layout, page: Page, start: int, end: int) -> str | PrintedRows:
     """Rows as the text of a JSON array of arrays, or as they are where they were printed as such."""
     if isinstance(page.records, PrintedRows) and not layout.real_cells:
-        return page.records.part(start, end)
+        rows = page.records.part(start, end)
+        return rows if layout.engine.single_quotes else rows.standard()
     if page.json_rows and not layout.real_cells:
         return "[" + ",".join(map(itemgetter(0), page.records[start:end])) + "]"
     return orjson.dumps(page_cells(layout, page, start, end)).decode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import accumulate
@@ -10,6 +9,7 @@ from itertools import accumulate
 import orjson
 
 from streamer.model import Batch, Chunk, Statement, StepId
+from streamer.model.printed import sent_rows
 from streamer.pack.layout import Layout
 from streamer.pack.packer import statement_bytes
 from streamer.pack.unpack import bound_rows, statement_rows
@@ -80,7 +80,7 @@ def _halve_statement(layout: Layout, statement: Statement) -> tuple[Statement, S
     if statement.sql == layout.json_sql:
         # Numbers that the server printed keep their digits, as text: the column converts it.
         text: str = orjson.loads(statement.params)[0]
-        rows: list[object] = json.loads(text, parse_int=str, parse_float=str)
+        rows = sent_rows(text)
         middle = len(rows) // 2
         halves = [
             Statement.of(statement.sql, orjson.dumps(half).decode())

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 
 import orjson
 
 from streamer.model import Chunk, Statement, StepKind
-from streamer.model.printed import parsed_cells
+from streamer.model.printed import parsed_cells, sent_rows
 from streamer.pack.cells import Row
 from streamer.pack.layout import Layout
 
@@ -104,8 +103,7 @@ def _is_json(layout: Layout, statement: Statement) -> bool:
 def _json_rows(statement: Statement) -> list[list[object]]:
     """The rows in a JSON statement's first parameter; numbers as the text they were sent as."""
     text: str = orjson.loads(statement.params)[0]
-    rows: list[list[object]] = json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
-    return rows
+    return sent_rows(text)
 
 
 def _spread(layout: Layout, row: list[str | None]) -> Row:

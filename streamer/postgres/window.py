@@ -12,7 +12,7 @@ import asyncpg
 from asyncpg.cursor import Cursor
 
 from streamer.postgres.connect import Session, told_when_cut_off
-from streamer.postgres.copied import ESCAPE, NULL, Copied, printed_rows
+from streamer.postgres.copied import ESCAPE, NULL, QUOTE, Copied, printed_rows
 from streamer.postgres.reader_sql import Query
 from streamer.postgres.sessions import Sessions
 from streamer.postgres.snapshot import Holder, Snapshots
@@ -131,6 +131,7 @@ class Window:
                 output=keep,
                 format="csv",
                 null=NULL,
+                quote=QUOTE,
                 escape=ESCAPE,
                 force_quote=copied.quoted or None,
             )

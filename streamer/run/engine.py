@@ -24,9 +24,9 @@ async def with_engine(database: Database, statements: Sequence[Statement]) -> tu
     Raises:
         BadRowsError: D1 refuses one of `statements`.
     """
-    doubles, newer = engine_probes()
+    *probes, newer = engine_probes()
     try:
-        answer = await database.execute([*statements, doubles, newer])
+        answer = await database.execute([*statements, *probes, newer])
     except BadRowsError:
-        answer = await database.execute([*statements, doubles])
+        answer = await database.execute([*statements, *probes])
     return answer, probed(answer.results[len(statements) :])

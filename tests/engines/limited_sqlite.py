@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import apsw
 import orjson
@@ -27,10 +28,11 @@ from streamer.model import (
     TablePlan,
     Wire,
 )
-from streamer.model.printed import PrintedRows
 from streamer.model.sql import quote_identifier
 from streamer.pack import CURRENT, Engine, Layout, pack_page
+from streamer.postgres.copied import printed_rows
 from streamer.translate.names import ROW_COLUMN, rowid_name
+from tests.engines.copied import copied_lines
 
 _LIMITS = {
     apsw.SQLITE_LIMIT_VARIABLE_NUMBER: 100,
@@ -41,7 +43,7 @@ _LIMITS = {
     apsw.SQLITE_LIMIT_COMPOUND_SELECT: 5,
 }
 STEP = StepId(1)
-ENGINES = [Engine(floats, each) for floats in (False, True) for each in (False, True)]
+ENGINES = [Engine(*can) for can in product((False, True), repeat=3)]
 
 
 class LimitedSqlite:
@@ -156,8 +158,7 @@ def json_page_of(rows: Sequence[Sequence[str | None]]) -> Page:
 
 def printed_page_of(rows: Sequence[Sequence[str | None]]) -> Page:
     """The same page as it is copied out of the server; the key is the first cell."""
-    lines = b"".join(orjson.dumps(row)[1:-1] + b"\n" for row in rows)
-    return Page(PrintedRows(lines, len(rows)), len(rows[0]), (0,), json_rows=True)
+    return Page(printed_rows(copied_lines(rows), len(rows)), len(rows[0]), (0,), json_rows=True)
 
 
 Paged = Callable[[Sequence[Sequence[str | None]]], Page]

@@ -140,13 +140,14 @@ class ModelSession:
         output: Callable[[bytes], Awaitable[None]],
         format: str,  # noqa: A002 - asyncpg's own name
         null: str,
+        quote: str,
         escape: str,
         force_quote: Sequence[str] | None,
     ) -> str:
         await self._travel(None)
         found = rows_of(sql, (), self.server, self._seen())
         quoted = {int(name.removeprefix("c")) for name in force_quote or ()}
-        assert (format, null, escape) == ("csv", "null", "\\")
+        assert (format, null, quote, escape) == ("csv", "null", "'", "\\")
         bare = [
             [cell if cell is None or n in quoted else int(cell) for n, cell in enumerate(row)]
             for row in found

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from streamer.postgres.copied import printed_rows
+from tests.engines.copied import copied_lines
 from tests.engines.d1server import D1Server
 from tests.engines.d1target import Pair, fresh
 
@@ -17,6 +19,9 @@ JSON = Any
 TABLES = count()
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+copied_texts = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=9
+)
 bound = (
     st.none()
     | st.booleans()
@@ -69,6 +74,24 @@ def test_on_rows_in_a_json_parameter(both: Pair, source: str, rows: list[tuple[J
 
     shown = ", ".join(f"typeof({c}), {c}, CAST({c} AS TEXT), quote({c})" for c in "irtn")
     both.run(f"SELECT {shown} FROM {name} ORDER BY id")
+
+
+@agreeing
+@given(
+    st.lists(st.none() | copied_texts | st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=6)
+)
+@example(["'", "\\", "\\'", '"', '\\"', "\n\x01", "\u2028\\\u2029", "/*", "é😀", ""])
+def test_on_texts_in_single_quotes_which_are_those_that_were_copied(
+    both: Pair, cells: list[str | int | None]
+) -> None:
+    printed = printed_rows(copied_lines([cells]), 1)
+    (parameter,) = json.loads(printed.as_parameter())
+    columns = ",".join(f"typeof(v->>{n}), CAST(v->>{n} AS TEXT)" for n in range(len(cells)))
+
+    for source in ROWS:
+        both.run(f"SELECT {columns} FROM {source}", parameter)
+        (row,) = both.real.rows(f"SELECT {columns} FROM {source}", parameter)
+        assert row[1::2] == [cell if cell is None else str(cell) for cell in cells]
 
 
 @agreeing

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import apsw
 import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.model.printed import PrintedRows, printed_cells
+from streamer.model.printed import PrintedRows, double_quoted, printed_cells
 from streamer.postgres.copied import printed_rows
 from tests.engines.copied import copied_lines
 
@@ -15,7 +16,7 @@ CELLS = (
     st.none()
     | st.integers(-(2**63), 2**63 - 1)
     | NO_NUL
-    | st.sampled_from(["\n", '\\"', "\\", '"\n'])
+    | st.sampled_from(["\n", '\\"', "\\", "\\'", "'\"'", '"\n', "\u2028\\"])
 )
 ROWS = st.integers(1, 3).flatmap(
     lambda width: st.lists(st.lists(CELLS, min_size=width, max_size=width), min_size=1, max_size=9)
@@ -33,7 +34,16 @@ def parsed(rows: PrintedRows) -> list[list[Cell]]:
     """The rows as D1 sees them in a request."""
     (text,) = orjson.loads(rows.as_parameter())
     assert len(text.encode()) == rows.json_bytes
-    return orjson.loads(text)
+    (standard,) = orjson.loads(rows.standard().as_parameter())
+    assert standard == double_quoted(text) == double_quoted(standard)
+    database = apsw.Connection(":memory:")
+    stored = [
+        [database.execute("SELECT ?1->>?2", (row, n)).get for n in range(len(found))]
+        for (row,) in database.execute("SELECT jsonb(value) FROM json_each(?1)", (text,))
+        for found in [orjson.loads(database.execute("SELECT json(?1)", (row,)).get)]
+    ]
+    assert stored == orjson.loads(standard)
+    return orjson.loads(standard)
 
 
 @given(ROWS, st.data())
