@@ -7,7 +7,7 @@ sending. PostgreSQL prints the cells, so that they are those the product sends.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 
@@ -16,6 +16,7 @@ import orjson
 from bench.figures import Figures
 from bench.machine import cpu_s
 from bench.work import Work
+from tests.engines.copied import copied_lines
 from tests.engines.postgres import Postgres
 from tests.engines.workerd import Workerd
 
@@ -49,8 +50,8 @@ async def bodies(work: Work, postgres: Postgres) -> list[bytes]:
     try:
         async with connection.transaction():
             async for record in connection.cursor(work.cells_sql, prefetch=_FETCH_ROWS):
-                text = orjson.dumps(list(record.values())).decode()
-                row = orjson.dumps(text)[1:-1]  # as it stands inside a JSON string
+                line = copied_lines([_cells(work, record.values())]).decode()
+                row = orjson.dumps(f"[{line[:-1]}]")[1:-1]  # as it stands inside a JSON string
                 if request_bytes + len(row) > _REQUEST_BYTES - 4 * len(head):
                     end_request()
                 elif statement_bytes + len(row) > _STATEMENT_BYTES:
@@ -62,6 +63,14 @@ async def bodies(work: Work, postgres: Postgres) -> list[bytes]:
         await connection.close()
     end_request()
     return made
+
+
+def _cells(work: Work, texts: Iterable[str | None]) -> list[str | int | None]:
+    """What PostgreSQL printed, numbers as such: they travel bare."""
+    return [
+        int(text) if text is not None and name in work.integers else text
+        for (name, _), text in zip(work.columns, texts, strict=True)
+    ]
 
 
 def send(

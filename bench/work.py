@@ -10,8 +10,8 @@ class Work:
     """A table of so many `rows`, if nothing else is asked; `sql` makes and fills it.
 
     `columns` pairs each column with the SQL that prints it as it is stored; the first one is the key.
-    `target_sql` is the table in SQLite, as the product makes it. Both are for the floor: a table
-    without them has none.
+    `integers` are those that print whole numbers. `target_sql` is the table in SQLite, as the product
+    makes it. These are for the floor: a table without them has none.
     """
 
     name: str
@@ -19,6 +19,7 @@ class Work:
     sql: str
     columns: tuple[tuple[str, str], ...] = ()
     target_sql: str = ""
+    integers: frozenset[str] = frozenset()
 
     @property
     def cells_sql(self) -> str:
@@ -102,6 +103,7 @@ BENCH = Work(
   "attributes" TEXT,
   "token" TEXT
 )""",
+    frozenset({"id", "quantity", "active"}),
 )
 
 NARROW = Work(

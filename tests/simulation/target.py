@@ -25,6 +25,7 @@ from streamer.local_d1 import body as bodies
 from streamer.local_d1.database import Database
 from streamer.local_d1.errors import ApiError
 from streamer.model import Rate
+from streamer.pack import CURRENT
 from tests.simulation.sessions import Died, Harm
 from tests.simulation.trouble import Fate, TargetTrouble
 
@@ -32,6 +33,7 @@ ACCOUNT = "account"
 DATABASE = "11111111-2222-4333-8444-555555555555"
 
 _MARKING = 20  # requests that are remembered, to be executed once more
+_CARRIES_ROWS = CURRENT.rows().encode()
 _RESET = "D1 DB reset because its code was updated. Network connection lost."
 _AFTER = frozenset({Fate.RESET_AFTER, Fate.SERVER_ERROR_AFTER, Fate.OBJECT_RESET_AFTER})
 _NEVER = frozenset(
@@ -212,7 +214,7 @@ class ModelTransport:
             return Break(Broken.DISCONNECTED, "the connection was lost before an answer")
         if (reply := d1.arrive(self._now())) is not None:
             return reply
-        if d1.refusals and b"_streamer_rows" in b"".join(body.pieces):
+        if d1.refusals and _CARRIES_ROWS in b"".join(body.pieces):
             refused, executed = d1.refusals.pop(0)
             if executed:
                 await self._executed(Fate.FINE, method, path, b"".join(body.pieces))
