@@ -52,7 +52,7 @@ def can_copy(plan: TablePlan, kind: StepKind) -> bool:
 def copied_query(plan: TablePlan, after: Key | None, rows: int, upto: Key | None = None) -> Copied:
     """The next `rows` rows behind `after` (up to the key `upto`) of a table that can be copied."""
     query = read_query(plan, StepKind.ROWS, after, upto=upto, written=True)
-    quoted = [n for n, column in enumerate(plan.columns) if not _is_integer(plan, column)]
+    quoted = [n for n, column in enumerate(plan.columns) if not is_bare(plan, column)]
     return Copied(
         f"{query.sql} LIMIT {rows}",
         tuple(f"c{n}" for n in quoted),
@@ -90,7 +90,7 @@ def _without_control(printed: str) -> str:
     return QUOTE.join(parts).replace("\0q", ESCAPE + QUOTE).replace("\0b", ESCAPE * 2)
 
 
-def _is_integer(plan: TablePlan, column: ColumnPlan) -> bool:
+def is_bare(plan: TablePlan, column: ColumnPlan) -> bool:
     """Whether a column prints nothing but an integer's own text, or 1 and 0, for a number column."""
     base = plan.table.column(column.source).type.base
     value = f"t.{quote_identifier(column.source)}"

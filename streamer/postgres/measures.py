@@ -14,6 +14,7 @@ from streamer.model import (
     ColumnPlan,
     Measure,
     QualifiedName,
+    StepKind,
     Storage,
     TableKind,
     TablePlan,
@@ -21,9 +22,10 @@ from streamer.model import (
     Wire,
 )
 from streamer.plan.estimate import estimated_rows
-from streamer.plan.source_sql import column_sql, from_sql, rows_sql
+from streamer.plan.source_sql import column_sql, from_sql, rows_sql, text_sql
 from streamer.postgres.answers import only_row
 from streamer.postgres.connect import Session
+from streamer.postgres.copied import ESCAPE, QUOTE, can_copy, is_bare
 from streamer.postgres.questions import AT_A_TIME, Ask
 
 COUNTED_BYTES = 500_000_000  # a table up to this size is counted: a second or two
@@ -113,6 +115,9 @@ def sample_query(plan: TablePlan, *, anywhere: bool = True) -> str:
         frames = 8 * len(cells)  # of quotes, each escaped, and commas
         body = " + ".join([str(frames), *(f"coalesce(octet_length({cell}), 0)" for cell in cells)])
         body = _doubled(plan, cells, body)
+    elif can_copy(plan, StepKind.ROWS):
+        lengths = [_copied(plan, c, sql) for c, sql in zip(plan.columns, cells, strict=True)]
+        body = " + ".join([str(len(cells) + 2), *lengths])  # commas and brackets
     else:
         row = f"pg_catalog.json_build_array({', '.join(cells)})::text"
         # PostgreSQL writes a blank behind each comma, which isn't sent; a comma is, behind the row.
@@ -163,6 +168,18 @@ def _doubled(plan: TablePlan, cells: Sequence[str], body: str) -> str:
         if column.wire is Wire.HEX and cell == column_sql(column.source)
     ]
     return body + "".join(again)
+
+
+def _copied(plan: TablePlan, column: ColumnPlan, cell: str) -> str:
+    """A cell's bytes in a request body, where COPY prints it: a text in single quotes, or a number."""
+    if is_bare(plan, column):
+        length = f"octet_length({cell})"
+    else:
+        escaped = cell
+        for mark in (ESCAPE, QUOTE):
+            escaped = f"replace({escaped}, {text_sql(mark)}, {text_sql(ESCAPE + mark)})"
+        length = f"octet_length(pg_catalog.to_json({escaped})::text)"
+    return f"coalesce({length}, 4)"
 
 
 def _stored(column: ColumnPlan, cell: str) -> str:
