@@ -5,6 +5,7 @@ Each copy is compared with PostgreSQL's rows, cell by cell: a fast wrong copy co
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import sys
 import tempfile
@@ -27,7 +28,11 @@ OURS = "streamer"
 
 def main() -> int:
     """Install, run, compare; 1 where one of the product's own copies is wrong."""
-    quick = "--quick" in sys.argv
+    parser = argparse.ArgumentParser("python -m bench.peers", description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="a twentieth of the rows; results are kept apart"
+    )
+    quick: bool = parser.parse_args().quick
     lab = Lab(Postgres.embedded({"shared_buffers": "512MB"}), pairs=1, quick=quick)
     try:
         right = [
