@@ -12,7 +12,7 @@ from streamer.d1.api import EMPTY, Body, Break, Reply
 from streamer.d1.failures import Failure, FailureKind
 from streamer.d1.http import Transport
 from streamer.d1.observer import TargetObserver
-from streamer.d1.pacer import DOWN, Pacer
+from streamer.d1.pacer import DOWN, Objection, Pacer
 from streamer.d1.policy import Again, AtOnce, History, PauseAll, decide, error_of
 from streamer.errors import InterruptedRunError
 
@@ -86,10 +86,19 @@ class Caller:
         """How many calls may be under way at once now."""
         return self._pacer.concurrency
 
-    async def call(self, call: Call, read: Callable[[Reply], T | Failure]) -> tuple[T, Spent]:
+    async def call(
+        self,
+        call: Call,
+        read: Callable[[Reply], T | Failure],
+        *,
+        objection: Objection | None = None,
+    ) -> tuple[T, Spent]:
         """Send `call` until `read` finds a value in the answer; may be sent any number of times.
 
+        Each time its turn has come, `objection` may end it.
+
         Raises:
+            StreamerError: the objection.
             TargetError: it will never succeed.
             TargetUnavailableError: it doesn't for now.
             FencedError: another run has taken over.
@@ -99,7 +108,7 @@ class Caller:
         """
         record = _Record(self._pacer.successes)
         while True:
-            value, seconds = await self._try(call, read)
+            value, seconds = await self._try(call, read, objection)
             record.attempts += 1
             if not isinstance(value, Failure):
                 limited = record.kinds[FailureKind.RATE_LIMITED]
@@ -121,10 +130,13 @@ class Caller:
         await self._pacer.aclose()
 
     async def _try(
-        self, call: Call, read: Callable[[Reply], T | Failure]
+        self,
+        call: Call,
+        read: Callable[[Reply], T | Failure],
+        objection: Objection | None = None,
     ) -> tuple[T | Failure, float]:
         """Send once."""
-        ticket = await self._pacer.admit()
+        ticket = await self._pacer.admit(objection)
         try:
             self._observer.sent(len(call.body))
             outcome = await self._transport.send(call.method, call.path, call.body)

@@ -73,8 +73,10 @@ class D1Database:
         """How many requests are useful at once, now."""
         return self._caller.concurrency
 
-    async def execute(self, statements: Sequence[Statement]) -> Answer:
+    async def execute(self, statements: Sequence[Statement], *, can_be_cut: bool = False) -> Answer:
         """Run `statements` (at least one) in one transaction; returns when D1 said it is done.
+
+        What `can_be_cut` isn't sent where D1 has refused nearly as much, be it while it waited.
 
         Raises:
             TargetError: D1 says no for good (token, database, full).
@@ -88,9 +90,13 @@ class D1Database:
         call = Call("POST", f"{self._path}/raw", api.body(statements))
         try:
             results, spent = await self._caller.call(
-                call, lambda reply: self._results(reply, len(statements))
+                call,
+                lambda reply: self._results(reply, len(statements)),
+                objection=(lambda: self._too_much(len(call.body))) if can_be_cut else None,
             )
         except TooLargeError as error:
+            if not error.sent:
+                raise
             if error.failure.status == 413 or error.failure.kind in _COSTLY:
                 self._batch_bytes.was_too_much(len(call.body))
             raise
@@ -141,6 +147,13 @@ class D1Database:
     async def aclose(self) -> None:
         """Close the connections and write down what was sent."""
         await self._caller.aclose()
+
+    def _too_much(self, body_bytes: int) -> TooLargeError | None:
+        most = self._batch_bytes.worth_a_try
+        if most is None or body_bytes <= most:
+            return None
+        what = f"{self.identity}: nearly as much as what was too much for one request"
+        return TooLargeError(what, Failure(FailureKind.TOO_LARGE), sent=False)
 
     def _results(self, reply: Reply, count: int) -> tuple[Result, ...] | Failure:
         found = api.envelope(reply)

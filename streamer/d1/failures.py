@@ -71,11 +71,15 @@ class Failure:
 
 
 class TooLargeError(StreamerError):
-    """A request is too much for D1 as it is: cut it in two, and a single row is a bad one."""
+    """A request is too much for D1 as it is: cut it in two, and a single row is a bad one.
 
-    def __init__(self, what: str, failure: Failure) -> None:
+    Not `sent`: it is nearly what was too much before, and so wasn't tried.
+    """
+
+    def __init__(self, what: str, failure: Failure, *, sent: bool = True) -> None:
         super().__init__(what, hint="Lower --batch-bytes, or shorten or exclude the row")
         self.failure = failure
+        self.sent = sent
 
 
 class RefusedRowsError(BadRowsError):

@@ -7,6 +7,7 @@ more at once than it takes well; no more in any window than is allowed.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
@@ -14,7 +15,7 @@ from streamer.d1.clock import Clock
 from streamer.d1.failures import Failure, FailureKind
 from streamer.d1.leases import Held, Leases
 from streamer.d1.observer import TargetObserver
-from streamer.errors import InterruptedRunError, TargetUnavailableError
+from streamer.errors import InterruptedRunError, StreamerError, TargetUnavailableError
 from streamer.model import Rate
 from streamer.pace import Concurrency, Gate, RetryBudget, Sample, SlidingWindow
 
@@ -57,6 +58,10 @@ class Ticket:
     probe: int
     held: Held | None
     alone: bool
+
+
+Objection = Callable[[], StreamerError | None]
+"""Why a request isn't to be sent any more; None: it is."""
 
 
 class Pacer:
@@ -111,10 +116,13 @@ class Pacer:
         if self._leases is not None:
             await self._leases.aclose()
 
-    async def admit(self) -> Ticket:
+    async def admit(self, objection: Objection | None = None) -> Ticket:
         """Wait for one's turn, and for leave to send at once.
 
+        `objection` is asked when the turn has come, for what was learnt meanwhile.
+
         Raises:
+            StreamerError: the objection.
             TargetUnavailableError: nothing has succeeded for too long.
             InterruptedRunError: nobody may send any more.
         """
@@ -127,6 +135,8 @@ class Pacer:
                 now = self._clock.monotonic()
                 self._give_up(now)
                 wait_s = self._next(now) - now
+                if wait_s <= 0 and objection is not None and (error := objection()) is not None:
+                    raise error
                 if wait_s <= 0 and (self._leases is None or self._leases.ready()):
                     return self._start(now)
                 if wait_s <= 0 and self._leases is not None:

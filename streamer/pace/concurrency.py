@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from math import inf, log2
 from typing import Protocol
 
-START = 2
+START = 3
 CAP = 16
 FLOOR = 1
+LATENCY_FLOOR = (
+    3  # slow answers alone are no reason for fewer: one is worked on, two are on their ways
+)
 LATENCY_RATIO = 2.2
 LATENCY_SLACK_S = 0.005
 LATENCY_CUT = 0.85
@@ -80,7 +83,7 @@ class FixedConcurrency:
 
 
 class AdaptiveConcurrency:
-    """Finds the number by itself, between 1 and 16, starting from 2.
+    """Finds the number by itself, between 1 and 16, starting from 3.
 
     The best time is kept for each class of body sizes (each about 1.4 times the one below it),
     so that a big body isn't taken for a slow server. Under load even the best time is one of
@@ -114,7 +117,8 @@ class AdaptiveConcurrency:
             self._calibrated_at = now
         self._best[size] = best
         if sample.seconds > best * LATENCY_RATIO + LATENCY_SLACK_S:
-            self._cut(LATENCY_CUT, sample.sent_at, now)
+            least = min(self._limit, float(LATENCY_FLOOR))
+            self._cut(LATENCY_CUT, sample.sent_at, now, least)
         elif sample.in_flight >= self.level:
             self._limit = min(float(CAP), self._limit + 1 / self._limit)
 
@@ -133,10 +137,10 @@ class AdaptiveConcurrency:
 
     def overloaded(self, sent_at: float, now: float) -> None:
         """Halve, once for all requests of one round."""
-        self._cut(OVERLOAD_CUT, sent_at, now)
+        self._cut(OVERLOAD_CUT, sent_at, now, float(FLOOR))
 
-    def _cut(self, factor: float, sent_at: float, now: float) -> None:
+    def _cut(self, factor: float, sent_at: float, now: float, least: float) -> None:
         # Requests sent before the last cut tell of the number before it.
         if sent_at >= self._cut_at:
-            self._limit = max(float(FLOOR), self._limit * factor)
+            self._limit = max(least, self._limit * factor)
             self._cut_at = now

@@ -51,26 +51,30 @@ class D1Sink:
         """
         if self._was_too_much(batch) and (halves := self.halves(batch)) is not None:
             return await self._write_both(*halves)
-        statements = [s for chunk in batch.chunks for s in chunk.statements]
         try:
-            return await self._database.execute(
-                [*statements, self._ownership.record(batch, self._steps)]
-            )
+            return await self._send(batch, can_be_cut=True)
         except TooLargeError as error:
             too_large = error
+        if (halves := self.halves(batch)) is not None:
+            return await self._write_both(*halves)
+        if too_large.sent:
+            raise self._located(batch, too_large)
+        try:
+            return await self._send(batch, can_be_cut=False)
+        except TooLargeError as error:
+            raise self._located(batch, error) from None
+
+    async def _send(self, batch: Batch, *, can_be_cut: bool) -> Answer:
+        statements = [s for chunk in batch.chunks for s in chunk.statements]
+        record = self._ownership.record(batch, self._steps)
+        try:
+            return await self._database.execute([*statements, record], can_be_cut=can_be_cut)
         except BadRowsError as error:
             raise self._located(batch, error) from None
-        return await self._write_halves(batch, too_large)
 
     def halves(self, batch: Batch) -> tuple[Batch, Batch] | None:
         """Two parts of `batch`, to be written in this order; None where it is a single row."""
         return smaller(batch, self._layouts)
-
-    async def _write_halves(self, batch: Batch, error: TooLargeError) -> Answer:
-        halves = self.halves(batch)
-        if halves is None:
-            raise self._located(batch, error)
-        return await self._write_both(*halves)
 
     async def _write_both(self, one: Batch, other: Batch) -> Answer:
         # In this order: the second half may claim the keys of both.

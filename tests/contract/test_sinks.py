@@ -101,6 +101,18 @@ async def test_as_much_as_was_too_large_before_is_not_sent_whole_again(remote: T
     assert remote.rows("SELECT DISTINCT substr(v, 1, 1) FROM a") == [["z"]]
 
 
+async def test_a_single_row_that_is_nearly_as_big_as_what_was_refused_is_sent(
+    remote: Target,
+) -> None:
+    many = [(str(n), "y" * 30_000) for n in range(6)]
+    remote.server.set_faults({"match": "/raw", "times": 1, **TOO_LARGE})
+    await remote.sink().write(Batch((remote.a(many),)))
+
+    await remote.sink().write(Batch((remote.a([("7", "z" * 175_000)]),)))
+
+    assert remote.rows("SELECT count(*), max(length(v)) FROM a") == [[7, 175_000]]
+
+
 async def test_keys_are_claimed_only_with_the_last_part_of_what_was_cut(remote: Target) -> None:
     remote.server.set_faults(
         {"match": "/raw", "times": 1, **TOO_LARGE},

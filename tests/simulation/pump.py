@@ -159,7 +159,8 @@ async def _pump(
             await send(size - size // 2)
             return
         try:
-            await database.execute([Statement("SELECT 1", b'["' + text[:size] + b'"]')])
+            body = b'["' + text[:size] + b'"]'
+            await database.execute([Statement("SELECT 1", body)], can_be_cut=True)
         except StreamerError:  # as a run does: cut, and sent in halves
             if size < 100_000:
                 raise

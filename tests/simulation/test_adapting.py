@@ -24,7 +24,7 @@ def test_what_is_found_is_nearly_as_fast_as_the_best_fixed_setting(
 
     found = pump(model, tmp_path, megabytes=LARGE_MB)
 
-    assert found.seconds <= best / 0.88
+    assert found.seconds <= best / 0.9
 
 
 def test_a_d1_that_queues_little_is_not_overloaded(tmp_path: Path) -> None:
@@ -41,4 +41,4 @@ def test_a_size_that_is_too_much_is_soon_not_tried_any_more(tmp_path: Path) -> N
     found = pump(BY_NAME["resets above 1.5 MB"], tmp_path, megabytes=LARGE_MB)
 
     assert found.batch_bytes <= 1_500_000
-    assert found.refused <= 25
+    assert found.refused <= 8

@@ -1,5 +1,7 @@
 """Batches that D1 can't take as they are: cut where that helps, tried again where not."""
 
+import asyncio
+
 import pytest
 
 from streamer.d1 import TooLargeError
@@ -19,6 +21,25 @@ def test_a_batch_that_costs_d1_too_much_is_to_be_cut_and_the_next_ones_are_small
         return database.batch_bytes
 
     assert virtually(main) < 200_000
+
+
+@pytest.mark.parametrize(("can_be_cut", "tried"), [(True, 1), (False, 5)])
+def test_what_waits_while_as_much_is_refused_is_not_tried_where_it_can_be_cut(
+    virtually, connect, *, can_be_cut: bool, tried: int
+) -> None:
+    slow = refusal(400, 7500, "D1 DB exceeded its CPU time limit and was reset.")
+    api = ModelApi(lambda _now, _method, _path, body: slow if len(body) > 100_000 else None)
+
+    async def main():
+        database = await connect(api, concurrency=1)
+        together = [database.execute(BIG, can_be_cut=can_be_cut) for _ in range(5)]
+        return await asyncio.gather(*together, return_exceptions=True)
+
+    errors = virtually(main)
+
+    assert [type(error) for error in errors] == [TooLargeError] * 5
+    assert sum(len(body) > 100_000 for body in api.bodies) == tried
+    assert sum(error.sent for error in errors) == tried
 
 
 def test_a_small_statement_that_costs_too_much_is_tried_again_first(virtually, connect) -> None:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from streamer.limits import BATCH_BYTES_MAX, BATCH_BYTES_START
 from streamer.pace import BatchBytes
-from streamer.pace.batch_bytes import FLOOR
+from streamer.pace.batch_bytes import CAREFUL_AFTER, FLOOR
 
 
 def test_it_starts_at_two_and_grows_to_four_megabytes_while_requests_are_fast() -> None:
@@ -44,6 +44,40 @@ def test_a_size_that_was_refused_is_never_reached_again() -> None:
         batch.succeeded(batch.current, 0.1)
 
     assert 1_000_000 < batch.current < 2_000_000
+
+
+def test_once_a_size_was_refused_each_next_one_has_to_prove_itself_for_a_while() -> None:
+    batch = BatchBytes()
+    batch.was_too_much(2_000_000)
+
+    sizes = [1_000_000]
+    for _ in range(4 * CAREFUL_AFTER):
+        batch.succeeded(batch.current, 0.1)
+        if batch.current != sizes[-1]:
+            sizes.append(batch.current)
+
+    assert sizes == [1_000_000, 1_100_000, 1_210_000, 1_331_000, 1_464_100]
+
+
+def test_after_a_second_refusal_it_goes_back_to_what_was_taken() -> None:
+    batch = BatchBytes()
+    batch.was_too_much(2_000_000)
+    for _ in range(2 * CAREFUL_AFTER):
+        batch.succeeded(batch.current, 0.1)
+
+    batch.was_too_much(1_400_000)
+
+    assert batch.current == 1_100_000
+
+
+def test_what_was_taken_before_and_is_refused_now_is_halved() -> None:
+    batch = BatchBytes()
+    batch.succeeded(2_000_000, 0.1)
+
+    batch.was_too_much(2_000_000)
+    batch.was_too_much(1_000_000)
+
+    assert batch.current == 500_000
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 40)), max_size=60))

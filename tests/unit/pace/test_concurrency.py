@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.pace import AdaptiveConcurrency, FixedConcurrency, Sample
-from streamer.pace.concurrency import CALIBRATE_EVERY_S, CAP
+from streamer.pace.concurrency import CALIBRATE_EVERY_S, CAP, LATENCY_FLOOR, START
 
 
 def play(latency_s: float, service_s: float, *, until_s: float):
@@ -97,17 +97,31 @@ def test_a_level_that_is_not_used_does_not_grow() -> None:
     for second in range(50):
         concurrency.succeeded(sample(second, 0.1, in_flight=1))
 
-    assert concurrency.level == 2
+    assert concurrency.level == START
 
 
 def test_once_a_minute_one_request_travels_alone_to_be_the_measure() -> None:
     concurrency = AdaptiveConcurrency()
-    assert concurrency.limit(0.0) == 2
+    assert concurrency.limit(0.0) == START
 
     assert concurrency.limit(CALIBRATE_EVERY_S) == 1
     concurrency.succeeded(sample(CALIBRATE_EVERY_S, 0.3, in_flight=1, alone=True))
 
-    assert concurrency.limit(CALIBRATE_EVERY_S + 1) == 2
+    assert concurrency.limit(CALIBRATE_EVERY_S + 1) == START
+
+
+def test_slow_answers_alone_leave_three_and_refusals_one() -> None:
+    concurrency = AdaptiveConcurrency()
+    for second in range(40):
+        concurrency.succeeded(sample(second, 0.1, in_flight=CAP))
+
+    for second in range(40, 80):
+        concurrency.succeeded(sample(second, 0.9, in_flight=CAP))
+    assert concurrency.level == LATENCY_FLOOR
+
+    for second in range(90, 95):
+        concurrency.overloaded(second, second + 0.5)
+    assert concurrency.level == 1
 
 
 def test_a_number_that_the_user_fixed_stays() -> None:
