@@ -197,14 +197,6 @@ LOST_CHECKPOINTS = (
         histories=0,
     ),
     Break(
-        "steps that start over leave their older claims in the ledger",
-        "streamer/run/job.py",
-        "        if afresh and self._journal.running.epoch > 1:\n",
-        "        if afresh and self._journal.running.epoch < 1:\n",
-        ("tests/faults/test_rebuilt_checkpoint.py",),
-        histories=0,
-    ),
-    Break(
         "the ledger still claims rows of a table that starts over",
         "streamer/run/job.py",
         "            afresh=self._afresh() if resumed else (),\n",
