@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Mapping, Sequence
 
+from streamer import limits
 from streamer.config import Config
 from streamer.d1 import D1Database
 from streamer.model import StepId, TablePlan
@@ -29,7 +31,9 @@ from streamer.sinks import (
     Stages,
     Untying,
 )
+from streamer.sinks.ahead import RefusedParentsError, parents_of
 from streamer.sinks.parents import IsRejected
+from streamer.sinks.refresh import Fresh
 from streamer.sinks.rejecting import Record
 from streamer.sinks.staged import SetAside
 
@@ -81,6 +85,7 @@ class Writing:
             self.leaving,
             self._expect_parents,
             self.expect_deletions,
+            self._send_parents,
             engine=engine,
         )
         self.duplicates = Duplicates(database, self._renewing, self.untying.exchange)
@@ -131,6 +136,18 @@ class Writing:
             settle=parents.settle,
         )
         return finding if record is None else Rejecting(finding, record)
+
+    async def _send_parents(self, fresh: Fresh) -> None:
+        """Send what rows refer to and D1 lacks; what was rejected, or D1 refuses, isn't sent."""
+        lacking = await self.ahead.lacking([(Carried(fresh.plan, fresh.layout), fresh.rows)])
+        wanted = {
+            parent
+            for parent in parents_of(lacking)
+            if self.ahead.fetches(parent)
+            and not self.rejects.holds(parent.parent, parent.columns, parent.key)
+        }
+        with contextlib.suppress(RefusedParentsError):
+            await self.ahead.send(wanted, limits.BATCH_BYTES_START)
 
     async def expect_deletions(self, rows: Mapping[str, int]) -> None:
         """Write down that so many rows of tables (target names) may go from the target."""

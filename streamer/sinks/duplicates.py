@@ -17,7 +17,7 @@ from streamer.model import Key, Loading, TablePlan
 from streamer.sinks.ahead import TooManyError
 from streamer.sinks.ownership import Database
 from streamer.sinks.references import Carried, Row
-from streamer.sinks.refresh import can_refresh, read_again
+from streamer.sinks.refresh import Settle, can_refresh, read_again
 from streamer.sinks.renewing import Renewing
 from streamer.sinks.uniqueness import Unique, duplicates, keys_of, uniques_beside_key
 
@@ -26,7 +26,7 @@ ROUNDS = 200
 AGAIN = 20  # times that one row is renewed, while the source goes on changing
 
 
-Exchange = Callable[[Carried, Sequence[Row], Sequence[Unique], int], Awaitable[object]]
+Exchange = Callable[[Carried, Sequence[Row], Sequence[Unique], int, Settle], Awaitable[object]]
 """Has rows of the target let go of values that these have now; something where that helped."""
 
 
@@ -79,5 +79,6 @@ class Duplicates:
             carried = Carried(plan, self.renewing.layout(table, staged=False))
             fresh = await read_again(self.renewing.source, plan, carried.layout, keys)
             uniques = dict.fromkeys([unique, *uniques_beside_key(table)])
-            if not await self.exchange(carried, fresh.rows, [*uniques], limits.BATCH_BYTES_START):
+            most, settle = limits.BATCH_BYTES_START, self.renewing.settle
+            if not await self.exchange(carried, fresh.rows, [*uniques], most, settle):
                 raise

@@ -26,7 +26,7 @@ from streamer.sinks.around import AroundSink, Sink
 from streamer.sinks.bad_rows import FoundBadRowsError, stored_key, whole_rows
 from streamer.sinks.ownership import Database, Ownership
 from streamer.sinks.references import Carried, Row
-from streamer.sinks.refresh import Fresh, can_refresh, fits, read_again
+from streamer.sinks.refresh import Fresh, Settle, can_refresh, fits, read_again
 from streamer.sinks.uniqueness import Unique, holders, holders_of, park, uniques_of
 
 ROUNDS = 3  # of writing one batch, while the source goes on changing
@@ -37,9 +37,6 @@ LEAST = 8  # what it may take in any case
 
 Deleted = Callable[[Mapping[str, int]], Awaitable[None]]
 """Writes down, before it happens, how many rows of tables (target names) may be deleted."""
-
-Settle = Callable[[Fresh], Awaitable[object]]
-"""Sends what rows refer to and D1 lacks."""
 
 
 TOO_MANY = "its values moved through more rows than a run exchanges"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -58,6 +58,10 @@ class Fresh:
     def keys(self) -> set[Key]:
         """The keys of the rows that there are."""
         return {stored_key(self.layout, row) for row in self.rows}
+
+
+Settle = Callable[[Fresh], Awaitable[object]]
+"""Sends what rows refer to and D1 lacks, as far as the source has it and D1 takes it."""
 
 
 def can_refresh(plan: TablePlan) -> bool:

@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from streamer import limits
+from streamer.d1 import RefusedRowsError
 from streamer.model import Key, Loading, Pack, Statement, StepKind, TablePlan
 from streamer.pack import Engine, Layout, LedgerStep
-from streamer.sinks.ahead import Expect, Source, TooManyError
+from streamer.sinks.ahead import Expect, Source, TooManyError, lacks_parents
 from streamer.sinks.ownership import Database, Ownership
-from streamer.sinks.refresh import Fresh, Leaving, fits, read_again
+from streamer.sinks.refresh import Fresh, Leaving, Settle, fits, read_again
 from streamer.sinks.uniqueness import delete
 
 Deleted = Callable[[Mapping[str, int]], Awaitable[None]]
@@ -22,7 +23,8 @@ class Renewing:
     """Reads rows again by their key, writes those that are there, and deletes those that are gone.
 
     With the rows that are gone from a table go those that refer to them. `expect` is told of the
-    snapshots that rows were read in, `deleted` how many may go, both before they are written.
+    snapshots that rows were read in, `deleted` how many may go, both before they are written. What
+    rows refer to by now and D1 lacks, `settle` sends ahead of them.
     """
 
     database: Database
@@ -31,6 +33,7 @@ class Renewing:
     leaving: Leaving
     expect: Expect
     deleted: Deleted
+    settle: Settle
     engine: Engine
 
     def layout(self, table: TablePlan, *, staged: bool) -> Layout:
@@ -70,8 +73,14 @@ class Renewing:
             await self.deleted(deleted)
         names = {table.target, *deleted}
         guards = [self.ownership.guard(LedgerStep(name, StepKind.ROWS)) for name in names]
-        deferred = Statement("PRAGMA defer_foreign_keys=on")
-        await self.database.execute([deferred, *statements, *guards])
+        request = [Statement("PRAGMA defer_foreign_keys=on"), *statements, *guards]
+        try:
+            await self.database.execute(request)
+        except RefusedRowsError as error:
+            if staged or not lacks_parents(error):
+                raise
+            await self.settle(fresh)
+            await self.database.execute(request)
 
     async def _with_those_gone(
         self, fresh: Fresh, *, staged: bool

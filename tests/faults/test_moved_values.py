@@ -118,3 +118,43 @@ async def test_fault_36_a_list_moved_by_one_is_named_after_few_requests_and_mend
     assert repaired.code == 0, repaired.said
     query = "SELECT count(*), count(DISTINCT place), sum(id - place) FROM entry"
     assert streamer.target.rows(streamer.uuid, query) == [[2000, 2000, 2000]]
+
+
+MEMBERS = """
+CREATE TABLE town (id int PRIMARY KEY, land text NOT NULL);
+INSERT INTO town VALUES (1, 'a');
+CREATE TABLE member (id int PRIMARY KEY, mail text NOT NULL UNIQUE, nick text UNIQUE,
+    town int NOT NULL REFERENCES town);
+INSERT INTO member SELECT n, 'm' || n, 'n' || n, 1 FROM generate_series(1, 1000) AS n;
+"""
+# Row 10, behind the point that the run had reached, has moved to a town that came since as well.
+MOVED = """
+INSERT INTO town VALUES (2, 'b');
+UPDATE member SET mail = 'x' WHERE id = 10;
+UPDATE member SET mail = 'm10' WHERE id = 910;
+UPDATE member SET mail = 'm910', town = 2 WHERE id = 10;
+"""
+# What it brings holds yet another value, which a unique index has already, of a row that moved too.
+TWICE = """
+INSERT INTO town VALUES (3, 'c');
+UPDATE member SET nick = 'y', town = 3 WHERE id = 11;
+UPDATE member SET nick = 'n11' WHERE id = 10;
+"""
+
+
+@pytest.mark.parametrize("more", ["", TWICE], ids=["one value", "two values"])
+async def test_fault_24_and_36_rows_that_a_value_moved_from_take_their_new_parents_along(
+    streamer: Streamer, more: str
+) -> None:
+    options = (*OPTIONS, "--table", "town", "--table", "member")
+    await streamer.source.execute(MEMBERS)
+    streamer.stopped_at('INTO "member"', *options, requests=2)
+    await streamer.source.execute(MOVED + more)
+
+    done = streamer("run", "--resume", *options)
+
+    assert done.code == 0, done.said
+    for table in ("member", "town"):
+        query = f"SELECT * FROM {table} ORDER BY id"
+        rows = [list(row.values()) for row in await streamer.source.fetch(query)]
+        assert streamer.target.rows(streamer.uuid, query) == rows
