@@ -102,6 +102,9 @@ class Layout:
         key = (columns[0].target,) if physical else plan.key.targets
         first_pass = kind is StepKind.ROWS and plan.loading is Loading.TWO_PASS
         deferred = frozenset(plan.deferred if first_pass else ())
+        if physical and deferred:
+            # A rejected row is sent again as it was sent, and only JSON holds its deferred cells.
+            pack = Pack.JSON
         sent = tuple(n for n, column in enumerate(columns) if column.target not in deferred)
         reals = tuple(n for n in sent if columns[n].storage is Storage.REAL)
         most = limits.PARAMETERS // len(sent)

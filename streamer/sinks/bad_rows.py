@@ -16,6 +16,7 @@ from streamer.pack.cells import page_cells
 from streamer.pack.unpack import statement_rows
 from streamer.sinks.references import Carried, Row, key_text
 
+OTHER = "a constraint of its table failed"
 MEND = (
     "Mend the row in PostgreSQL or what D1 asks of it, then go on with --resume; --on-error reject "
     "sets such rows aside"

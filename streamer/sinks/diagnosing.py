@@ -21,13 +21,12 @@ from streamer.pack import LedgerStep, blame, is_fat, not_stored, nulls, numbers_
 from streamer.pack.unpack import statement_rows
 from streamer.sinks.ahead import TooManyError, lacks_parents
 from streamer.sinks.around import AroundSink, Sink
-from streamer.sinks.bad_rows import BadRow, FoundBadRowsError, reason_of, whole_rows
+from streamer.sinks.bad_rows import OTHER, BadRow, FoundBadRowsError, reason_of, whole_rows
 from streamer.sinks.moved import TOO_MANY, TooManyMovedError
 from streamer.sinks.ownership import Database, Ownership
 from streamer.sinks.references import Carried, Row
 
 ROUNDS = 8  # constraints of one table that bad rows of a batch are told apart by
-OTHER = "a constraint of its table failed"
 COPIES = 3  # of its rows that a diagnosing request holds
 
 

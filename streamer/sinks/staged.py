@@ -10,7 +10,7 @@ again. Only what refers to nothing even then is a bad row.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -31,7 +31,7 @@ from streamer.model import (
 from streamer.model.sql import quote_identifier
 from streamer.pack import LedgerStep
 from streamer.sinks.ahead import Ahead, RefusedParentsError, TooManyError, lacks_parents
-from streamer.sinks.bad_rows import BadRow
+from streamer.sinks.bad_rows import MEND, BadRow, stored_key
 from streamer.sinks.duplicates import Duplicates, Sharing
 from streamer.sinks.giving_way import GivingWay, Way
 from streamer.sinks.left_out import hint_of, why_missing
@@ -39,6 +39,7 @@ from streamer.sinks.parents import IsRejected
 from streamer.sinks.references import Carried, Wanted, keyed_by, text_of
 from streamer.sinks.refresh import can_refresh, read_again
 from streamer.sinks.renewing import Renewing
+from streamer.sinks.unfit import Unfit
 from streamer.sinks.uniqueness import (
     Unique,
     delete,
@@ -132,6 +133,7 @@ class Stages:
         self._renewing = renewing
         self._duplicates = Duplicates(renewing.database, renewing)
         self._giving = GivingWay(renewing, cycle, is_rejected)
+        self._unfit = Unfit(renewing.database, renewing.ownership)
         self._cycle = cycle
         self._names = {table.target for table in cycle}
         self._gaps = [gap for table in cycle for gap in _gaps(table, cycle, ahead.tables)]
@@ -146,13 +148,33 @@ class Stages:
         What is fetched for it travels in requests of about `most_bytes`.
 
         Raises:
-            BadRowsError: rows refer to others that can't be there; or D1 doesn't take what was read.
+            BadRowsError: rows refer to others that can't be there, or their tables never take them; or
+                D1 doesn't take what was read.
             FixedPlacesError: tables without a key must be read again.
 
         """
         if lacks_parents(refused):
             return await self._complete(most_bytes)
-        return await self._let_go(refused.failure.message)
+        if "UNIQUE constraint failed" in refused.failure.message:
+            return await self._let_go(refused.failure.message)
+        return any([await self._refit(table) for table in self._cycle])
+
+    async def _refit(self, table: TablePlan) -> bool:
+        """Read rows again that their table doesn't take, and set those aside that it never takes.
+
+        Whether there were any.
+        """
+        if not (keys := await self._unfit.among(table)):
+            return False
+        await self._renewing.renew(table, keys, staged=True)
+        if not (left := await self._unfit.among(table, keys)):
+            return True
+        reasons = await self._unfit.reasons(table, left)
+        if self._set_aside is None:
+            row = self._renewing.layout(table, staged=True).row_named(left[0])
+            raise BadRowsError(f"{row}: {reasons[left[0]]}", hint=MEND)
+        await self._reject(table, reasons)
+        return True
 
     async def _let_go(self, message: str) -> bool:
         """Have rows let go of UNIQUE values that others have now; whether that helped."""
@@ -192,7 +214,7 @@ class Stages:
             ):
                 if not can_refresh(table) or not (keys := await self._clashing(table, question)):
                     continue
-                await self._reject(table, keys, f"{message}: {why}")
+                await self._reject(table, dict.fromkeys(keys, f"{message}: {why}"))
                 found = True
         return found
 
@@ -203,13 +225,14 @@ class Stages:
             return keys_of((await self._ahead.ask([question])).results[0])
         return []
 
-    async def _reject(self, table: TablePlan, keys: Sequence[Key], reason: str) -> None:
+    async def _reject(self, table: TablePlan, reasons: Mapping[Key, str]) -> None:
         """Set staged rows aside, and take them from the stage; those that are gone go anyway."""
         assert self._set_aside is not None, "rows are to stop the run"
         layout = self._renewing.layout(table, staged=True)
-        fresh = await read_again(self._renewing.source, table, layout, keys)
+        fresh = await read_again(self._renewing.source, table, layout, reasons)
         carried = Carried(table, layout)
-        bad = [BadRow(carried, StepId(0), 0, row, reason) for row in fresh.rows]
+        why = [reasons[stored_key(layout, row)] for row in fresh.rows]
+        bad = [BadRow(carried, StepId(0), 0, *one) for one in zip(fresh.rows, why, strict=True)]
         if fresh.gone:
             await self._renewing.renew(table, fresh.gone, staged=True)
         if bad:
@@ -299,7 +322,7 @@ class Stages:
         for gap, some in lacking:
             for one in sorted(some & hopeless, key=lambda wanted: wanted.key):
                 if keys := await self._keys(gap, [one]):
-                    await self._reject(gap.table, keys, self._why(one))
+                    await self._reject(gap.table, dict.fromkeys(keys, self._why(one)))
 
     def _why(self, missing: Wanted) -> str:
         return why_missing(

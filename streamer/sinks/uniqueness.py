@@ -219,15 +219,16 @@ def delete(plan: TablePlan, table: str, keys: Sequence[Key]) -> list[Statement]:
     """Delete the rows with these keys."""
     if not keys:
         return []
+    condition, params = among_keys(plan, keys)
+    return [Statement.of(f"DELETE FROM {quote_identifier(table)} WHERE {condition}", *params)]
+
+
+def among_keys(plan: TablePlan, keys: Sequence[Key]) -> tuple[str, tuple[str]]:
+    """SQL that is true of rows with these keys, and its parameter, ?1."""
     names = ", ".join(quote_identifier(name) for name in plan.key.targets)
     cells = ", ".join(_sent(column, n) for n, column in enumerate(_key_columns(plan)))
-    return [
-        Statement.of(
-            f"DELETE FROM {quote_identifier(table)} WHERE ({names}) IN "
-            f"(SELECT {cells} FROM json_each(?1) AS w)",
-            orjson.dumps(keys).decode(),
-        )
-    ]
+    condition = f"({names}) IN (SELECT {cells} FROM json_each(?1) AS w)"
+    return condition, (orjson.dumps(keys).decode(),)
 
 
 def _is_key(plan: TablePlan) -> str:
