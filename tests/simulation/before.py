@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import apsw
 import orjson
 
 from streamer.local_d1 import body as bodies
@@ -35,8 +36,7 @@ def prepare(settings: HistorySettings, server: Postgres, d1: D1, plans: Mapping[
     dice = random.Random(f"before {settings.seed}")
     if settings.poison:
         _poison(server, plans, settings.poison, dice)
-        made = [_refusing(plan) for plan in plans.values() if not plan.stage]
-        _execute(d1, [(sql, ()) for sql in made or ["SELECT 1"]])
+        _execute(d1, [(_refusing(plan), ()) for plan in plans.values()])
     if if_exists_of(settings, plans) is IfExists.FAIL:
         return {}
     rows: list[tuple[str, tuple[Any, ...]]] = [("PRAGMA defer_foreign_keys=on", ())]
@@ -60,17 +60,24 @@ def as_it_was(stored: Stored, version: Version) -> Version:
     return replace(version, cells={**version.cells, **dict.fromkeys(_texts(stored), f"was {key}")})
 
 
-def heal(server: Postgres) -> None:
-    """Mend every poisonous row of the source, in one transaction."""
+def heal(server: Postgres, d1: D1, plans: Mapping[str, Any], *, in_target: bool) -> None:
+    """Let D1 take every row: its tables take them all, or the rows are mended, where they have a key.
+
+    Rows without a key are sent again as they were.
+    """
 
     def mend() -> None:
         for name, stored in server.tables.items():
-            for version in server.live(name):
+            for version in server.live(name) if stored.key else ():
                 bad = {c: "healed" for c in _texts(stored) if version.cells[c] == POISON}
                 if bad:
                     server.update(name, version, bad)
 
-    server.transact(mend)
+    if not in_target:
+        server.transact(mend)
+    for name, plan in plans.items():
+        if in_target or not server.tables[name].key:
+            _take_all(d1, plan)
 
 
 def is_poisonous(cells: Cells) -> bool:
@@ -81,7 +88,9 @@ def is_poisonous(cells: Cells) -> bool:
 def _poison(server: Postgres, plans: Mapping[str, Any], share: float, dice: random.Random) -> None:
     for name, stored in server.tables.items():
         texts = [c for c in _texts(stored) if (c,) not in uniques(stored)]
-        if plans[name].stage or not texts or not stored.key:
+        # Rows without a key that are published with others can't be set aside by themselves.
+        stages = [plans[n].cycle for n, s in server.tables.items() if not s.key and plans[n].stage]
+        if not texts or (plans[name].stage and plans[name].cycle in stages):
             continue
         for version in stored.versions:
             if dice.random() < share:
@@ -99,11 +108,28 @@ def _texts(stored: Stored) -> list[str]:
 
 def _refusing(plan: Any) -> str:
     """The table as the run would make it, and a CHECK that poisonous rows break."""
-    texts = [c.target for c in plan.columns if c.storage.value == "TEXT"]
-    holds = " AND ".join(f"{quote_identifier(name)} IS NOT '{POISON}'" for name in texts) or "1"
     end = _END.search(plan.create_sql)
     assert end is not None
-    return f"{plan.create_sql[: end.start()]}, CHECK ({holds}){plan.create_sql[end.start() :]}"
+    return f"{plan.create_sql[: end.start()]}{_check(plan)}{plan.create_sql[end.start() :]}"
+
+
+def _check(plan: Any) -> str:
+    texts = [c.target for c in plan.columns if c.storage.value == "TEXT"]
+    holds = " AND ".join(f"{quote_identifier(name)} IS NOT '{POISON}'" for name in texts) or "1"
+    return f", CHECK ({holds})"
+
+
+def _take_all(d1: D1, plan: Any) -> None:
+    """Take the CHECK off a table of the target, which no statement that a client may send can."""
+    ask = d1.database.ask
+    d1.database._engine._connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 0)
+    ask("PRAGMA writable_schema = ON")
+    ask(
+        "UPDATE sqlite_schema SET sql = replace(sql, ?, '') WHERE name = ?",
+        (_check(plan), plan.target),
+    )
+    ask("PRAGMA writable_schema = RESET")
+    d1.database._engine._connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
 
 
 def _is_referred_to(server: Postgres, name: str) -> bool:

@@ -115,10 +115,10 @@ def _other_values(
         elif made.name in renewed:
             values[made.name] = dice.randrange(-500, 5_000)
     for key in stored.table.foreign_keys:
-        parents = server.live(str(key.parent))
-        parent = dice.choice(parents).cells[key.parent_columns[0]]
+        parents = [v.cells[key.parent_columns[0]] for v in server.live(str(key.parent))]
         is_free = not stored.table.column(key.columns[0]).not_null
-        values[key.columns[0]] = None if is_free and dice.random() < 0.3 else parent
+        lets_go = is_free and (not parents or dice.random() < 0.3)
+        values[key.columns[0]] = None if lets_go else dice.choice(parents)
     return values or version.cells
 
 

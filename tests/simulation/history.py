@@ -11,7 +11,7 @@ from pathlib import Path
 
 from checkpoints import peek
 from streamer.errors import ExitCode
-from streamer.model import IfExists
+from streamer.model import IfExists, OnError
 from streamer.run.states import RunState
 from tests.simulation import shapes
 from tests.simulation.before import heal, if_exists_of, prepare
@@ -27,7 +27,8 @@ _STARTS = 80
 _LONGEST_QUOTA_S = 7_200.0
 _LONGEST_STOP_S = 30.0
 _STALE = re.compile(r"\w+: D1 holds [\d,]+ rows, [\d,]+ were moved; compare both sides, .*")
-_REJECTED = re.compile(r"rejected: [\d,]+ rows?, in .*")
+_REJECTED = re.compile(r"rejected: [\d,]+ rows?(, in .*)?")
+_POISONED = re.compile(r".*CHECK constraint failed.*", re.DOTALL)
 _TOO_MANY = re.compile(r".*that makes more than [\d,]+ rejected rows", re.DOTALL)
 
 
@@ -82,6 +83,8 @@ class History:
         plans = self.oracle.plans
         self.world.if_exists = if_exists_of(settings, plans)
         self.world.max_rejects = settings.max_rejects
+        if settings.poison:
+            self.world.on_error = settings.on_error
         self.oracle.others = prepare(settings, server, self.world.d1, plans)
         self._kills = self._signals = self._restarts = self._steps = 0
         self._losing = random.Random(f"losing {settings.seed}")
@@ -103,11 +106,13 @@ class History:
                 continue
             if ended.code is ExitCode.DONE or self._is_done_but(number, ended):
                 self.oracle.at_the_end()
-                if self.oracle.rejected:
+                if self.oracle.refused:
                     self._retry()
                 return self._told(number)
             if _TOO_MANY.match(ended.said):
                 self.world.max_rejects = 100_000
+            elif self._is_stopped_by_poison(ended):
+                self._act()
             elif ended.code not in {None, ExitCode.RESUMABLE}:
                 raise BrokenPromiseError(f"start {number} ended with {ended.code!r}: {ended.said}")
             self.oracle.after_crash()
@@ -170,20 +175,70 @@ class History:
             return Death(int(exp(self._dice.uniform(log(20), log(20_000)))))
         return Death(self._dice.randrange(120), request=self._dice.randint(1, 60))
 
+    def _is_stopped_by_poison(self, ended: Ended) -> bool:
+        stops = self._settings.poison and self.world.on_error is OnError.STOP
+        return bool(stops and ended.code is ExitCode.FAILED and _POISONED.fullmatch(ended.said))
+
+    def _act(self) -> None:
+        """Do what somebody does whose run was stopped by a row: mend such rows, or have them rejected."""
+        if self._dice.random() < 0.3:
+            self._heal()
+        else:
+            self.world.on_error = OnError.REJECT
+
+    def _heal(self) -> None:
+        world, in_target = self.world, self._settings.mends_target
+        heal(world.server, world.d1, self.oracle.plans, in_target=in_target)
+
     def _retry(self) -> None:
-        """Mend what D1 refuses, and send it again; then nothing is left out."""
-        heal(self.world.server)
+        """Send rejected rows again, in vain perhaps; mend what D1 refuses, and then nothing is left out."""
         self.oracle.retried = True
-        quiet = self._settings.rates.quiet_at + _LONGEST_QUOTA_S
-        self.world.now = max(self.world.now, quiet)
-        self.world.server.exported.clear()
-        self._execute_late()
-        ended = self._process(Mode.RETRY)
-        if ended.code is not ExitCode.DONE and not all(map(_STALE.fullmatch, ended.errors)):
+        if self._dice.random() < 0.3:
+            self._send_again()
+            if not self.oracle.refused:
+                return
+        self._heal()
+        for left in reversed(range(1 + self._settings.retry_kills)):
+            ended = self._send_again(self._death() if left else None)
+            if ended.code is not None:
+                break
+        said = (e for e in ended.errors if not (_REJECTED.match(e) and self._may_stay()))
+        if ended.code is not ExitCode.DONE and not all(map(_STALE.fullmatch, said)):
             raise BrokenPromiseError(f"sending again ended with {ended.code!r}: {ended.said}")
-        self.oracle.at_the_end()
-        if self.oracle.rejected:
-            raise BrokenPromiseError(f"still rejected: {self.oracle.rejected}")
+        if self.oracle.refused and not self._may_stay():
+            raise BrokenPromiseError(f"still rejected: {self.oracle.refused.rejected}")
+
+    def _may_stay(self) -> bool:
+        """Whether rows can stay rejected: UNIQUE values moved that stand in the way of what these refer to.
+
+        No request holds all of that, where tables of a cycle refer to each other by NOT NULL columns.
+        """
+        staged = any(plan.stage for plan in self.oracle.plans.values())
+        return staged and self._settings.changes_s > 0
+
+    def _send_again(self, death: Death | None = None) -> Ended:
+        """Send rejected rows again, until that isn't cut short but by `death`, and look at the target."""
+        for again in range(_STARTS):
+            if again:
+                self.oracle.after_crash()
+                self.world.now += self._dice.choice([1.0, 60.0, 3_600.0])
+                self.world.d1.execute_due(self.world.true_now)
+            if again == _STARTS // 2:
+                quiet = self._settings.rates.quiet_at + _LONGEST_QUOTA_S
+                self.world.now = max(self.world.now, quiet)
+            self.world.server.exported.clear()
+            self._execute_late()
+            ended = self._process(Mode.RETRY, death)
+            # Marks that were taken away by a request that is executed twice look like another run's.
+            fenced = self._settings.late and ended.said.startswith("FencedError")
+            if ended.code is ExitCode.FAILED and not fenced:
+                raise BrokenPromiseError(f"sending again ended with {ended.code!r}: {ended.said}")
+            if ended.code in {ExitCode.DONE, ExitCode.INCOMPLETE}:
+                self.oracle.at_the_end()
+                return ended
+            if ended.code is None:
+                return ended
+        raise BrokenPromiseError(f"not sent again after {_STARTS} starts: {ended.said}")
 
     def _is_done_but(self, starts: int, ended: Ended) -> bool:
         """Whether it is done, but says that rows are rejected, or that D1 holds more than it moved.

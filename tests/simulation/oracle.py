@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -14,9 +12,9 @@ from streamer.config import Selection
 from streamer.model import Consistency, IfExists
 from streamer.model.sql import quote_identifier
 from streamer.plan import PlanOptions, make_plan
-from streamer.run.rejected import all_rejected
-from tests.simulation.before import as_it_was, is_poisonous
+from tests.simulation.before import as_it_was
 from tests.simulation.process import World
+from tests.simulation.refused import BrokenPromiseError, Refused, demand
 from tests.simulation.rows import Cells as RowCells
 from tests.simulation.rows import Stored, Version
 
@@ -24,17 +22,13 @@ Cells = tuple[str | None, ...]
 _OFFSET_BITS = 16
 
 
-class BrokenPromiseError(AssertionError):
-    """Something was lost, doubled, altered, sent too often, or not as declared."""
-
-
 @dataclass(slots=True)
 class Oracle:
     """Knows what is in the source, now and before, and compares.
 
     `prepared` is the transaction at which the target was, `began` that at which the run did, `first` the number of its first snapshot. `others`
-    are rows that were in the target before, `rejected` the keys of rows that the run rejected, by
-    table; `retried`: they were sent again, as they are then.
+    are rows that were in the target before. Those that the run `refused` were `retried` where they
+    were sent again, as they are then.
     """
 
     world: World
@@ -42,15 +36,18 @@ class Oracle:
     first: int = 0
     plans: dict[str, Any] = field(init=False)
     others: dict[str, list[RowCells]] = field(default_factory=dict[str, list[RowCells]])
-    rejected: dict[str, set[Cells]] = field(default_factory=dict[str, set[Cells]])
     retried: bool = False
     prepared: int = field(init=False)
+    refused: Refused = field(init=False)
     _run: str = ""
 
     def __post_init__(self) -> None:
         self.prepared = self.began
         plan = make_plan(self.world.server.catalog, Selection(schemas=("*",)), PlanOptions())
         self.plans = {str(table.name): table for table in plan.tables}
+        self.refused = Refused(
+            self.world, self._lives, lambda name, key: key in self._rows(self.plans[name])
+        )
 
     def take_note(self, transaction: int, moments: int) -> None:
         """Look at the checkpoint after a start, before which these had been: is the run a new one?"""
@@ -59,9 +56,7 @@ class Oracle:
             return
         if saved.run.run_id != self._run:
             self._run, self.began, self.first = saved.run.run_id, transaction, moments
-        self.rejected = {}
-        for row in all_rejected(saved.steps):
-            self.rejected.setdefault(row.table, set()).add(tuple(row.reject.key))
+        self.refused.take_note(saved)
 
     @property
     def _moments(self) -> list[int]:
@@ -77,12 +72,15 @@ class Oracle:
             if step.kind in {"rows", "edges"} and step.last_key is not None:
                 self._is_there(step)
         self._not_much_again(saved)
-        self._rejects_are_kept(saved)
+        self.refused.are_kept()
 
     def at_the_end(self) -> None:
         """The target holds what the source does, as promised, and nothing of ours."""
         self._never_too_many()
+        self.refused.are_kept_once()
         for name, stored in self.world.server.tables.items():
+            if not self.retried:  # else what they refer to may be there by now
+                self.refused.have_reasons(name, stored)
             self._holds(name, stored)
         left = [
             name
@@ -91,14 +89,14 @@ class Oracle:
             )
         ]
         for name in left:
-            _demand(not self._ask(f"SELECT 1 FROM {name} LIMIT 1"), f"{name} is left, with rows")
+            demand(not self._ask(f"SELECT 1 FROM {name} LIMIT 1"), f"{name} is left, with rows")
         self.world.d1.settle()
         for name, stored in self.world.server.tables.items():
             self._holds(name, stored)
 
     def _never_too_many(self) -> None:
         d1 = self.world.d1
-        _demand(d1.blocks == 0, f"the limit was exceeded {d1.blocks} times")
+        demand(d1.blocks == 0, f"the limit was exceeded {d1.blocks} times")
         rate = self.world.settings.pacing.rate
         if rate is not None:
             at = sorted(d1.arrivals)
@@ -107,7 +105,7 @@ class Oracle:
                 for a, b in zip(at, at[rate.requests :], strict=False)
                 if b - a < rate.seconds - 1e-6
             ]
-            _demand(not early, f"more than {rate} sent: {early[:1]}")
+            demand(not early, f"more than {rate} sent: {early[:1]}")
 
     def _is_there(self, step: checkpoints.StepRecord) -> None:
         stored = self.world.server.tables[step.table]
@@ -123,10 +121,10 @@ class Oracle:
         for key, cells in self._throughout(stored):
             if _sortable(stored, key) > last:
                 continue
-            if key in self.rejected.get(step.table, ()):
+            if key in self.refused.rejected.get(step.table, ()):
                 continue
-            _demand(key in rows, f"{step.table}: the key {key} is behind {last}, and not in D1")
-            if step.kind == "edges":
+            demand(key in rows, f"{step.table}: the key {key} is behind {last}, and not in D1")
+            if step.kind == "edges" and key not in self.refused.cut.get(step.table, ()):
                 self._edges_are_set(plan, stored, key, cells, rows[key])
 
     def _edges_are_set(
@@ -135,7 +133,7 @@ class Oracle:
         for at, column in enumerate(plan.columns):
             if column.target in plan.deferred:
                 known = {_text(v.cells[column.source]) for v in lives}
-                _demand(row[at] in known, f"{stored.table.name}: {key} has {row[at]} of {known}")
+                demand(row[at] in known, f"{stored.table.name}: {key} has {row[at]} of {known}")
 
     def _positions_are_there(self, step: checkpoints.StepRecord, stored: Stored) -> None:
         plan = self.plans[step.table]
@@ -148,10 +146,11 @@ class Oracle:
         }
         last = int((step.last_key or ("0",))[0])
         for version in stored.versions:
-            position = version.place[0] << _OFFSET_BITS | version.place[1]
+            (position,) = map(int, _key(stored, version))
             lived = version.gone is None and version.made <= self.began
-            _demand(
-                not lived or position > last or position in there,
+            rejected = _key(stored, version) in self.refused.rejected.get(step.table, ())
+            demand(
+                not lived or position > last or position in there or rejected,
                 f"{step.table}: {version.place} is missing",
             )
 
@@ -176,71 +175,33 @@ class Oracle:
             record = known.get((table, step))
             if record is not None and int(reached) >= 0:
                 more = int(reached) - record.next_number
-                _demand(more <= allowed, f"{table}: {more} chunks are sent again, {allowed} may be")
-
-    def _rejects_are_kept(self, saved: checkpoints.Saved) -> None:
-        """Whatever the checkpoint calls rejected can be read in a file."""
-        files = (self.world.folder / "rejects").glob("*.ndjson")
-        kept = {json.loads(line)["id"] for file in files for line in file.read_text().splitlines()}
-        lost = {row.reject.line for row in all_rejected(saved.steps)} - kept
-        _demand(not lost, f"{len(lost)} rejected rows are in no file")
-
-    def _may_be_missing(self, name: str, stored: Stored) -> set[Cells]:
-        """The keys of rejected rows, each of which was refused for a reason."""
-        lives = self._lives(stored)
-        for key in self.rejected.get(name, ()):
-            reasons = (self._is_refused(stored, version) for version in lives.get(key, ()))
-            _demand(any(reasons), f"{name}: {key} was rejected for nothing")
-        return self.rejected.get(name, set())
-
-    def _is_refused(
-        self, stored: Stored, version: Version, seen: frozenset[tuple[str, Cells]] = frozenset()
-    ) -> bool:
-        """Whether D1 refuses such a row, or one that it refers to was rejected, or couldn't be sent.
-
-        The latter came too late to be rejected itself, and refers to what D1 refuses.
-        """
-        if is_poisonous(version.cells):
-            return True
-        for key in stored.table.foreign_keys:
-            parent = str(key.parent), (_text(version.cells[key.columns[0]]),)
-            if parent[1] in self.rejected.get(parent[0], ()):
-                return True
-            if parent not in seen and self._could_not_be_sent(*parent, seen | {parent}):
-                return True
-        return False
-
-    def _could_not_be_sent(self, name: str, key: Cells, seen: frozenset[tuple[str, Cells]]) -> bool:
-        stored = self.world.server.tables[name]
-        if not stored.key or key in self._rows(self.plans[name]):
-            return False
-        return any(self._is_refused(stored, v, seen) for v in self._lives(stored).get(key, ()))
+                demand(more <= allowed, f"{table}: {more} chunks are sent again, {allowed} may be")
 
     def _holds(self, name: str, stored: Stored) -> None:
         plan = self.plans[name]
         if not stored.key:
             self._holds_one_moment(name, stored, plan)
             return
-        rows, missing = self._rows(plan), self._may_be_missing(name, stored)
+        rows, missing = self._rows(plan), self.refused.rejected.get(name, set())
+        cut = self.refused.cut.get(name, set())
         self._others_are_there(name, plan, rows)
         snapshot = self.world.settings.consistency is Consistency.SNAPSHOT and not self.retried
         if snapshot and len(self._moments) == 1 and self.world.if_exists is not IfExists.UPSERT:
             (seen,) = self._moments
             wanted = {_key(stored, v): _cells(plan, v) for v in stored.at(seen)}
-            for key in missing & wanted.keys():
-                del wanted[key]
-            rows = {key: row for key, row in rows.items() if key in wanted or key not in missing}
-            self._is_the_snapshot(name, plan, rows, wanted)
+            wanted = {key: row for key, row in wanted.items() if key not in missing}
+            wanted |= self._without_references(plan, rows, {key: wanted[key] for key in cut})
+            demand(rows == wanted, f"{name}: not the snapshot: {_difference(rows, wanted)}")
             return
         throughout = dict(self._throughout(stored))
         for key, versions in throughout.items():
             if key in rows or key not in missing:
-                _demand(key in rows, f"{name}: the key {key} is missing")
-                self._had_it(plan, stored, key, versions, rows[key], gone=key in missing)
+                demand(key in rows, f"{name}: the key {key} is missing")
+                self._had_it(plan, stored, key, versions, rows[key], gone=key in missing | cut)
         upserts = self.world.if_exists is IfExists.UPSERT
         lives = self._lives(stored, self.prepared if upserts else self.began)
         strange = sorted(rows.keys() - lives.keys())
-        _demand(not strange, f"{name}: never in the source: {strange[:3]}")
+        demand(not strange, f"{name}: never in the source: {strange[:3]}")
         for key, row in rows.items():
             if key not in throughout:
                 self._had_it(plan, stored, key, lives[key], row, gone=True)
@@ -252,24 +213,20 @@ class Oracle:
         for cells in self.others.get(name, ()):
             key = tuple(_text(cells[column]) for column in plan.key.columns)
             row = tuple(_text(cells[column.source]) for column in plan.columns)
-            _demand(rows.pop(key, None) == row, f"{name}: {key} of others isn't as it was")
+            demand(rows.pop(key, None) == row, f"{name}: {key} of others isn't as it was")
 
-    def _is_the_snapshot(
-        self, name: str, plan: Any, rows: dict[Cells, Cells], wanted: dict[Cells, Cells]
-    ) -> None:
-        known = wanted
-        if (
-            any(self.rejected.values()) and plan.deferred
-        ):  # references to what was rejected are NULL
-            at = [n for n, c in enumerate(plan.columns) if c.target in plan.deferred]
-            known = {
-                key: tuple(
-                    None if n in at and key in rows and rows[key][n] is None else cell
-                    for n, cell in enumerate(row)
-                )
-                for key, row in wanted.items()
-            }
-        _demand(rows == known, f"{name}: not the snapshot: {_difference(rows, known)}")
+    def _without_references(
+        self, plan: Any, rows: dict[Cells, Cells], wanted: dict[Cells, Cells]
+    ) -> dict[Cells, Cells]:
+        """The `wanted` rows, whose references to what was rejected are NULL."""
+        at = [n for n, column in enumerate(plan.columns) if column.target in plan.deferred]
+        return {
+            key: tuple(
+                None if n in at and key in rows and rows[key][n] is None else cell
+                for n, cell in enumerate(row)
+            )
+            for key, row in wanted.items()
+        }
 
     def _had_it(
         self,
@@ -298,24 +255,27 @@ class Oracle:
             )
         else:
             fits = row in held
-        _demand(fits, f"{stored.table.name}: {key} never was {row}; it was {held}")
+        demand(fits, f"{stored.table.name}: {key} never was {row}; it was {held}")
 
     def _holds_one_moment(self, name: str, stored: Stored, plan: Any) -> None:
         target = quote_identifier(plan.target)
         columns = ", ".join(f"CAST({quote_identifier(c.target)} AS TEXT)" for c in plan.columns)
-        found = self._ask(f"SELECT CAST({plan.key.rowid} AS TEXT), {columns} FROM {target}")
+        sql = f"SELECT CAST({plan.key.rowid} AS TEXT), {columns} FROM {target}"
+        found: dict[Cells, Cells] = {row[:1]: row[1:] for row in self._ask(sql)}
+        missing, cut = (keys.get(name, set()) for keys in (self.refused.rejected, self.refused.cut))
         moments = [*self._moments, self.world.server.transaction]
-        seen: list[Any] = []
+        seen: list[int] = []
         for moment in moments:
-            wanted = [
-                (str(v.place[0] << _OFFSET_BITS | v.place[1]), *_cells(plan, v))
-                for v in stored.at(moment)
-            ]
-            seen.append(wanted)
-            if Counter(found) == Counter(wanted):
+            wanted = {_key(stored, v): _cells(plan, v) for v in stored.at(moment)}
+            seen.append(len(wanted))
+            if not wanted.keys() >= missing | cut:
+                continue
+            wanted = {key: row for key, row in wanted.items() if key not in missing}
+            wanted |= self._without_references(plan, found, {key: wanted[key] for key in cut})
+            if found == wanted:
                 return
         raise BrokenPromiseError(
-            f"{name}: {len(found)} rows are none of {list(map(len, seen))} that were read"
+            f"{name}: {len(found)} rows are none of {seen} that were read, less {len(missing)}"
         )
 
     def _lives(self, stored: Stored, since: int | None = None) -> dict[Cells, list[Version]]:
@@ -356,13 +316,10 @@ class Oracle:
         return self.world.d1.database.ask(sql, parameters)
 
 
-def _demand(holds: bool, what: str) -> None:  # noqa: FBT001 (as `assert`)
-    if not holds:
-        raise BrokenPromiseError(what)
-
-
 def _key(stored: Stored, version: Version) -> Cells:
-    return tuple(_text(version.cells[name]) for name in stored.key)
+    """Its key, or where a table has none, its place as the target has it."""
+    place = version.place[0] << _OFFSET_BITS | version.place[1]
+    return tuple(_text(version.cells[name]) for name in stored.key) or (str(place),)
 
 
 def _cells(plan: Any, version: Version) -> Cells:

@@ -108,7 +108,7 @@ class Ended:
 class World:
     """What outlives a process: both ends, the clock, and the machine's files in `folder`.
 
-    `if_exists` and `max_rejects` are what runs are told. The machine's time is `now`; it was `asleep` for so many seconds, which the others have seen.
+    `if_exists`, `max_rejects` and `on_error` are what runs are told. The machine's time is `now`; it was `asleep` for so many seconds, which the others have seen.
     """
 
     settings: HistorySettings
@@ -122,6 +122,7 @@ class World:
     wall_ahead: float = 1_800_000_000.0
     if_exists: IfExists = IfExists.FAIL
     max_rejects: int = 1_000
+    on_error: OnError = OnError.STOP
     dice: random.Random = field(default_factory=random.Random)
 
     @property
@@ -241,7 +242,7 @@ class Process:
                 consistency=chosen.consistency,
                 indexes=chosen.indexes,
                 if_exists=self.world.if_exists,
-                on_error=OnError.REJECT if chosen.poison else OnError.STOP,
+                on_error=self.world.on_error,
                 max_rejects=self.world.max_rejects,
                 resume=self._mode in {Mode.RESUME, Mode.REBUILD},
                 rebuild_checkpoint=self._mode is Mode.REBUILD,

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 from streamer.config import PacingSettings
-from streamer.model import Consistency, IfExists, IndexTiming, Pack, Pushdown, Rate
+from streamer.model import Consistency, IfExists, IndexTiming, OnError, Pack, Pushdown, Rate
 from tests.simulation.target import Network
 from tests.simulation.trouble import Rates
 
@@ -19,7 +19,9 @@ class HistorySettings:
     somebody else's (0: none). `memory_bytes` is the run's byte budget. Of `clock_jumps`, wall time
     jumps at each start. `disk` is the probability that a write to the checkpoint fails. `restarts`
     starts begin anew. `if_exists` but FAIL: the target holds rows of others before the run. `poison`
-    is the share of rows that D1 will never take. `loses` is the probability that the checkpoint is
+    is the share of rows that D1 will never take: `on_error` is what the first runs do about them,
+    `mends_target` whether what is mended then are D1's tables rather than the rows, `retry_kills` how
+    many starts die that send such rows again. `loses` is the probability that the checkpoint is
     lost between two starts; it is made anew then. `late` is the one that requests about a run's marks
     are executed once more while the next start runs.
     """
@@ -48,6 +50,9 @@ class HistorySettings:
     max_rejects: int = 1_000
     loses: float = 0.0
     late: float = 0.0
+    on_error: OnError = OnError.REJECT
+    mends_target: bool = False
+    retry_kills: int = 0
 
     @classmethod
     def of(cls, seed: int) -> HistorySettings:
@@ -88,6 +93,9 @@ class HistorySettings:
             max_rejects=dice.choice([1_000, 1_000, 2]),
             loses=dice.choice([0.0, 0.0, 0.5]),
             late=dice.choice([0.0, 0.5]),
+            on_error=dice.choice([OnError.REJECT, OnError.REJECT, OnError.STOP]),
+            mends_target=dice.random() < 0.3,
+            retry_kills=dice.choice([0, 0, 1, 2]),
         )
 
 

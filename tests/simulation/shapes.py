@@ -122,12 +122,18 @@ def _staff() -> Shape:
 
 
 def _cycle() -> Shape:
+    farms = identified("farms", column("name"))
     tables = [
         identified(
             mine,
             column("other", INT4, not_null=True),
             column("note"),
-            keys=[refers(f"of_{theirs}", "other", theirs)],
+            column("colour"),
+            *([column("farm", INT4)] if mine == "chickens" else []),
+            keys=[
+                refers(f"of_{theirs}", "other", theirs),
+                *([refers("of_farm", "farm", "farms")] if mine == "chickens" else []),
+            ],
             indexes=[index(f"{mine}_note", "note", unique=True)] if mine == "chickens" else [],
         )
         for mine, theirs in (("chickens", "eggs"), ("eggs", "chickens"))
@@ -137,16 +143,20 @@ def _cycle() -> Shape:
     )
 
     def fill(server: Postgres, dice: random.Random, rows: int) -> None:
+        farms = _numbers(dice, max(1, rows // 9))
+        for key in farms:
+            server.insert("public.farms", {"id": key, "name": word(dice)})
         keys = _numbers(dice, max(1, rows // 2))
         for name in ("chickens", "eggs"):
             for key in keys:
                 note = dice.choice([None, f"{key}{word(dice, 20)}"])
-                cells = {"id": key, "other": dice.choice(keys), "note": note}
-                server.insert(f"public.{name}", cells)
+                cells = {"id": key, "other": dice.choice(keys), "note": note, "colour": word(dice)}
+                farm = {"farm": dice.choice([None, *farms])} if name == "chickens" else {}
+                server.insert(f"public.{name}", {**cells, **farm})
         for key in _numbers(dice, rows // 2):
             server.insert("public.feathers", {"id": key, "of": dice.choice(keys)})
 
-    return [(t, ("id",)) for t in (*tables, feathers)], fill
+    return [(t, ("id",)) for t in (farms, *tables, feathers)], fill
 
 
 def _accounts() -> Shape:
@@ -186,6 +196,7 @@ def _nodes() -> Shape:
         "nodes",
         column("id", INT4),
         column("up", INT4),
+        column("note"),
         indexes=[index("nodes_id", "id", unique=True)],
         keys=[refers("of_up", "up", "nodes")],
     )
@@ -197,7 +208,7 @@ def _nodes() -> Shape:
         keys = _numbers(dice, max(1, rows // 2))
         for key in keys:
             up = dice.choice([None, dice.choice(keys)])
-            server.insert("public.nodes", {"id": key, "up": up})
+            server.insert("public.nodes", {"id": key, "up": up, "note": word(dice)})
         for key in _numbers(dice, rows // 2):
             server.insert("public.leaves", {"id": key, "node": dice.choice(keys)})
 
@@ -214,14 +225,19 @@ def _loose() -> Shape:
         keys=[refers("of_bolt", "of", "bolts")],
     )
     bolts = identified(
-        "bolts", column("of", INT4, not_null=True), keys=[refers("of_lock", "of", "locks")]
+        "bolts",
+        column("of", INT4, not_null=True),
+        column("note"),
+        keys=[refers("of_lock", "of", "locks")],
     )
 
     def fill(server: Postgres, dice: random.Random, rows: int) -> None:
         keys = _numbers(dice, max(1, rows // 3))
-        for name in ("locks", "bolts"):
-            for key in keys:
-                server.insert(f"public.{name}", {"id": key, "of": dice.choice(keys)})
+        for key in keys:
+            server.insert("public.locks", {"id": key, "of": dice.choice(keys)})
+        for key in keys:
+            cells = {"id": key, "of": dice.choice(keys), "note": word(dice)}
+            server.insert("public.bolts", cells)
 
     return [(locks, ()), (bolts, ("id",))], fill
 

@@ -63,12 +63,16 @@ _REFUSED = {
 
 @dataclass(slots=True, order=True)
 class Sent:
-    """A request on its way to being executed at `at`; `reply` is there once it was."""
+    """A request on its way to being executed at `at`; `reply` is there once it was.
+
+    `again`: it was executed before.
+    """
 
     at: float
     number: int
     body: bytes = field(compare=False)
     reply: Reply | None = field(default=None, compare=False)
+    again: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +152,12 @@ class D1:
             if dice.random() < 0.5:
                 continue
             at = now + dice.random() * dice.choice([1.0, 30.0, 600.0])
-            heapq.heappush(self._waiting, Sent(at, next(self._numbers), body))
+            heapq.heappush(self._waiting, Sent(at, next(self._numbers), body, again=True))
 
     def settle(self) -> None:
-        """Execute whatever is still on its way."""
+        """Execute whatever is still on its way, but for the first time: no run is there any more."""
+        self._waiting = [sent for sent in self._waiting if not sent.again]
+        heapq.heapify(self._waiting)
         self.execute_due(inf)
 
     def _execute(self, body: bytes) -> Reply:
