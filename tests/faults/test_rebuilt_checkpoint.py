@@ -21,6 +21,15 @@ CREATE TABLE item (area text COLLATE "C", number int, name text CHECK (name <> '
     PRIMARY KEY (area, number));
 INSERT INTO item SELECT 'area ' || n % 7, n, 'item ' || n FROM generate_series(1, 2000) AS n;
 """
+# NULLs keep a UNIQUE from being a key, not from being referred to.
+KEYLESS = """
+CREATE TABLE node (id int UNIQUE, name text);
+INSERT INTO node SELECT n, 'node ' || n FROM generate_series(1, 300) AS n;
+CREATE TABLE leaf (id int PRIMARY KEY, node int REFERENCES node (id));
+INSERT INTO leaf SELECT n, 1 + n % 300 FROM generate_series(1, 2000) AS n;
+CREATE TABLE line (words text);
+INSERT INTO line SELECT 'line ' || n FROM generate_series(1, 1000) AS n;
+"""
 OPTIONS = ("--batch-bytes", "4000", "--concurrency", "1", "--progress", "none")
 REBUILD = ("--resume", "--rebuild-checkpoint")
 AT_ONCE = 4  # batches that may be sent again: 4 for each request in flight
@@ -68,6 +77,24 @@ async def test_fault_32_a_rebuilt_run_sends_nothing_that_its_ledger_claims(
     assert whole == 2000
     a_batch = first.report["tables"][1]["rows_written"] / first.report["tables"][1]["requests"]
     assert sent["item"]["requests"] <= whole / a_batch - 12 + AT_ONCE
+
+
+@pytest.mark.parametrize("stopped_in", ["line", "leaf"])
+async def test_fault_32_rows_without_a_key_stand_once_whatever_places_they_have_by_then(
+    first: Streamer, second: Streamer, stopped_in: str
+) -> None:
+    await first.source.execute(KEYLESS)
+    first.stopped_at(f'INTO "{stopped_in}"', *OPTIONS, requests=6)
+    await first.source.execute(
+        "UPDATE node SET name = name || ' of late' WHERE id < 100;"
+        "UPDATE line SET words = words || ' of late' WHERE words < 'line 5';"
+        "DELETE FROM line WHERE words > 'line 8'"
+    )
+
+    done = second("run", *OPTIONS, *REBUILD)
+
+    assert done.code == 0, done.said
+    await assert_moved_whole(second)
 
 
 async def test_fault_32_the_lost_checkpoint_can_not_come_back_beside_the_new_one(

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.mutants.breaks import BREAKS, Break
 from tests.mutants.keyless import KEYLESS
+from tests.mutants.lines import LINES
 from tests.mutants.marks import FENCES, LOST_CHECKPOINTS
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("word", nargs="?", default="", help="only those whose name holds this")
     word = parser.parse_args().word
-    chosen = [one for one in (*BREAKS, *KEYLESS, *FENCES, *LOST_CHECKPOINTS) if word in one.name]
+    every = (*BREAKS, *LINES, *KEYLESS, *FENCES, *LOST_CHECKPOINTS)
+    chosen = [one for one in every if word in one.name]
     alive = 0
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         tree = Path(folder) / "tree"
