@@ -106,12 +106,9 @@ BREAKS = (
     Break(
         "the ledger isn't written with the rows, but after them",
         "streamer/sinks/d1.py",
-        """            return await self._database.execute(
-                [*statements, self._ownership.record(batch, self._steps)]
-            )
-""",
-        """            answer = await self._database.execute(statements)
-            await self._database.execute([self._ownership.record(batch, self._steps)])
+        "            return await self._database.execute([*statements, record], can_be_cut=can_be_cut)\n",
+        """            answer = await self._database.execute(statements, can_be_cut=can_be_cut)
+            await self._database.execute([record])
             return answer
 """,
         ("tests/contract/test_sinks.py",),
