@@ -231,12 +231,18 @@ class Job:
 
     async def _make_tables(self) -> None:
         preparing = self._ownership.preparing([table.target for table in self._tables])
-        to_make = [t for t in self._tables if self._is_open(steps.schema_step(t))]
+        to_make = [t for t in self._tables if self._is_to_make(t)]
         if self._config.run.create_schema:
             await create(preparing, to_make)
         else:
             await create_stages(preparing, to_make)
         await self._journal.mark_all(map(steps.schema_step, to_make), State.DONE)
+
+    def _is_to_make(self, table: TablePlan) -> bool:
+        """Whether a table isn't made yet, or is gone again: by a request of an earlier start, executed late."""
+        missing = self._journal.running.epoch > 1 and self._ends.survey.find(table.target) is None
+        untouched = self._journal.position(steps.rows_step(table)).last is None
+        return self._is_open(steps.schema_step(table)) or (missing and untouched)
 
     def _is_open(self, step: steps.StepName) -> bool:
         return not self._journal.is_done(step)

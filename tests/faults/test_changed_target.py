@@ -119,3 +119,18 @@ async def test_fault_33_a_run_that_has_only_to_finish_looks_at_what_the_target_h
     assert done.code == 0, done.said
     assert await differences(streamer.source, streamer.target, streamer.uuid) == []
     assert our_leftovers(streamer.target, streamer.uuid) == []
+
+
+async def test_fault_33_tables_that_went_before_a_row_came_are_made_again(
+    streamer: Streamer,
+) -> None:
+    streamer.stopped_at('INTO "', "--restart", *OPTIONS)
+    drops = [(f"DROP TABLE {quoted(name)}", ()) for name in tables(streamer)]
+    streamer.target.batch(streamer.uuid, [("PRAGMA defer_foreign_keys=on", ()), *drops])
+
+    done = streamer("run", "--resume", *OPTIONS)
+
+    assert drops
+    assert done.code == 0, done.said
+    assert our_leftovers(streamer.target, streamer.uuid) == []
+    assert await differences(streamer.source, streamer.target, streamer.uuid) == []
