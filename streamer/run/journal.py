@@ -8,13 +8,14 @@ state of its own, so that a resume skips nothing that was still to come.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from checkpoints import CheckpointStore, RunRecord, Saved, StepRecord
-from streamer.errors import CheckpointProblemError
+from streamer.errors import CheckpointFullError, CheckpointProblemError
 from streamer.model import Reject, StepId, StepKind
 from streamer.pipeline import Load, Position
 from streamer.run.recorded import expecting, items, members
@@ -59,10 +60,12 @@ class Journal:
         """Open or create the checkpoint at `path`, locked for this process.
 
         Raises:
-            CheckpointProblemError: locked by another run, damaged, foreign, newer, not accessible.
+            CheckpointProblemError: locked by another run, damaged, foreign, newer; or there is none,
+                and none can be made.
+            CheckpointFullError: it can't be written to now.
 
         """
-        with translated(CheckpointProblemError):
+        with translated(_unwritable(path)):
             store = await CheckpointStore.open(path)
             try:
                 return cls(store, await store.read())
@@ -370,3 +373,8 @@ class Journal:
         if run is not None:
             self.run = run
         self.steps.update({self._name(step): step for step in steps})
+
+
+def _unwritable(path: Path) -> type[CheckpointFullError | CheckpointProblemError]:
+    """What it means that `path` can't be written to: where there is a checkpoint, no end of its run."""
+    return CheckpointFullError if os.path.lexists(path) else CheckpointProblemError
