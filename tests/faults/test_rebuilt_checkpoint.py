@@ -279,3 +279,34 @@ async def test_fault_32_references_that_let_go_of_rows_without_a_key_are_written
 
     assert done.code == 0, done.said
     await assert_moved_whole(second)
+
+
+HENS = """
+CREATE TABLE hen (id int PRIMARY KEY, egg int NOT NULL UNIQUE);
+CREATE TABLE egg (id int PRIMARY KEY, hen int NOT NULL);
+INSERT INTO hen SELECT n, {rows} + 1 - n FROM generate_series(1, {rows}) AS n;
+INSERT INTO egg SELECT n, n FROM generate_series(1, {rows}) AS n;
+ALTER TABLE hen ADD FOREIGN KEY (egg) REFERENCES egg DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE egg ADD FOREIGN KEY (hen) REFERENCES hen DEFERRABLE INITIALLY DEFERRED;
+"""
+
+
+async def test_fault_32_a_published_cycle_made_anew_leaves_none_of_its_older_rows(
+    first: Streamer, second: Streamer
+) -> None:
+    await first.source.execute(
+        HENS.format(rows=40) + "CREATE TABLE nest (id int PRIMARY KEY, hen int REFERENCES hen);"
+        "INSERT INTO nest SELECT n, 1 + n % 25 FROM generate_series(1, 1000) AS n;"
+    )
+    first.stopped_at('INTO "nest"', *OPTIONS, requests=1)
+    await first.source.execute(
+        "ALTER TABLE nest DROP CONSTRAINT nest_hen_fkey; DROP TABLE hen, egg;"
+        + HENS.format(rows=25)
+        + "ALTER TABLE nest ADD FOREIGN KEY (hen) REFERENCES hen;"
+    )
+    first.stopped_at("FROM _streamer_ledger AS o WHERE run = ?1", *OPTIONS, "--resume")
+
+    done = second("run", *OPTIONS, *REBUILD)
+
+    assert done.code == 0, done.said
+    await assert_moved_whole(second)
