@@ -16,11 +16,13 @@ class Collector:
 
     def __init__(self, address: str) -> None:
         self.address = address
+        self.bodies: list[bytes] = []
         self.spans: list[Span] = []
         self.services: set[str] = set()
 
     def take(self, body: bytes) -> None:
-        """Keep the spans of one request."""
+        """Keep the spans of one request, and its body."""
+        self.bodies.append(body)
         for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
             facts = {a.key: a.value.string_value for a in resource.resource.attributes}
             self.services.add(facts["service.name"])
