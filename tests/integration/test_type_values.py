@@ -96,6 +96,26 @@ async def test_json_is_counted_as_too_deep_where_sqlite_says_it_is_not_valid(
     assert sum(deep for _, deep in rows) == 4
 
 
+@pytest.mark.parametrize("kind", ["json", "jsonb"])
+async def test_null_and_small_json_is_not_taken_apart_to_find_how_deep_it_is(
+    any_database: Database, kind: str
+):
+    connection = await any_database.connect()
+    try:
+        await connection.execute(
+            f"CREATE TABLE t (id int, v {kind}); INSERT INTO t VALUES (1, NULL), (2, '[]')"
+        )
+        mapping, _ = await mapping_of(connection)
+        condition = mapping.counted[0].condition.replace("{c}", "t.v")
+        lines = await connection.fetch(f"EXPLAIN (ANALYZE) SELECT {condition} FROM public.t")
+    finally:
+        await connection.close()
+
+    windows = [line for (line,) in lines if "WindowAgg" in line]
+    assert windows
+    assert all("never executed" in line for line in windows)
+
+
 async def test_a_mask_hashes_as_hmac_does_and_redacts_all_but_null(any_database: Database):
     key = b"sixteen letters!"
     await any_database.execute(

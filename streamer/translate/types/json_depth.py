@@ -1,7 +1,8 @@
 """SQL about JSON values: which nest too deep for SQLite, and which a jsonb can't hold.
 
-Conditions over `{c}` that never raise. What is costly is only asked of values that could be meant:
-the order of evaluation is that of CASE.
+Conditions over `{c}` that never raise. What is costly is only asked of values that could be meant,
+and never of NULLs, which no comparison of sizes would keep out: the order of evaluation is that of
+CASE.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def _deeper_than(levels: int) -> str:
     """SQL over the text `v.j`: has it more levels than these."""
     opening = "length(v.j) - length(translate(v.j, '[{', ''))"
     return (
-        f"CASE WHEN octet_length(v.j) <= {2 * levels} THEN false"
+        f"CASE WHEN coalesce(octet_length(v.j), 0) <= {2 * levels} THEN false"
         f" WHEN {opening} <= {levels} THEN false ELSE {_DEPTH} > {levels} END"
     )
 
@@ -46,7 +47,7 @@ def _of_jsonb(condition: str) -> str:
     """The same, where all json in `{c}` is jsonb: what is small can't be deep."""
     # A level of jsonb takes 8 bytes that differ from those of the next: 1,001 levels still take 3,269
     # bytes as pglz compresses them, 4,019 as lz4 does (PostgreSQL 15).
-    return f"CASE WHEN pg_column_size({{c}}) < 1000 THEN false ELSE {condition} END"
+    return f"CASE WHEN coalesce(pg_column_size({{c}}), 0) < 1000 THEN false ELSE {condition} END"
 
 
 TOO_DEEP = _of_text(_deeper_than(SQLITE_DEPTH))
