@@ -16,7 +16,7 @@ from streamer.cli.options import Options, add_options
 from streamer.cli.parser import Commands, Parser
 from streamer.config import Config
 from streamer.errors import ExitCode
-from streamer.model import Estimate, Finding, KeyKind, Loading, Plan, TablePlan
+from streamer.model import Estimate, Finding, KeyKind, Loading, Plan, TablePlan, TimedBy
 from streamer.model.words import counted
 from streamer.plan import by_table, estimated_rows
 from streamer.plan.digest import in_short
@@ -113,7 +113,8 @@ def plan_json(plan: Plan) -> dict[str, object]:
     `generated` (target names of columns that D1 computes), `where`, `transform`, `foreign_keys`,
     `indexes`, `loading`, `sql`, `after_sql`, `left_out` (the warnings about it); `views` (`name`,
     `target_name`, `sql`); `refusals` and `warnings`, each with `object`, `what`, `hint`, `rows`;
-    `estimate` with `requests`, `seconds`, `rows_written`, `cost_usd`, `size_bytes`.
+    `estimate` with `requests`, `seconds`, `rows_written`, `cost_usd`, `size_bytes`, and how sure the
+    time is: `timed_by` (`guess`, `rate limit`, `last run`, `probe`), `least_seconds`.
     """
     said = by_table(plan)
     return {
@@ -143,6 +144,8 @@ def estimate_json(estimate: Estimate) -> dict[str, object]:
         "rows_written": estimate.rows_written,
         "cost_usd": estimate.cost_usd,
         "size_bytes": estimate.size_bytes,
+        "least_seconds": estimate.least_seconds,
+        "timed_by": estimate.timed_by.value,
     }
 
 
@@ -214,12 +217,27 @@ def estimate_lines(estimate: Estimate) -> list[str]:
     free, paid = cost_of(estimate.rows_written, estimate.size_bytes)
     return [
         f"  requests      {estimate.requests:,}",
-        f"  time          {duration(max(estimate.seconds, 1))}",
+        f"  time          {_time(estimate)}",
         f"  rows written  {estimate.rows_written:,}, index entries included",
         f"  cost          {free}",
         f"                {paid}",
         f"  size          {size(estimate.size_bytes)}, {share:.1%} of what the paid plan holds",
     ]
+
+
+def _time(estimate: Estimate) -> str:
+    """How long, and how anybody knows."""
+    least, most = (duration(max(s, 1)) for s in (estimate.least_seconds, estimate.seconds))
+    match estimate.timed_by:
+        case TimedBy.GUESS:
+            span = most if least == most else f"{least} to {most}"
+            return f"{span}, as the target is fast or slow: `streamer tune` measures it"
+        case TimedBy.RATE_LIMIT:
+            return f"{most}, by the rate limit"
+        case TimedBy.LAST_RUN:
+            return f"{most}, at the speed of the run in the checkpoint"
+        case TimedBy.PROBE:
+            return f"{most}, at the speed that was measured"
 
 
 def _table_json(table: TablePlan) -> dict[str, object]:

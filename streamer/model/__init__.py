@@ -50,6 +50,7 @@ from streamer.model.plan import (
     Severity,
     Storage,
     TablePlan,
+    TimedBy,
     ViewPlan,
     Wire,
 )
@@ -127,6 +128,7 @@ __all__ = [
     "TableKind",
     "TableOptions",
     "TablePlan",
+    "TimedBy",
     "TypeField",
     "TypeKind",
     "TypeOptions",

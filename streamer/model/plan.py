@@ -205,10 +205,22 @@ class Finding:
     rows: int | None = None
 
 
+class TimedBy(StrEnum):
+    """What an estimate of time rests on: nothing that was measured, or what was."""
+
+    GUESS = "guess"
+    RATE_LIMIT = "rate limit"
+    LAST_RUN = "last run"
+    PROBE = "probe"
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """What a run will cost: API requests, seconds at the rate limit, D1 rows written, US dollars
     beyond the plan's included amounts not counted, and the database's size afterwards.
+
+    `timed_by` says what the time rests on. It is the target that sets it: of one that nobody measured
+    `seconds` are a slow one's, `least_seconds` a fast one's; else both are the same.
     """
 
     requests: int
@@ -216,6 +228,8 @@ class Estimate:
     rows_written: int
     cost_usd: float
     size_bytes: int
+    least_seconds: float = 0.0
+    timed_by: TimedBy = TimedBy.GUESS
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from streamer.model import (
     Storage,
     Table,
     TablePlan,
+    TimedBy,
     Wire,
 )
 from streamer.translate.indexes import LARGE_INDEX_BYTES, LARGE_TABLE_BYTES
@@ -37,13 +38,14 @@ _FIRST_BYTES = 1_800_000  # of the 2 MB a run starts with, its rows being cut in
 _REQUEST_BYTES = 3_400_000  # of the 4 MB it grows to, likewise
 _SECOND_PASS_BYTES = 30  # a key and a reference
 _CELL_OVERHEAD = 3  # quotes and comma of a JSON cell
-_PLAIN_ROWS_PER_S = 40_000  # what 100 requests of 1,000,000 rows of ten columns come to
-_BODY_BYTES_PER_S = 5_000_000
+_SLOW = 40_000, 5_000_000  # rows and bytes of bodies a second: a D1 far off, or a busy one
+_FAST = 165_000, 40_000_000  # the local engine, bench/results/moving.json
 _CONTROL_REQUESTS = 6  # find, look, bookmark, owners, claim, tidy up
 _CHECKED_AT_ONCE = 90
 _CHECKED_ROWS = 3_000_000
 _INDEXED_BYTES = 22  # an entry over one integer
-_START_S = 1.0  # reading both ends
+_TELLING = 0.3  # of the bytes: a smaller run's time is its start's and its end's
+_START_S = 0.4  # reading both ends
 _PUBLISH_ROWS_PER_S = 100_000  # an eighth of what a local engine publishes
 _PUBLISH_BYTES_PER_S = 20_000_000
 _ROW_BYTES = 4  # a SQLite row's pointer, length and header, sqlite.org/fileformat2.html
@@ -95,33 +97,53 @@ def estimate(
     *,
     views: int = 0,
     batch_bytes: int | None = None,
+    bytes_per_s: float | None = None,
 ) -> Estimate:
     """What moving `tables` will cost; `rate` None: as fast as D1 goes.
 
     By what was measured of them; of others, by what the statistics say. Requests have `batch_bytes`
-    at most, None: what a run finds by itself.
+    at most, None: what a run finds by itself. `bytes_per_s` of bodies is how fast the last run was, from
+    its start to its end; None: there was none that tells.
     """
     seen = [(table, measure_of(table, measures or {})) for table in tables]
     batches = sum(_batches(*level, batch_bytes) for level in _bytes_by_level(seen).values())
     requests = batches + _other_requests(seen, views) if tables else 0
     rows = sum(measure.rows for _, measure in seen)
     total = sum(measure.rows * measure.body_bytes for _, measure in seen)
-    paced = (requests - rate.requests) / (rate.requests / rate.seconds) if rate else 0.0
     # Each table has an owner and each batch a ledger entry; they are written, and deleted. What is
     # made is a row of the schema.
     marks = 2 * (batches + len(tables)) + sum(1 + len(table.indexes) for table in tables)
     written = marks + sum(_rows_written(table, measure) for table, measure in seen)
-    took = _START_S + max(rows / _PLAIN_ROWS_PER_S, total / _BODY_BYTES_PER_S, paced, 0.0)
+    least, most, timed_by = _time(requests, rows, total, rate, bytes_per_s)
     return Estimate(
         requests=requests,
-        seconds=round(took, 1) if tables else 0.0,
+        seconds=round(most, 1) if tables else 0.0,
         rows_written=written,
         cost_usd=round(written / 1_000_000 * limits.USD_PER_MILLION_WRITTEN, 6),
         size_bytes=sum(
             (_size_bytes(table, measure) for table, measure in seen),
             _OWN_PAGES * limits.PAGE_BYTES if tables else 0,
         ),
+        least_seconds=round(least, 1) if tables else 0.0,
+        timed_by=timed_by,
     )
+
+
+def _time(
+    requests: int, rows: int, body_bytes: float, rate: Rate | None, bytes_per_s: float | None
+) -> tuple[float, float, TimedBy]:
+    """The least and the most seconds, and what they rest on; a window's requests go at once."""
+    paced = max(0.0, (requests - rate.requests) * rate.seconds / rate.requests) if rate else 0.0
+    fast, slow = (
+        max(rows / speed, body_bytes / speed_bytes) for speed, speed_bytes in (_FAST, _SLOW)
+    )
+    if bytes_per_s is not None:
+        fast = slow = max(0.0, body_bytes / bytes_per_s - _START_S)
+    if paced >= slow:
+        timed_by = TimedBy.RATE_LIMIT if paced else TimedBy.GUESS
+    else:
+        timed_by = TimedBy.GUESS if bytes_per_s is None else TimedBy.LAST_RUN
+    return _START_S + max(fast, paced), _START_S + max(slow, paced), timed_by
 
 
 def measured(
@@ -130,10 +152,12 @@ def measured(
     measures: Mapping[QualifiedName, Measure],
     *,
     batch_bytes: int | None = None,
+    last: tuple[int, float] | None = None,
 ) -> Plan:
     """The plan with the rows that were counted, and an estimate, and warning, by what was measured.
 
-    `batch_bytes` as for `estimate`.
+    `batch_bytes` as for `estimate`. `last` are the bytes of bodies that the last run sent, and its
+    seconds: they tell where it wasn't much smaller.
     """
     tables = tuple(
         replace(table, table=replace(table.table, rows=measures[table.name].rows))
@@ -142,6 +166,17 @@ def measured(
         for table in plan.tables
     )
     found = estimate(tables, rate, measures, views=len(plan.views), batch_bytes=batch_bytes)
+    if last is not None and last[1] > 0:
+        seen = [measure_of(table, measures) for table in tables]
+        if last[0] >= _TELLING * sum(measure.rows * measure.body_bytes for measure in seen):
+            found = estimate(
+                tables,
+                rate,
+                measures,
+                views=len(plan.views),
+                batch_bytes=batch_bytes,
+                bytes_per_s=last[0] / last[1],
+            )
     guessed = about_size(plan.estimate)
     others = (finding for finding in plan.findings if finding not in guessed)
     findings = (*others, *about_size(found))

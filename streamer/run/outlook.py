@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
+import checkpoints
 from streamer.config import Config
 from streamer.errors import ExitCode
 from streamer.model import Measure, Plan, QualifiedName
@@ -13,7 +14,9 @@ from streamer.pipeline.transform import load_transforms
 from streamer.plan.estimate import measured
 from streamer.postgres import PostgresSource
 from streamer.postgres.measures import measure
+from streamer.progress.status import status_of
 from streamer.run.planning import plan_job
+from streamer.run.states import RunState
 
 log = logging.getLogger("streamer.plan")
 
@@ -44,9 +47,27 @@ async def read_measured(config: Config) -> tuple[Plan, Mapping[QualifiedName, Me
         log.info("measuring rows")
         measures = await measure(plan.tables, source.run)
     pacing = config.pacing
-    plan = measured(plan, pacing.rate, measures, batch_bytes=pacing.batch_bytes)
+    plan = measured(
+        plan,
+        pacing.rate,
+        measures,
+        batch_bytes=pacing.batch_bytes,
+        last=_last_run(config.run.checkpoint),
+    )
     load_transforms(plan.tables, Path.cwd())
     return plan, measures
+
+
+def _last_run(checkpoint: Path) -> tuple[int, float] | None:
+    """Bytes of bodies and seconds of the run that is finished there; None where there is none."""
+    try:
+        saved = checkpoints.peek(checkpoint)
+    except (checkpoints.CheckpointError, OSError):
+        return None
+    if saved is None or saved.run.state != RunState.DONE:
+        return None
+    traffic = status_of(saved, pid=None, host=None).traffic
+    return traffic.bytes, traffic.seconds
 
 
 def exit_code(plan: Plan, config: Config) -> ExitCode:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from streamer import limits
-from streamer.model import Estimate, Measure, Plan, QualifiedName, Rate
+from streamer.model import Estimate, Measure, Plan, QualifiedName, Rate, TimedBy
 from streamer.plan.estimate import estimate, measure_of
 from streamer.tune.measured import LimitedBy, Measured
 
@@ -127,4 +127,5 @@ def _forecast(
     others = max(0, found.requests - math.ceil(total / way.batch_bytes))
     by_target = total / _speed(measured, way, None) + others * measured.round_trip_s
     paced = (found.requests - rate.requests) * rate.seconds / rate.requests if rate else 0.0
-    return replace(found, seconds=round(max(found.seconds, by_target, paced), 1))
+    took = round(max(found.least_seconds, by_target, paced), 1)
+    return replace(found, seconds=took, least_seconds=took, timed_by=TimedBy.PROBE)

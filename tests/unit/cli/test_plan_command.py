@@ -128,6 +128,7 @@ def test_the_json_has_the_documented_shape(plan: Plan):
     }
     assert set(document["estimate"]) == {
         *("requests", "seconds", "rows_written", "cost_usd", "size_bytes"),
+        *("least_seconds", "timed_by"),
     }
     parent = document["tables"][0]
     assert (parent["name"], parent["target_name"]) == ("shop.parent", "shop__parent")
