@@ -131,7 +131,9 @@ class Events:
 
         With `written`, they counted as written before: only a reference of theirs was refused.
         """
-        self._settle(table, Figures(rows_rejected=rows, rows_written=-rows if written else 0))
+        # Rows that were fetched for others, ahead of their time, aren't among those counted.
+        before = min(rows, self.tally.of(table).rows_written) if written else 0
+        self._settle(table, Figures(rows_rejected=rows, rows_written=-before))
 
     def rows_skipped(self, table: str, rows: int) -> None:
         """`rows` of `table` were left out by rule."""

@@ -329,7 +329,9 @@ class Journal:
             }
             kind = StepKind(name.work.value)
             pages = pages_with(self.steps.values(), [(name.table, kind, rows)])
-            moved = replace(step, rows=step.rows - len(rows), document={**step.document, **facts})
+            # Rows that were fetched for others, ahead of their time, aren't among those counted.
+            left = max(0, step.rows - len(rows))
+            moved = replace(step, rows=left, document={**step.document, **facts})
             known = {**self.running.document, "tally": dict(self.tally(""))}
             await self._save(run=replace(self.running, document=known), steps=[moved, *pages])
 
