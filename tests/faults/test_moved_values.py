@@ -91,6 +91,27 @@ async def test_fault_36_values_that_moved_since_are_where_they_are_now(
     assert our_leftovers(streamer.target, streamer.uuid) == []
 
 
+async def test_fault_36_what_referred_to_a_row_that_leaves_refers_to_another_by_then(
+    streamer: Streamer,
+) -> None:
+    await streamer.source.execute(
+        "CREATE TABLE card (id int PRIMARY KEY, account int NOT NULL REFERENCES account);"
+        "INSERT INTO card SELECT n, 1 + n % 20 FROM generate_series(1, 100) AS n"
+    )
+    first = streamer("run", *OPTIONS)
+    await streamer.source.execute(
+        "UPDATE card SET account = 19 WHERE account = 18 AND id > 50;"
+        "DELETE FROM card WHERE account = 18; DELETE FROM account WHERE id = 18;"
+        "INSERT INTO account VALUES (2000, 'm18', 2000, 1, 'N2000', 'c2000', true)"
+    )
+
+    done = streamer("run", "--restart", "--if-exists", "upsert", *OPTIONS)
+
+    assert first.code == 0, first.said
+    assert done.code == 0, done.said
+    assert await differences(streamer.source, streamer.target, streamer.uuid) == []
+
+
 async def test_fault_36_a_list_moved_by_one_is_named_after_few_requests_and_mended_by_a_repair(
     streamer: Streamer,
 ) -> None:

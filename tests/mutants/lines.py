@@ -307,14 +307,6 @@ LINES = (
         histories=0,
     ),
     Break(
-        "a partial index is taken for a whole one",
-        "streamer/sinks/uniqueness.py",
-        '    condition = f" WHERE {unique.where}" if unique.where else ""\n    terms = ", ".join(f"{term} AS _t{n}" for n, term in enumerate(unique.terms))\n    keys = ", ".join(f"{quote_identifier(name)} AS _k{n}" for n, name in enumerate(layout.key))\n',
-        '    condition = ""\n    terms = ", ".join(f"{term} AS _t{n}" for n, term in enumerate(unique.terms))\n    keys = ", ".join(f"{quote_identifier(name)} AS _k{n}" for n, name in enumerate(layout.key))\n',
-        _MOVED,
-        histories=0,
-    ),
-    Break(
         "rows of a cycle that its tables didn't take aren't read again",
         "streamer/sinks/staged.py",
         "        await self._renewing.renew(table, keys, staged=True)\n        if not (left",
