@@ -54,6 +54,8 @@ _ENTRY_BYTES = 8  # of an index likewise, the row's number in it
 _KEY_BYTES = 10  # an expression's value
 _PAGE_HOLDS = limits.PAGE_BYTES - 35  # of one entry, or of several without their pointers
 _CHAINED = limits.PAGE_BYTES - 4  # of a long one, on each page of its chain
+_STAYS = (limits.PAGE_BYTES - 12) * 32 // 255 - 23  # of it, at least, in the tree itself
+_SPREAD = tuple(0.9 + n * 0.02 for n in range(11))  # rows of a table are of several sizes
 _FAN_OUT = 400  # pages below an inner one
 _IN_ORDER = 0.87  # how full an index's pages are, its entries having come in its order (measured)
 _AS_THEY_COME = 0.72  # or in any other
@@ -342,9 +344,23 @@ def _size_bytes(table: TablePlan, measure: Measure) -> int:
     return limits.PAGE_BYTES * pages
 
 
+def _chained_pages(size: float) -> float:
+    """Pages of a row of so many bytes, its share of one with others' included.
+
+    What stays in the tree is as much as makes the pages of the chain full ones, where that fits
+    (sqlite.org/fileformat2.html#cell_payload_overflow_pages).
+    """
+    stays = size
+    if size > _PAGE_HOLDS:
+        stays = _STAYS + (size - _STAYS) % _CHAINED
+        stays = _STAYS if stays > _PAGE_HOLDS else stays
+    return math.ceil((size - stays) / _CHAINED) + 1 / (_PAGE_HOLDS // stays)
+
+
 def _pages(entries: int, size: float, filled: float) -> int:
     """Pages of a tree of so many entries: what doesn't fit begins another page, long ones have chains."""
     if size > _PAGE_HOLDS:
-        return math.ceil(entries * (size / _CHAINED + 0.5))
+        sizes = [size * share for share in _SPREAD]
+        return math.ceil(entries * sum(map(_chained_pages, sizes)) / len(sizes))
     leaves = max(1, math.ceil(entries * size / (_PAGE_HOLDS * filled - size / 2)))
     return leaves if leaves == 1 else leaves + 1 + leaves // _FAN_OUT
