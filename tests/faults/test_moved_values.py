@@ -80,7 +80,7 @@ async def test_fault_36_values_that_moved_since_are_where_they_are_now(
     streamer: Streamer, timing: str
 ) -> None:
     options = (*OPTIONS, "--indexes", timing)
-    streamer.stopped_at('INTO "account"', *options, requests=6)
+    streamer.stopped_at('INTO "account"', *options, requests=4)
     for changes in (SWAP, CHAIN, EXPRESSION, PARTIAL, GONE, OTHER_KEY, TWO_VALUES):
         await streamer.source.execute(changes)
 
