@@ -21,8 +21,8 @@ def _nobody(_: str) -> None:
 class Patience:
     """Full-jitter delays up to half a minute, for `give_up_after_s` without any progress.
 
-    `say` is told what is waited for, at the first failure and then about twice a minute, and when
-    it is over. The clock, the dice and sleep are fields, so that a test can own them.
+    `say` is told what is waited for, at the first failure, when it is for another reason than before,
+    and about twice a minute, and when it is over. The clock, the dice and sleep are fields, so that a test can own them.
     """
 
     give_up_after_s: float = 6 * 3600.0
@@ -43,6 +43,7 @@ class Trouble:
         self._patience = patience
         self._since: float | None = None
         self._said_at = 0.0
+        self._said = ""
         self.failures = 0
 
     def over(self) -> None:
@@ -60,13 +61,13 @@ class Trouble:
         """
         now = self._patience.clock()
         if self._since is None:
-            self._since, self._said_at = now, now - SAID_EVERY_S
+            self._since, self._said = now, ""
         self.failures += 1
         if now - self._since >= self._patience.give_up_after_s:
             return False
         delay_s = self._patience.delay_s(self.failures)
-        if now - self._said_at >= SAID_EVERY_S:
-            self._said_at = now
+        if why != self._said or now - self._said_at >= SAID_EVERY_S:
+            self._said_at, self._said = now, why
             self._patience.say(f"{why} Trying again in {delay_s:.1f} s.")
         await self._patience.sleep(delay_s)
         return True

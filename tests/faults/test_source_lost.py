@@ -325,7 +325,7 @@ async def test_fault_04_and_14_the_name_of_the_source_is_waited_for_once_it_was_
     name = named_source(trip)
 
     async def forget() -> None:
-        name.forget(30)  # shared by all readers, each of which says it only after some
+        name.forget(6)
         trip.network.reset()
 
     done = await trip.run(*ROLLING, act=forget)

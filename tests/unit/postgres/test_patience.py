@@ -67,6 +67,19 @@ async def test_a_long_wait_is_told_at_its_beginning_twice_a_minute_and_at_its_en
     assert all(later - at >= 30.0 for (at, _), (later, _) in pairwise(told[:-1]))
 
 
+async def test_another_reason_is_told_at_once():
+    told = list[str]()
+
+    async def sleep(_: float) -> None:
+        pass
+
+    trouble = Trouble(Patience(sleep=sleep, dice=lambda: 0.5, clock=lambda: 0.0, say=told.append))
+    for why in ("It is gone.", "It is gone.", "Its name isn't known.", "Its name isn't known."):
+        assert await trouble.another(why)
+
+    assert [text.split(" Trying")[0] for text in told] == ["It is gone.", "Its name isn't known."]
+
+
 def test_windows_end_well_before_the_server_ends_them():
     assert WindowLimits.allowed(rolling=False, idle_s=0, transaction_s=0) == WindowLimits(300, 300)
     assert WindowLimits.allowed(rolling=True, idle_s=0, transaction_s=0) == WindowLimits(30, 30)
