@@ -103,18 +103,18 @@ class Retry:
     async def _retry(self, table: TablePlan) -> None:
         mine = [row for row in self._journal.rejected if row.table == str(table.name)]
         gone = 0
-        for start in range(0, len(mine), AT_ONCE):
-            some = mine[start : start + AT_ONCE]
-            written, lost = set[str](), set[str]()
-            for kind in {row.kind for row in some}:
-                alike = [row for row in some if row.kind is kind]
-                trial = await self._tried(table, kind, alike)
-                written |= trial.found - trial.bad
-                if table.key.kind is not KeyKind.PHYSICAL:
-                    lost |= {row.reject.line for row in alike} - trial.found
-            gone += len(lost)
-            await self._journal.settle_rejects(str(table.name), written, lost)
-            await self._writing.rejects.forget_unknown(self._journal.rejected)
+        for kind in (StepKind.ROWS, StepKind.EDGES):  # which refer to those
+            alike = [row for row in mine if row.kind is kind]
+            for start in range(0, len(alike), AT_ONCE):
+                some = alike[start : start + AT_ONCE]
+                trial = await self._tried(table, kind, some)
+                lost = {row.reject.line for row in some} - trial.found
+                if table.key.kind is KeyKind.PHYSICAL:
+                    lost = set[str]()
+                gone += len(lost)
+                written = trial.found - trial.bad
+                await self._journal.settle_rejects(str(table.name), written, lost)
+                await self._writing.rejects.forget_unknown(self._journal.rejected)
         if gone:
             self._events.warning(
                 f"{table.name}: {gone:,} rejected rows are gone from PostgreSQL, or left out by "

@@ -190,7 +190,7 @@ def test_what_comes_back_is_what_was_there(
         done = Streamer(Path(folder), database, target, uuid)("run", "--progress", "none")
 
         assert done.code == 0, done.said
-        assert f"{taken:,} rows" in done.stdout
+        assert f"{taken:,} {'row' if taken == 1 else 'rows'} of" in done.stdout
         for table in tables:
             assert now(_differing(database, target, uuid, table)) == []
         assert target.rows(uuid, "PRAGMA foreign_key_check") == []
