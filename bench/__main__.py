@@ -29,7 +29,9 @@ def main() -> int:
     names = _chosen(args.bars)
     verdicts: list[Verdict] = []
     failed: list[str] = []
-    postgres = Postgres.embedded({"shared_buffers": "512MB", "max_wal_size": "2GB"})
+    postgres = Postgres.embedded(
+        {"shared_buffers": "512MB", "max_wal_size": "2GB", "max_locks_per_transaction": "1000"}
+    )
     lab = Lab(postgres, args.pairs, args.quick, args.connections, tuple(args.options))
     try:
         for name in names:
