@@ -20,6 +20,12 @@ NULL, QUOTE, ESCAPE = "null", "'", "\\"
 
 # Whose texts are JSON numbers, and whole ones of 64 bits at most.
 _INTEGERS = ("int2", "int4", "int8")
+# Whose text is what their output function prints: the cast to text calls nothing else (pg_cast has no
+# function for them, postgresql.org/docs/18/sql-createcast.html, WITH INOUT).
+_PRINTED_ALIKE = frozenset(
+    {*_INTEGERS, "float4", "float8", "numeric", "text", "varchar", "date", "time", "timetz"}
+    | {"timestamp", "timestamptz", "interval", "uuid", "json", "jsonb"}
+)
 _NO_CONTROL = bytes(63 if code < 32 and code != 10 else code for code in range(256))
 _ESCAPES = {code: f"\\u{code:04x}" for code in range(1, 32)}
 
@@ -51,7 +57,7 @@ def can_copy(plan: TablePlan, kind: StepKind) -> bool:
 
 def copied_query(plan: TablePlan, after: Key | None, rows: int, upto: Key | None = None) -> Copied:
     """The next `rows` rows behind `after` (up to the key `upto`) of a table that can be copied."""
-    query = read_query(plan, StepKind.ROWS, after, upto=upto, written=True)
+    query = read_query(plan, StepKind.ROWS, after, upto=upto, copied=lambda c: _cell(plan, c))
     quoted = [n for n, column in enumerate(plan.columns) if not is_bare(plan, column)]
     return Copied(
         f"{query.sql} LIMIT {rows}",
@@ -59,6 +65,16 @@ def copied_query(plan: TablePlan, after: Key | None, rows: int, upto: Key | None
         query.width,
         query.key_cells,
     )
+
+
+def _cell(plan: TablePlan, column: ColumnPlan) -> str:
+    """A cell's SQL, without the cast to text where COPY prints that by itself: a copy less of each."""
+    base = plan.table.column(column.source).type.base if column.source else None
+    value = f"t.{quote_identifier(column.source)}"
+    uncast = column.read_sql.removesuffix("::text")
+    if base is None or base.schema != "pg_catalog" or base.name not in _PRINTED_ALIKE:
+        return column.read_sql
+    return uncast if uncast in {value, f"({value} AT TIME ZONE 'UTC')"} else column.read_sql
 
 
 def printed_rows(lines: bytes, rows: int) -> PrintedRows | tuple[()]:

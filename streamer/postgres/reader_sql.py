@@ -7,7 +7,7 @@ so `(k1, k2) > (…)` uses the very columns, casts and directions of the order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from streamer.model import (
@@ -46,12 +46,12 @@ def read_query(
     leaf: NumberedLeaf | None = None,
     json_rows: bool = False,
     upto: Key | None = None,
-    written: bool = False,
+    copied: Callable[[ColumnPlan], str] | None = None,
 ) -> Query:
     """The rows behind `after`, in key order; of one leaf where the key is the position.
 
-    With `upto`, which no position can be, only those up to that key. With `written`, the keys stand
-    in the SQL, for statements that take no parameters.
+    With `upto`, which no position can be, only those up to that key. With `copied`, the query is for
+    COPY, which takes no parameters: keys stand in the SQL, and this is the SQL of a column's cell.
 
     ROWS has all columns in order (behind the position, where that is the key); EDGES has the key's
     columns and then the deferred ones, of rows where one of these isn't NULL (with `null_edges`, of
@@ -70,7 +70,10 @@ def read_query(
         cells = [f"pg_catalog.json_build_array({', '.join(cells)})::text"]
         width = 1
         key_cells = (1,) if leaf is not None else key_cells
+    if copied is not None:
+        cells = [copied(column) for column in stored_columns(plan, kind)]
     outputs = ", ".join(f"{cell} AS c{number}" for number, cell in enumerate([*cells, *extra]))
+    written = copied is not None
     return Query(
         f"SELECT {outputs} {_tail(plan, kind, after, leaf, upto, written=written)}",
         () if written else (*_parameters(after, leaf), *(upto or ())),

@@ -79,7 +79,7 @@ def _output(expression: str) -> Callable[[Version], Any]:
         base = re.match(r"\((\d+)::bigint", expression)
         assert base is not None
         return lambda v: str(int(base[1]) | v.place[0] << 16 | v.place[1])
-    column = re.fullmatch(r'\(?t\."(\w+)"::text\)?', expression)
+    column = re.fullmatch(r'\(?t\."(\w+)"(?:::text)?\)?', expression)
     if column is None:
         raise NotUnderstoodError(expression)
     return lambda v: _text(v.cells[column[1]])
