@@ -20,12 +20,13 @@ NULL, QUOTE, ESCAPE = "null", "'", "\\"
 
 # Whose texts are JSON numbers, and whole ones of 64 bits at most.
 _INTEGERS = ("int2", "int4", "int8")
-# Whose text is what their output function prints: the cast to text calls nothing else (pg_cast has no
-# function for them, postgresql.org/docs/18/sql-createcast.html, WITH INOUT).
-_PRINTED_ALIKE = frozenset(
+PRINTED_ALIKE = frozenset(
     {*_INTEGERS, "float4", "float8", "numeric", "text", "varchar", "date", "time", "timetz"}
     | {"timestamp", "timestamptz", "interval", "uuid", "json", "jsonb"}
 )
+"""Types whose cast to text calls their output function and nothing else, as COPY does
+(postgresql.org/docs/18/sql-createcast.html, WITH INOUT)."""
+
 _NO_CONTROL = bytes(63 if code < 32 and code != 10 else code for code in range(256))
 _ESCAPES = {code: f"\\u{code:04x}" for code in range(1, 32)}
 
@@ -72,9 +73,10 @@ def _cell(plan: TablePlan, column: ColumnPlan) -> str:
     base = plan.table.column(column.source).type.base if column.source else None
     value = f"t.{quote_identifier(column.source)}"
     uncast = column.read_sql.removesuffix("::text")
-    if base is None or base.schema != "pg_catalog" or base.name not in _PRINTED_ALIKE:
-        return column.read_sql
-    return uncast if uncast in {value, f"({value} AT TIME ZONE 'UTC')"} else column.read_sql
+    if base is None or base.schema != "pg_catalog" or base.name not in PRINTED_ALIKE:
+        return f"({column.read_sql})"
+    alike = uncast in {value, f"({value} AT TIME ZONE 'UTC')"}
+    return uncast if alike else f"({column.read_sql})"
 
 
 def printed_rows(lines: bytes, rows: int) -> PrintedRows | tuple[()]:

@@ -6,6 +6,7 @@ import pytest
 
 from streamer.model import Consistency, PageSize, Pushdown, StepKind
 from streamer.postgres.connect import Session
+from streamer.postgres.copied import PRINTED_ALIKE
 from streamer.postgres.reader_sql import lookup_query
 from tests.engines.postgres import Database
 from tests.integration.postgres.reading import KEYED, NUMBERS, opened, plan_for, read_all, rows_of
@@ -27,6 +28,25 @@ async def test_a_page_is_never_longer_than_asked_and_follows_changes_of_the_wish
 
     assert sum(lengths) == 100
     assert lengths[:4] == [5, 20, 5, 20]
+
+
+async def test_no_type_that_copy_prints_uncast_has_another_text(database: Database):
+    session = await database.connect()
+    try:
+        known = await session.fetch(
+            "SELECT typname FROM pg_type WHERE oid::regtype = ANY ($1::text[]::regtype[])",
+            sorted(PRINTED_ALIKE),
+        )
+        functions = await session.fetch(
+            "SELECT t.typname FROM pg_cast AS c JOIN pg_type AS t ON t.oid = c.castsource"
+            " WHERE c.casttarget = 'text'::regtype AND c.castmethod = 'f' AND t.typname = ANY ($1)",
+            sorted(PRINTED_ALIKE),
+        )
+    finally:
+        await session.close()
+
+    assert {name for (name,) in known} == PRINTED_ALIKE
+    assert functions == []
 
 
 @pytest.mark.parametrize("whole_rows", [False, True])

@@ -151,13 +151,29 @@ def test_a_copied_page_has_its_key_in_the_sql_and_asks_for_so_many_rows():
 
     assert can_copy(wanted, StepKind.ROWS)
     assert query.sql == (
-        'SELECT (t."v"::text) AS c0, (t."b"::text) AS c1, (print(t."at")) AS c2 '
+        'SELECT t."v" AS c0, (t."b"::text) AS c1, (print(t."at")) AS c2 '
         'FROM "my schema"."t" AS t '
         """WHERE (t."v", t."b") > (E'it''s \\\\'::text::text, '5'::text::bigint) """
         """AND NOT ((t."v", t."b") > ('z'::text::text, '6'::text::bigint)) """
         'ORDER BY t."v", t."b" LIMIT 7'
     )
     assert (query.width, query.key_cells, query.quoted) == (3, (0, 1), ("c0", "c1", "c2"))
+
+
+def test_what_copy_prints_as_a_cast_to_text_would_is_not_cast():
+    kinds = {"k": "int8", "n": "numeric", "at": "timestamptz", "c": "bpchar", "i": "inet"}
+    wanted = plan({name: (kind, True) for name, kind in kinds.items()}, ("k",))
+    zoned = "(t.\"at\" AT TIME ZONE 'UTC')"
+    columns = [
+        replace(c, read_sql=f"{zoned}::text" if c.source == "at" else f't."{c.source}"::text')
+        for c in wanted.columns
+    ]
+
+    query = copied_query(replace(wanted, columns=tuple(columns)), None, 1)
+
+    assert query.sql.startswith(
+        f'SELECT t."k" AS c0, t."n" AS c1, {zoned} AS c2, (t."c"::text) AS c3, (t."i"::text) AS c4 '
+    )
 
 
 def test_numbers_are_bare_where_they_are_printed_as_they_are_and_stored_as_such():
