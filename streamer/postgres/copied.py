@@ -25,7 +25,7 @@ PRINTED_ALIKE = frozenset(
     | {"timestamp", "timestamptz", "interval", "uuid", "json", "jsonb"}
 )
 """Types whose cast to text calls their output function and nothing else, as COPY does
-(postgresql.org/docs/18/sql-createcast.html, WITH INOUT)."""
+(postgresql.org/docs/18/sql-createcast.html, casts by input and output)."""
 
 _NO_CONTROL = bytes(63 if code < 32 and code != 10 else code for code in range(256))
 _ESCAPES = {code: f"\\u{code:04x}" for code in range(1, 32)}
