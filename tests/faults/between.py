@@ -59,6 +59,21 @@ class Between:
         await self._runner.cleanup()
         await self._upstream.close()
 
+    def hold_up(self, held: bytes, behind: bytes) -> asyncio.Event:
+        """Never forward what has `held` in it; what is set once something with `behind` was answered."""
+        enough, never = asyncio.Event(), asyncio.Event()
+
+        async def deal(request: Request, forward: Forward) -> web.Response:
+            if held in request.body:
+                await never.wait()
+            answer = await forward()
+            if behind in request.body:
+                enough.set()
+            return answer
+
+        self.deal = deal
+        return enough
+
     async def send(self, request: Request) -> web.Response:
         """Hand a request to the server: now, once more, or late."""
         assert self._upstream is not None

@@ -78,17 +78,7 @@ async def test_rows_without_a_key_that_nobody_wrote_down_dont_outlive_those_of_t
     streamer: Streamer, between: Between, held: int
 ) -> None:
     await streamer.source.execute(LINES.format(held=held))
-    enough, never = asyncio.Event(), asyncio.Event()
-
-    async def deal(request: Request, forward: Forward) -> web.Response:
-        if b"held" in request.body:
-            await never.wait()
-        answer = await forward()
-        if b"late" in request.body:
-            enough.set()
-        return answer
-
-    between.deal = deal
+    enough = between.hold_up(b"held", b"late")
     await killed_after(streamer, between, enough)
     await streamer.source.execute("DELETE FROM log WHERE line = 'late'")
 

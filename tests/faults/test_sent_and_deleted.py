@@ -6,9 +6,8 @@ import asyncio
 import signal
 
 import pytest
-from aiohttp import web
 
-from tests.faults.between import Between, Forward, Request
+from tests.faults.between import Between
 from tests.stories.command import Streamer, ended
 from tests.stories.compare import differences, our_leftovers
 
@@ -25,17 +24,7 @@ FROM generate_series(1, 4000) AS n;
 
 async def killed_with_rows_ahead(streamer: Streamer, between: Between, *options: str) -> None:
     """Kill a run once a row came that isn't written down, and delete that row from the source."""
-    enough, never = asyncio.Event(), asyncio.Event()
-
-    async def deal(request: Request, forward: Forward) -> web.Response:
-        if b"held" in request.body:
-            await never.wait()
-        answer = await forward()
-        if b"late" in request.body:
-            enough.set()
-        return answer
-
-    between.deal = deal
+    enough = between.hold_up(b"held", b"late")
     streamer.overrides["CLOUDFLARE_API_BASE_URL"] = between.base_url
     process = streamer.start("run", *OPTIONS, *options)
     await enough.wait()

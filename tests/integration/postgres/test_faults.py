@@ -197,6 +197,7 @@ async def _rows(settings: SourceSettings, consistency: Consistency) -> list[str 
 async def test_counting_a_whole_table_may_take_longer_than_other_statements(
     any_database: Database, monkeypatch: pytest.MonkeyPatch
 ):
+    # The server's own sleep: a statement that outlasts the timeout below, which is what is tried.
     await any_database.execute(
         "CREATE VIEW slow AS SELECT n FROM generate_series(1, 3) AS n, pg_sleep(0.6)"
     )
