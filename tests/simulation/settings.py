@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamer.config import PacingSettings
 from streamer.model import Consistency, IfExists, IndexTiming, OnError, Pack, Pushdown, Rate
@@ -53,6 +53,24 @@ class HistorySettings:
     on_error: OnError = OnError.REJECT
     mends_target: bool = False
     retry_kills: int = 0
+
+    def undisturbed(self, concurrency: int, if_exists: IfExists = IfExists.FAIL) -> HistorySettings:
+        """The same, save that nothing goes wrong: for a test that does one thing to it."""
+        return replace(
+            self,
+            kills=0,
+            signals=0,
+            restarts=0,
+            poison=0.0,
+            if_exists=if_exists,
+            changes_s=0.0,
+            rates=Rates(),
+            clock_jumps=False,
+            disk=0.0,
+            idle_s=0.0,
+            consistency=Consistency.SNAPSHOT,
+            pacing=replace(self.pacing, rate=None, concurrency=concurrency, batch_bytes=1_500),
+        )
 
     @classmethod
     def of(cls, seed: int) -> HistorySettings:

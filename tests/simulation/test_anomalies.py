@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 import random
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from streamer.errors import ExitCode
-from streamer.model import Consistency, IfExists
 from tests.simulation import shapes
 from tests.simulation.history import History
 from tests.simulation.process import Ended, Mode, Process
 from tests.simulation.sessions import Died, Harm
 from tests.simulation.settings import HistorySettings
-from tests.simulation.trouble import Rates
 
 # Each way of going wrong is tried at every third call, and all three together at every one; with
 # STREAMER_EVERY_CALL=1 each is tried at every call.
@@ -45,21 +42,7 @@ class Fated(Died):
 
 
 def history(folder: Path) -> History:
-    settings = replace(
-        HistorySettings.of(1),
-        kills=0,
-        signals=0,
-        restarts=0,
-        poison=0.0,
-        if_exists=IfExists.FAIL,
-        changes_s=0.0,
-        rates=Rates(),
-        clock_jumps=False,
-        disk=0.0,
-        idle_s=0.0,
-        consistency=Consistency.SNAPSHOT,
-        pacing=replace(HistorySettings.of(1).pacing, rate=None, concurrency=2, batch_bytes=1_500),
-    )
+    settings = HistorySettings.of(1).undisturbed(2)
     return History(settings, folder, shapes.make_of(KINDS, random.Random(1), 6))
 
 

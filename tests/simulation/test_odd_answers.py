@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,11 @@ import pytest
 
 from streamer.d1.api import Reply
 from streamer.errors import ExitCode
-from streamer.model import Consistency, IfExists
+from streamer.model import IfExists
 from tests.simulation import shapes
 from tests.simulation.history import History
 from tests.simulation.process import Mode, Process
 from tests.simulation.settings import HistorySettings
-from tests.simulation.trouble import Rates
 
 KINDS = (shapes.SHAPES[3], shapes.SHAPES[5], shapes.SHAPES[6])  # keyless, two passes, staged
 WAYS: dict[str, Callable[[list[Any]], list[Any]]] = {
@@ -52,21 +50,7 @@ class Changing:
 
 
 def history(folder: Path, if_exists: IfExists) -> History:
-    settings = replace(
-        HistorySettings.of(1),
-        kills=0,
-        signals=0,
-        restarts=0,
-        poison=0.0,
-        if_exists=if_exists,
-        changes_s=0.0,
-        rates=Rates(),
-        clock_jumps=False,
-        disk=0.0,
-        idle_s=0.0,
-        consistency=Consistency.SNAPSHOT,
-        pacing=replace(HistorySettings.of(1).pacing, rate=None, concurrency=1, batch_bytes=1_500),
-    )
+    settings = HistorySettings.of(1).undisturbed(1, if_exists)
     return History(settings, folder, shapes.make_of(KINDS, random.Random(1), 6))
 
 
