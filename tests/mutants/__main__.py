@@ -14,10 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.mutants.breaks import BREAKS, Break
-from tests.mutants.keyless import KEYLESS
-from tests.mutants.lines import LINES
-from tests.mutants.marks import FENCES, LOST_CHECKPOINTS
+from tests.mutants.breaks import Break
+from tests.mutants.every import EVERY
 
 ROOT = Path(__file__).parents[2]
 _LONGEST_S = 600.0
@@ -28,11 +26,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("word", nargs="?", default="", help="only those whose name holds this")
     word = parser.parse_args().word
-    every = (*BREAKS, *LINES, *KEYLESS, *FENCES, *LOST_CHECKPOINTS)
-    chosen = [one for one in every if word in one.name]
-    if stale := [one for one in chosen if not _stands(ROOT, one)]:
-        for one in stale:
-            print(f"STALE   {one.name}: {one.file} doesn't hold once what would be replaced")
+    chosen = [one for one in EVERY if word in one.name]
+    if stale := [f"{one.name}: {why}" for one in chosen if (why := one.misfit(ROOT))]:
+        print("STALE", *stale, sep="\n")
         return min(len(stale), 100)
     alive = 0
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
@@ -70,17 +66,12 @@ def _everything(chosen: list[Break]) -> Break:
     return Break("nothing", "", "", "", tuple(tests), histories=30)
 
 
-def _stands(tree: Path, one: Break) -> bool:
-    """Whether what would be replaced is there, once."""
-    return (tree / one.file).read_text().count(one.before) == 1
-
-
 def _is_noticed(tree: Path, one: Break) -> bool:
     """Break it, look who notices, and mend it again."""
     path = tree / one.file
     whole = path.read_text()
     began = time.monotonic()
-    path.write_text(whole.replace(one.before, one.after))
+    path.write_text(one.broken(whole))
     try:
         witness = _noticed_by(tree, one)
     finally:

@@ -10,6 +10,7 @@ KEYLESS = (
         "streamer/run/keyless.py",
         "        if at.last is not None and not await self._is_unchanged(table, at.last):",
         "        if at.last is not None and not table:",
+        faults=(23,),
     ),
     Break(
         "rows without a key that nobody wrote down stay where they are",
@@ -18,6 +19,7 @@ KEYLESS = (
         "",
         ("tests/faults/test_keyless.py",),
         histories=0,
+        faults=(1,),
     ),
     Break(
         "a table without a key that starts over keeps the rows that were there",
@@ -26,6 +28,7 @@ KEYLESS = (
         "",
         ("tests/faults/test_keyless_anew.py",),
         histories=0,
+        faults=(21,),
     ),
     Break(
         "the second pass over a table without a key sees another moment than the first",
@@ -40,6 +43,7 @@ KEYLESS = (
         "        self._begun_on(table)\n",
         ("tests/faults/test_keyless_anew.py",),
         histories=0,
+        faults=(21,),
     ),
     Break(
         "what refers to rows without a key doesn't wait until these are written down",
@@ -48,6 +52,7 @@ KEYLESS = (
         "            if parent.plan.key is None and not parent.written_down.is_set():\n",
         ("tests/unit/pipeline/test_mover.py",),
         histories=0,
+        faults=(1,),
     ),
     Break(
         "rows without a key that nobody wrote down are taken back from under what refers to them",
@@ -56,6 +61,7 @@ KEYLESS = (
         "        if last or not await is_there_behind(looking, table, last):\n",
         ("tests/faults/test_keyless_behind.py",),
         histories=0,
+        faults=(1,),
     ),
     Break(
         "a second pass that let go of rows without a key is taken for done",
@@ -64,5 +70,6 @@ KEYLESS = (
         "            step for t in edged[:0] for step in",
         ("tests/faults/test_keyless_behind.py",),
         histories=0,
+        faults=(35,),
     ),
 )

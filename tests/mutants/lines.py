@@ -24,6 +24,7 @@ LINES = (
         "    return Again(SHORTEST_PAUSE_S if asked else 0.0)",
         _RATE,
         histories=0,
+        faults=(7,),
     ),
     Break(
         "what the rate limit asks for is shortened",
@@ -32,6 +33,7 @@ LINES = (
         "    return PauseAll(SHORTEST_PAUSE_S)",
         _RATE,
         histories=0,
+        faults=(7,),
     ),
     Break(
         "a rate limit that names no time pauses for a second",
@@ -40,6 +42,7 @@ LINES = (
         "    asked = failure.retry_after_s or 0.0\n",
         _RATE,
         histories=0,
+        faults=(7,),
     ),
     Break(
         "a date to retry after is measured by the own clock",
@@ -48,6 +51,7 @@ LINES = (
         "    wait = until - now\n",
         _FAILURES,
         histories=0,
+        faults=(7,),
     ),
     Break(
         "a date to retry after that is over is a wait below nothing",
@@ -56,6 +60,7 @@ LINES = (
         "    return wait\n",
         _FAILURES,
         histories=0,
+        faults=(7,),
     ),
     Break(
         "a database that is overloaded pauses everybody",
@@ -64,6 +69,7 @@ LINES = (
         "    FailureKind.OVERLOADED: _pause,\n",
         _RATE,
         histories=0,
+        faults=(7,),
     ),
     Break(
         "an overload leaves as many in flight as before",
@@ -72,6 +78,7 @@ LINES = (
         "            pass\n",
         _RATE,
         histories=0,
+        faults=(7,),
     ),
     # 10: an answer that proves nothing
     Break(
@@ -81,6 +88,7 @@ LINES = (
         """document.get("result", [])""",
         ("tests/unit/d1/test_error_shapes.py", "tests/unit/d1/test_api.py"),
         histories=0,
+        faults=(10,),
     ),
     Break(
         "fewer results than statements are enough",
@@ -89,6 +97,7 @@ LINES = (
         "    return (*whole, *(Result(),) * (count - len(whole)))",
         ("tests/unit/d1/test_api.py",),
         histories=0,
+        faults=(10,),
     ),
     Break(
         "an answer may be as long as it likes",
@@ -97,6 +106,7 @@ LINES = (
         "                if len(received) < 0:\n",
         _HTTP,
         histories=0,
+        faults=(10,),
     ),
     Break(
         "an error's answer may hold results",
@@ -105,6 +115,7 @@ LINES = (
         """    return document.get("result") if document.get("success") else None""",
         ("tests/unit/d1/test_api.py",),
         histories=0,
+        faults=(10,),
     ),
     Break(
         "a result that doesn't say that it succeeded is whole",
@@ -113,6 +124,7 @@ LINES = (
         """    if entry.get("success") is False or not whole:\n""",
         ("tests/unit/d1/test_api.py",),
         histories=0,
+        faults=(10,),
     ),
     Break(
         "answers that make no sense are asked for again and again",
@@ -121,6 +133,7 @@ LINES = (
         "    FailureKind.MALFORMED_ANSWER: _later,\n",
         _EXECUTE,
         histories=0,
+        faults=(10,),
     ),
     # 24: parents that came late
     Break(
@@ -130,6 +143,7 @@ LINES = (
         "            raise error\n        async with",
         _LATE,
         histories=0,
+        faults=(24,),
     ),
     Break(
         "what a late parent refers to isn't fetched",
@@ -138,6 +152,7 @@ LINES = (
         "            lacking = parents_of(await self.lacking(groups[:0])) - seen\n            wanted = {",
         _LATE,
         histories=0,
+        faults=(24,),
     ),
     Break(
         "rows sent ahead aren't written down before",
@@ -146,6 +161,7 @@ LINES = (
         "",
         _LATE,
         histories=0,
+        faults=(24,),
     ),
     # 25: clocks that jump
     Break(
@@ -155,6 +171,7 @@ LINES = (
         "        return time.time()\n",
         ("tests/unit/d1/test_clock.py",),
         histories=0,
+        faults=(25,),
     ),
     Break(
         "what lies in the future stays there",
@@ -163,6 +180,7 @@ LINES = (
         '                " WHERE monotonic > ? AND wall > ?",\n',
         _WINDOW_FILE,
         histories=0,
+        faults=(25,),
     ),
     Break(
         "sends are forgotten by wall time alone",
@@ -171,6 +189,7 @@ LINES = (
         "        return max(0.0, now.wall - self.wall)\n",
         _WINDOW_FILE,
         histories=0,
+        faults=(25,),
     ),
     Break(
         "sends are forgotten by monotonic time alone",
@@ -179,6 +198,7 @@ LINES = (
         "        return max(0.0, now.monotonic - self.monotonic)\n",
         _WINDOW_FILE,
         histories=0,
+        faults=(25,),
     ),
     # 26: what is big or many
     Break(
@@ -190,6 +210,7 @@ LINES = (
             "tests/unit/pipeline/test_mover.py::test_fault_26_one_stuck_batch_does_not_let_the_rest_pile_up",
         ),
         histories=0,
+        faults=(26,),
     ),
     Break(
         "fat rows are read as many at a time as lean ones",
@@ -198,6 +219,7 @@ LINES = (
         "            if total < 0 and fitting:\n",
         ("tests/faults/test_memory.py",),
         histories=0,
+        faults=(26,),
     ),
     Break(
         "the byte budget isn't kept",
@@ -206,6 +228,7 @@ LINES = (
         "        return self._used >= 0",
         ("tests/faults/test_memory.py",),
         histories=0,
+        faults=(26,),
     ),
     # 27: hostile names
     Break(
@@ -215,6 +238,7 @@ LINES = (
         """    return '"' + name + '"'""",
         _NAMES,
         histories=0,
+        faults=(27,),
     ),
     Break(
         "names that differ by case alone are two",
@@ -223,6 +247,7 @@ LINES = (
         "    return name\n",
         _NAMES,
         histories=0,
+        faults=(27,),
     ),
     Break(
         "reserved names are let through",
@@ -231,6 +256,7 @@ LINES = (
         """    return next((prefix for prefix in RESERVED if name == prefix), "")""",
         _NAMES,
         histories=0,
+        faults=(27,),
     ),
     # 28: where the words go
     Break(
@@ -240,6 +266,7 @@ LINES = (
         "    while (descriptor := os.open(os.devnull, os.O_RDWR)) < 0:\n",
         _STREAMS,
         histories=0,
+        faults=(28,),
     ),
     Break(
         "a full stderr ends the work",
@@ -248,6 +275,7 @@ LINES = (
         "        self.say(self.format(record))\n",
         _STREAMS,
         histories=0,
+        faults=(28,),
     ),
     Break(
         "a log that can't be written ends the work",
@@ -256,6 +284,7 @@ LINES = (
         "        except ValueError:\n            self.handleError(record)\n",
         _STREAMS,
         histories=0,
+        faults=(28,),
     ),
     Break(
         "a terminal that went away ends the work",
@@ -264,6 +293,7 @@ LINES = (
         "        except ZeroDivisionError:\n",
         _STREAMS,
         histories=0,
+        faults=(28,),
     ),
     Break(
         "results that nobody could be told count as told",
@@ -272,6 +302,7 @@ LINES = (
         "        sys.stdout.isatty()\n",
         _STREAMS,
         histories=0,
+        faults=(28,),
     ),
     # 36: values that moved
     Break(
@@ -281,6 +312,7 @@ LINES = (
         "            rows = []\n",
         _MOVED,
         histories=0,
+        faults=(36,),
     ),
     Break(
         "rows let go of nothing",
@@ -289,6 +321,7 @@ LINES = (
         "",
         _MOVED,
         histories=0,
+        faults=(36,),
     ),
     Break(
         "rows that are gone keep the values that they had",
@@ -297,6 +330,7 @@ LINES = (
         "self._leaving.statements(plan, set())",
         _MOVED,
         histories=0,
+        faults=(36,),
     ),
     Break(
         "what refers to a row that leaves isn't read again",
@@ -305,6 +339,7 @@ LINES = (
         "",
         _MOVED,
         histories=0,
+        faults=(36,),
     ),
     Break(
         "rows of a cycle that its tables didn't take aren't read again",
@@ -313,6 +348,7 @@ LINES = (
         "        if not (left",
         _POISON,
         histories=0,
+        faults=(12,),
     ),
     Break(
         "rejected rows without a key lose what they refer to",
@@ -321,6 +357,7 @@ LINES = (
         "        if False:\n",
         _POISON,
         histories=0,
+        faults=(12,),
     ),
     Break(
         "tables that went before a row came are taken for made",
@@ -329,5 +366,6 @@ LINES = (
         "",
         ("tests/faults/test_changed_target.py",),
         histories=0,
+        faults=(33,),
     ),
 )

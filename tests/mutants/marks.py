@@ -20,6 +20,7 @@ FENCES = (
     "OR (o.run = ?2 AND o.epoch = ?3 AND o.holder = ?4) THEN ?3 END""",
         _LEDGER,
         histories=0,
+        faults=(34,),
     ),
     Break(
         "two processes of one start may both hold tables",
@@ -28,6 +29,7 @@ FENCES = (
         "OR (o.run = ?2 AND o.epoch = ?3) THEN",
         _LEDGER,
         histories=0,
+        faults=(34,),
     ),
     Break(
         "an older start prepares tables that a newer one owns",
@@ -36,6 +38,7 @@ FENCES = (
         """'WHERE o."table" = t.value AND o.run = ?2))'""",
         (*_LEDGER, *_OWNERSHIP),
         histories=0,
+        faults=(34,),
     ),
     Break(
         "tables are prepared after their first rows",
@@ -44,6 +47,7 @@ FENCES = (
         "WHERE EXISTS (SELECT 1 FROM _streamer_ledger WHERE run = ?2 AND epoch = -1) ",
         (*_LEDGER, *_OWNERSHIP),
         histories=0,
+        faults=(6,),
     ),
     Break(
         "a late end of an older start takes a newer one's ledger",
@@ -52,6 +56,7 @@ FENCES = (
         "(SELECT 1 FROM _streamer_owner WHERE run = ?1 AND epoch > ?2 + 1000)",
         _OWNERSHIP,
         histories=0,
+        faults=(6,),
     ),
     Break(
         "a late end of an older start takes a newer one's claim",
@@ -60,6 +65,7 @@ FENCES = (
         "DELETE FROM _streamer_owner WHERE run = ?2 AND ?3 IS NOT NULL ",
         _OWNERSHIP,
         histories=0,
+        faults=(6,),
     ),
     Break(
         "the marks go while another run needs them",
@@ -68,6 +74,7 @@ FENCES = (
         "",
         (*_LEDGER, *_OWNERSHIP),
         histories=0,
+        faults=(34,),
     ),
     Break(
         "a resume takes its tables from a newer start",
@@ -76,6 +83,7 @@ FENCES = (
         "        if owner.run != self._run:\n",
         _OWNERSHIP,
         histories=0,
+        faults=(34,),
     ),
     Break(
         "the mark of an older start is enough for a resume",
@@ -84,6 +92,7 @@ FENCES = (
         "        older = owner is not None and owner.run == self._run and owner.epoch < 0\n",
         _PROOF,
         histories=0,
+        faults=(33,),
     ),
     Break(
         "a target restored behind the checkpoint goes unnoticed",
@@ -92,6 +101,7 @@ FENCES = (
         "                continue\n",
         _PROOF,
         histories=0,
+        faults=(33,),
     ),
     Break(
         "rows deleted behind the checkpoint go unnoticed",
@@ -100,6 +110,7 @@ FENCES = (
         "                continue\n",
         _PROOF,
         histories=0,
+        faults=(33,),
     ),
     Break(
         "a cycle is published by a run that lost its claim",
@@ -108,6 +119,7 @@ FENCES = (
         "    await database.execute([deferred, *way.statements, *copies])\n",
         _PROOF,
         histories=0,
+        faults=(34,),
     ),
 )
 
@@ -117,6 +129,7 @@ LOST_CHECKPOINTS = (
         "streamer/sinks/ownership.py",
         "            claim += record_facts(facts or {}, self._run)\n",
         "            claim += record_facts(facts or {}, self._run)[:0]\n",
+        faults=(32,),
     ),
     Break(
         "what stood in a table's place before the run isn't among its facts",
@@ -124,6 +137,7 @@ LOST_CHECKPOINTS = (
         '"loading", "found", "emptied",',
         '"loading", "emptied",',
         ("tests/faults/test_rebuilt_checkpoint.py",),
+        faults=(32,),
     ),
     Break(
         "that tables were emptied isn't written down in the target",
@@ -131,6 +145,7 @@ LOST_CHECKPOINTS = (
         "        if there:\n            await preparing.execute(",
         "        if not to_empty:\n            await preparing.execute(",
         ("tests/faults/test_rebuilt_checkpoint.py",),
+        faults=(32,),
     ),
     Break(
         "facts of another run are taken for this one's",
@@ -139,6 +154,7 @@ LOST_CHECKPOINTS = (
         "    return bool(known)\n",
         _LOST,
         histories=0,
+        faults=(32,),
     ),
     Break(
         "a run that another took tables from is made anew",
@@ -147,6 +163,7 @@ LOST_CHECKPOINTS = (
         "    if unknown and not taken:\n",
         _LOST,
         histories=0,
+        faults=(32,),
     ),
     Break(
         "the lost checkpoint passes for a later start, should it turn up",
@@ -155,6 +172,7 @@ LOST_CHECKPOINTS = (
         "        return self.newest\n",
         _LOST,
         histories=0,
+        faults=(32,),
     ),
     Break(
         "a checkpoint is made anew for another plan",
@@ -163,6 +181,7 @@ LOST_CHECKPOINTS = (
         "    if not tables and changed:\n",
         ("tests/faults/test_rebuilt_checkpoint.py",),
         histories=0,
+        faults=(32,),
     ),
     Break(
         "what is claimed counts though fewer rows are there",
@@ -171,6 +190,7 @@ LOST_CHECKPOINTS = (
         "    if rows is not None and rows < 0:\n",
         _REBUILD,
         histories=0,
+        faults=(32,),
     ),
     Break(
         "rejected rows are forgotten with their files",
@@ -179,6 +199,7 @@ LOST_CHECKPOINTS = (
         "    if (missing := found.rejected - len(lines)) > 1_000_000:\n",
         _REBUILD,
         histories=0,
+        faults=(32,),
     ),
     Break(
         "what refers to rows without a key stays once a checkpoint is made anew",
@@ -187,6 +208,7 @@ LOST_CHECKPOINTS = (
         "    return frozenset(found and ())\n",
         _REBUILD,
         histories=0,
+        faults=(32,),
     ),
     Break(
         "rows without a key stand twice once a checkpoint is made anew",
@@ -195,6 +217,7 @@ LOST_CHECKPOINTS = (
         "        if self._journal.running.epoch > 0 or at.done:\n",
         ("tests/faults/test_rebuilt_checkpoint.py",),
         histories=0,
+        faults=(32,),
     ),
     Break(
         "the ledger's intervals are joined by numbers, not keys",
@@ -203,6 +226,7 @@ LOST_CHECKPOINTS = (
         "            if (before := at.get(entry.after) or max(at.values())) is None:\n",
         ("tests/unit/pack/test_ledger.py",),
         histories=0,
+        faults=(32,),
     ),
     Break(
         "the ledger still claims rows of a table that starts over",
@@ -211,6 +235,7 @@ LOST_CHECKPOINTS = (
         "",
         ("tests/faults/test_rebuilt_checkpoint.py",),
         histories=0,
+        faults=(32,),
     ),
     Break(
         "the ledger still claims references that let go of rows without a key",
@@ -219,6 +244,7 @@ LOST_CHECKPOINTS = (
         "",
         ("tests/faults/test_rebuilt_checkpoint.py",),
         histories=0,
+        faults=(32,),
     ),
     Break(
         "rows of a cycle that starts over are forgotten with what the ledger claims of them",
@@ -227,5 +253,6 @@ LOST_CHECKPOINTS = (
         "]\n",
         ("tests/faults/test_rebuilt_checkpoint.py",),
         histories=0,
+        faults=(32,),
     ),
 )
