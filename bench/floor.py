@@ -20,7 +20,7 @@ from tests.engines.copied import copied_lines
 from tests.engines.postgres import Postgres
 from tests.engines.workerd import Workerd
 
-_STATEMENT_BYTES = 900_000
+_STATEMENT_BYTES = 450_000
 _REQUEST_BYTES = 4_000_000
 _FETCH_ROWS = 10_000
 
