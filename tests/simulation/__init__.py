@@ -18,6 +18,7 @@ process     one start of `streamer run`, on all of these
 history     starts, kills and resumes until it is done
 oracle      what must hold after a crash, and at the end
 
+test_changes     what somebody else does keeps every constraint
 test_histories   hundreds of them
 test_anomalies   the n-th call to the outside goes wrong, for every n
 test_faults      single faults, for as long as they last

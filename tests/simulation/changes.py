@@ -61,7 +61,10 @@ def _move(
     rows: Sequence[Version],
     dice: random.Random,
 ) -> None:
-    """Let values go round between rows, or from one that lets go of them, or is deleted, to another."""
+    """Let values go round between rows, or from one that lets go of them, or is deleted, to another.
+
+    Rows that are referred to by these values stay as they are, those that refer to themselves too.
+    """
     if any(_is_referred_to(server, name, version, columns) for version in rows):
         return
     values = [{column: version.cells[column] for column in columns} for version in rows]
@@ -71,7 +74,7 @@ def _move(
             server.update(name, version, cells)
         return
     giver, taker = rows[0], rows[1]
-    left = _other_values(server, name, giver, dice, renewed=columns)
+    left = _other_values(server, name, giver, dice, renewed=columns, going=(taker,))
     if kind < 0.75:
         if not _delete(server, name, giver):
             return
@@ -102,9 +105,14 @@ def _other_values(
     name: str,
     version: Version,
     dice: random.Random,
+    *,
     renewed: Sequence[str] = (),
+    going: Sequence[Version] = (),
 ) -> Cells:
-    """New texts and references for a row, and other values in `renewed`."""
+    """New texts and references for a row, and other values in `renewed`.
+
+    It refers to none that is `going`.
+    """
     stored = server.tables[name]
     values: dict[str, Cell] = {}
     for made in stored.table.columns:
@@ -115,7 +123,8 @@ def _other_values(
         elif made.name in renewed:
             values[made.name] = dice.randrange(-500, 5_000)
     for key in stored.table.foreign_keys:
-        parents = [v.cells[key.parent_columns[0]] for v in server.live(str(key.parent))]
+        rows = (v for v in server.live(str(key.parent)) if v not in going)
+        parents = [v.cells[key.parent_columns[0]] for v in rows]
         is_free = not stored.table.column(key.columns[0]).not_null
         lets_go = is_free and (not parents or dice.random() < 0.3)
         values[key.columns[0]] = None if lets_go else dice.choice(parents)
@@ -125,14 +134,14 @@ def _other_values(
 def _is_referred_to(
     server: Postgres, name: str, version: Version, columns: Sequence[str] = ()
 ) -> bool:
-    """Whether another row refers to this one (by some of `columns`, where there are any)."""
+    """Whether another row refers to this one; by some of `columns`, where there are any, or itself."""
     for stored in server.tables.values():
         for key in stored.table.foreign_keys:
             if str(key.parent) != name or (columns and not set(columns) & set(key.parent_columns)):
                 continue
             gone = version.cells[key.parent_columns[0]]
-            others = (v for v in server.live(str(stored.table.name)) if v is not version)
-            if gone is not None and any(v.cells[key.columns[0]] == gone for v in others):
+            rows = (v for v in server.live(str(stored.table.name)) if columns or v is not version)
+            if gone is not None and any(v.cells[key.columns[0]] == gone for v in rows):
                 return True
     return False
 
