@@ -69,6 +69,7 @@ class Outbox:
             self._linger = None
 
     def _send(self, batch: Batch) -> None:
+        self.stop_lingering()
         self._outstanding += 1
         self._queue.put_nowait(batch)
 
