@@ -13,7 +13,7 @@ from streamer.d1.observer import TargetObserver
 from streamer.errors import InterruptedRunError
 from streamer.model import Answer, Result, Statement
 from streamer.model.target import TargetIdentity, TargetKind
-from streamer.pace import BatchBytes
+from streamer.pack import BatchBytes
 
 _ABSENT = frozenset({404, 405, 501})
 _COSTLY = frozenset({FailureKind.TOO_SLOW, FailureKind.TIMEOUT})

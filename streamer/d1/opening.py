@@ -26,8 +26,9 @@ from streamer.d1.window_file import WindowFile, WindowFileError, state_directory
 from streamer.errors import TargetError
 from streamer.model import Rate
 from streamer.model.target import TargetIdentity
-from streamer.pace import AdaptiveConcurrency, BatchBytes, FixedConcurrency
+from streamer.pace import AdaptiveConcurrency, FixedConcurrency
 from streamer.pace.concurrency import CAP
+from streamer.pack import BatchBytes
 
 MOST_PAGES = 1_000
 

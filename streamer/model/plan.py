@@ -238,13 +238,15 @@ class Measure:
 
     `body_bytes` in a request's body; `stored_bytes` of each column as SQLite stores its cells, in
     the columns' order. `indexed` has the rows of partial indexes, by their names in D1; one that
-    isn't there has all rows.
+    isn't there has all rows. `bodies` are the bytes in a request's body of each row that was looked
+    at, in the order of the table, where rows are long; empty: they are alike.
     """
 
     rows: int
     body_bytes: float
     stored_bytes: tuple[float, ...]
     indexed: Mapping[str, int] = field(default_factory=dict[str, int])
+    bodies: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

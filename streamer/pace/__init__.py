@@ -1,7 +1,6 @@
 """How fast and how often to send: pure decisions, the time and the dice are passed in."""
 
 from streamer.pace.backoff import full_jitter
-from streamer.pace.batch_bytes import BatchBytes
 from streamer.pace.budget import RetryBudget
 from streamer.pace.concurrency import CAP as CONCURRENCY_CAP
 from streamer.pace.concurrency import AdaptiveConcurrency, Concurrency, FixedConcurrency, Sample
@@ -11,7 +10,6 @@ from streamer.pace.window import SlidingWindow
 __all__ = [
     "CONCURRENCY_CAP",
     "AdaptiveConcurrency",
-    "BatchBytes",
     "Concurrency",
     "FixedConcurrency",
     "Gate",

@@ -1,6 +1,7 @@
 """Rows become statements, statements become batches, within every limit of D1 (pure)."""
 
-from streamer.pack.batches import BatchBuilder
+from streamer.pack.batch_bytes import BatchBytes
+from streamer.pack.batches import BatchBuilder, chunk_share, chunks_in_batch
 from streamer.pack.blame import blame, clashing, nulls, unique_columns
 from streamer.pack.engine import CURRENT, Engine, engine_probes, probed
 from streamer.pack.facts import (
@@ -32,7 +33,7 @@ from streamer.pack.ledger import (
     release,
     take_over,
 )
-from streamer.pack.packer import next_page_rows, pack_page
+from streamer.pack.packer import cut_evenly, next_page_rows, pack_page
 from streamer.pack.probe import not_stored, numbers_of, store_what_fits
 from streamer.pack.reach import Reach, covers, reach, reaches
 from streamer.pack.sift import sift, with_rejects
@@ -45,6 +46,7 @@ __all__ = [
     "OF_THE_RUN",
     "OWNER_TABLE",
     "BatchBuilder",
+    "BatchBytes",
     "Engine",
     "Entry",
     "Facts",
@@ -56,9 +58,12 @@ __all__ = [
     "before_rows",
     "blame",
     "chunk_rows",
+    "chunk_share",
+    "chunks_in_batch",
     "clashing",
     "covers",
     "create_ledger",
+    "cut_evenly",
     "drop_unused",
     "engine_probes",
     "entries_of",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from streamer import limits
@@ -9,6 +10,18 @@ from streamer.model import Batch, Chunk
 from streamer.pack.ledger import LEDGER_FRAME_BYTES, entry_bytes
 
 _BODY_FRAME_BYTES = len('{"batch":[]}')
+_MARGIN_BYTES = 2_048  # a chunk's share of the request's frame and of the ledger statement
+
+
+def chunks_in_batch(batch_bytes: int, most_bytes: int = limits.CHUNK_BYTES) -> int:
+    """How many chunks of one table fill a batch of `batch_bytes`, each having `most_bytes` at most."""
+    return math.ceil(batch_bytes / most_bytes)
+
+
+def chunk_share(batch_bytes: int, most_bytes: int = limits.CHUNK_BYTES) -> int:
+    """What a chunk may take so that a whole number of them fills a batch."""
+    share = batch_bytes // chunks_in_batch(batch_bytes, most_bytes)
+    return share - min(_MARGIN_BYTES, share // 20)
 
 
 class BatchBuilder:

@@ -127,8 +127,7 @@ def _json_parts(
     if alone:
         yield _fat_part(layout, page, start)
         return
-    parts = int(size * _ESCAPED / min(chunk_bytes, PARAMETER_BYTES)) + 1
-    for low, high in _evenly(start, end, max(2, parts)):
+    for low, high in cut_evenly(start, end, size, chunk_bytes):
         yield from _json_parts(layout, page, low, high, chunk_bytes)
 
 
@@ -204,6 +203,12 @@ def _values_statements(
 def _groups(start: int, end: int, rows: int) -> list[tuple[int, int]]:
     """Ranges of at most `rows` rows that cover [start, end), the first one last."""
     return [(low, min(low + rows, end)) for low in range(start, end, rows)][::-1]
+
+
+def cut_evenly(start: int, end: int, size: int, chunk_bytes: int) -> list[tuple[int, int]]:
+    """Rows [start, end), whose parameter of `size` bytes is too big for a chunk, as two parts or more."""
+    parts = int(size * _ESCAPED / min(chunk_bytes, PARAMETER_BYTES)) + 1
+    return _evenly(start, end, max(2, parts))
 
 
 def _evenly(start: int, end: int, parts: int) -> list[tuple[int, int]]:

@@ -9,7 +9,6 @@ it. A table's position moves only over the contiguous prefix of acknowledged chu
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -29,7 +28,15 @@ from streamer.model import (
     StepKind,
     TablePlan,
 )
-from streamer.pack import Oversized, next_page_rows, pack_page, sift, with_rejects
+from streamer.pack import (
+    Oversized,
+    chunk_share,
+    chunks_in_batch,
+    next_page_rows,
+    pack_page,
+    sift,
+    with_rejects,
+)
 from streamer.pipeline.budget import ByteBudget
 from streamer.pipeline.load import Load
 from streamer.pipeline.outbox import Outbox
@@ -38,8 +45,6 @@ from streamer.plan import estimated_rows
 
 P = ParamSpec("P")
 
-READERS = 4  # tables read side by side; small tables overlap, one big one is enough by itself
-CHUNK_MARGIN_BYTES = 2_048  # a chunk's share of the request's frame and of the ledger statement
 DRAIN_S = 25.0  # how long requests in flight may take to end after a signal
 
 
@@ -147,7 +152,7 @@ class Mover:
         self._budget = ByteBudget(sizes.memory_bytes)
         self._outbox = Outbox(lambda: sink.batch_bytes, sizes.batch_statements)
         self._reading = 0
-        self._places = asyncio.Semaphore(READERS)
+        self._places = asyncio.Semaphore(limits.READERS)
         self._loads: dict[int, Load] = {}
         self._stop = stop
         self._halted = asyncio.Event()
@@ -296,12 +301,10 @@ class Mover:
         self._outbox.put(chunk)
 
     def _chunks_in_batch(self) -> int:
-        return math.ceil(self._sink.batch_bytes / self._sizes.chunk_bytes)
+        return chunks_in_batch(self._sink.batch_bytes, self._sizes.chunk_bytes)
 
     def _chunk_bytes(self) -> int:
-        """What a chunk may take so that a whole number of them fills a batch."""
-        share = self._sink.batch_bytes // self._chunks_in_batch()
-        return share - min(CHUNK_MARGIN_BYTES, share // 20)
+        return chunk_share(self._sink.batch_bytes, self._sizes.chunk_bytes)
 
     def _window(self) -> int:
         """Chunks of one table that may be unrecorded: 4 batches a useful request."""

@@ -27,6 +27,7 @@ from streamer.model import (
     TimedBy,
     Wire,
 )
+from streamer.plan.requests import AUTOMATIC, Packing, row_requests
 from streamer.translate.indexes import LARGE_INDEX_BYTES, LARGE_TABLE_BYTES
 from streamer.translate.keys import is_rowid_alias, primary_index
 from streamer.translate.names import quote
@@ -34,9 +35,6 @@ from streamer.translate.names import quote
 _TUPLE_BYTES = 28  # 24 of header and 4 of line pointer, postgresql.org/docs/17/storage-page-layout
 _SMALL_TABLE_BYTES = 1_000_000  # below it, half-empty pages and maps say nothing of the rows
 _BYTES_OF = {Storage.INTEGER: 6, Storage.REAL: 8, Storage.TEXT: 24, Storage.BLOB: 64}
-_FIRST_BYTES = 1_800_000  # of the 2 MB a run starts with, its rows being cut into even chunks
-_REQUEST_BYTES = 3_400_000  # of the 4 MB it grows to, likewise
-_SECOND_PASS_BYTES = 30  # a key and a reference
 _CELL_OVERHEAD = 3  # quotes and comma of a JSON cell
 _SLOW = 40_000, 5_000_000  # rows and bytes of bodies a second: a D1 far off, or a busy one
 _FAST = 165_000, 40_000_000  # the local engine, bench/results/moving.json
@@ -98,17 +96,16 @@ def estimate(
     measures: Mapping[QualifiedName, Measure] | None = None,
     *,
     views: int = 0,
-    batch_bytes: int | None = None,
+    packing: Packing = AUTOMATIC,
     bytes_per_s: float | None = None,
 ) -> Estimate:
     """What moving `tables` will cost; `rate` None: as fast as D1 goes.
 
-    By what was measured of them; of others, by what the statistics say. Requests have `batch_bytes`
-    at most, None: what a run finds by itself. `bytes_per_s` of bodies is how fast the last run was, from
+    By what was measured of them; of others, by what the statistics say. `bytes_per_s` of bodies is how fast the last run was, from
     its start to its end; None: there was none that tells.
     """
     seen = [(table, measure_of(table, measures or {})) for table in tables]
-    batches = sum(_batches(*level, batch_bytes) for level in _bytes_by_level(seen).values())
+    batches = row_requests(seen, packing)
     requests = batches + _other_requests(seen, views) if tables else 0
     rows = sum(measure.rows for _, measure in seen)
     total = sum(measure.rows * measure.body_bytes for _, measure in seen)
@@ -153,12 +150,12 @@ def measured(
     rate: Rate | None,
     measures: Mapping[QualifiedName, Measure],
     *,
-    batch_bytes: int | None = None,
+    packing: Packing = AUTOMATIC,
     last: tuple[int, float] | None = None,
 ) -> Plan:
     """The plan with the rows that were counted, and an estimate, and warning, by what was measured.
 
-    `batch_bytes` as for `estimate`. `last` are the bytes of bodies that the last run sent, and its
+    `last` are the bytes of bodies that the last run sent, and its
     seconds: they tell where it wasn't much smaller.
     """
     tables = tuple(
@@ -167,7 +164,7 @@ def measured(
         else table
         for table in plan.tables
     )
-    found = estimate(tables, rate, measures, views=len(plan.views), batch_bytes=batch_bytes)
+    found = estimate(tables, rate, measures, views=len(plan.views), packing=packing)
     if last is not None and last[1] > 0:
         seen = [measure_of(table, measures) for table in tables]
         if last[0] >= _TELLING * sum(measure.rows * measure.body_bytes for measure in seen):
@@ -176,7 +173,7 @@ def measured(
                 rate,
                 measures,
                 views=len(plan.views),
-                batch_bytes=batch_bytes,
+                packing=packing,
                 bytes_per_s=last[0] / last[1],
             )
     guessed = about_size(plan.estimate)
@@ -247,41 +244,6 @@ def _shared(loads: Sequence[float], most: int) -> int:
             requests, jobs, taken = requests + 1, 0, 0.0
         jobs, taken = jobs + 1, taken + load
     return requests
-
-
-def _bytes_by_level(
-    seen: Sequence[tuple[TablePlan, Measure]],
-) -> dict[int, tuple[float, float]]:
-    """Bytes of bodies that can flow together, and of the longest rows among them, on average.
-
-    Children wait for their parents' last request, and a second pass for its table's. `seen` is in load
-    order.
-    """
-    level: dict[QualifiedName, int] = {}
-    total: dict[int, tuple[float, float]] = {}
-
-    def add(at: int, size: float, longest: float) -> None:
-        there, so_far = total.get(at, (0.0, 0.0))
-        total[at] = (there + size, max(longest, so_far))
-
-    for table, measure in seen:
-        found = 1 + max((level.get(parent, -1) for parent in table.parents), default=-1)
-        level[table.name] = found
-        if measure.rows:
-            add(found, measure.rows * measure.body_bytes, measure.body_bytes)
-        if measure.rows and table.loading is Loading.TWO_PASS:
-            add(found + 1, measure.rows * _SECOND_PASS_BYTES, 0.0)
-    return total
-
-
-def _batches(size: float, row_bytes: float, batch_bytes: int | None) -> int:
-    """Requests for so many bytes that flow together; the first ones are smaller, none is quite full."""
-    begun = min(size, 4 * limits.BATCH_BYTES_START)
-    fills = (_FIRST_BYTES, _REQUEST_BYTES)
-    if batch_bytes is not None:
-        fills = (batch_bytes * _FIRST_BYTES / limits.BATCH_BYTES_START,) * 2
-    first, later = (max(bytes_ / 2, bytes_ - row_bytes) for bytes_ in fills)
-    return math.ceil(begun / first + (size - begun) / later)
 
 
 def _row_width(columns: Sequence[ColumnPlan]) -> int:

@@ -65,7 +65,8 @@ def _work(plan: TablePlan) -> Callable[[Session], Awaitable[Measure]]:
         if row[0] < _FEW_ROWS:  # of a big table with a `where`, or of one that is half empty
             first_ones = sample_query(plan, anywhere=False)
             row = await only_row(session, first_ones, timeout_s=_TIMEOUT_S)
-        sampled, *sums = (float(cell or 0) for cell in row)
+        *numbers, bodies = row
+        sampled, *sums = (float(cell or 0) for cell in numbers)
         average = [total / max(sampled, 1) for total in sums]
         columns = len(plan.columns)
         body, stored, shares = average[0], average[1 : columns + 1], average[columns + 1 :]
@@ -74,7 +75,7 @@ def _work(plan: TablePlan) -> Callable[[Session], Awaitable[Measure]]:
             row = await only_row(session, count_query(plan), timeout_s=_TIMEOUT_S)
             rows, *counts = row
         indexed = {name: int(count) for name, count in zip(partial, counts, strict=True)}
-        return Measure(int(rows), body, tuple(stored), indexed)
+        return Measure(int(rows), body, tuple(stored), indexed, tuple(bodies or ()))
 
     return work
 
@@ -104,7 +105,8 @@ def is_counted(plan: TablePlan) -> bool:
 def sample_query(plan: TablePlan, *, anywhere: bool = True) -> str:
     """One row: how many rows were sampled, their bytes in a request body, each column's as stored.
 
-    Then how many of them each partial index has. Not `anywhere`: the first rows that there are.
+    Then how many of them each partial index has, and where rows are long, the bytes in a request body
+    of each, else NULL. Not `anywhere`: the first rows that there are.
     """
     table = plan.table
     average = table.bytes // table.rows if table.rows > 0 else 0
@@ -131,7 +133,8 @@ def sample_query(plan: TablePlan, *, anywhere: bool = True) -> str:
         # Far more rows may come than were meant: only then does the limit cut some off.
         rows, limit = _spread(plan, rows, limit), 4 * limit
     sampled = f"SELECT {', '.join(outputs)} {rows} LIMIT {limit}"
-    return f"SELECT count(*), {sums} FROM ({sampled}) AS x"
+    each = "array_agg(x.s0)" if is_long else "NULL"
+    return f"SELECT count(*), {sums}, {each} FROM ({sampled}) AS x"
 
 
 def _spread(plan: TablePlan, rows: str, wanted: int) -> str:

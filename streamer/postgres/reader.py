@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
+from streamer import limits
 from streamer.model import Key, KeyKind, Page, PageSize, Pushdown, StepKind, TableKind, TablePlan
 from streamer.postgres.copied import Copied, can_copy, copied_query
 from streamer.postgres.failures import FOREIGN, retryable, sqlstate, timed_out
@@ -16,7 +17,7 @@ from streamer.postgres.physical import NumberedLeaf, Position
 from streamer.postgres.reader_sql import read_query, size_query
 from streamer.postgres.sessions import Sessions
 from streamer.postgres.snapshot import Holder, Snapshots
-from streamer.postgres.window import PAGE_BYTES, Window, WindowLimits
+from streamer.postgres.window import Window, WindowLimits
 
 TIMED_OUT_TRIES = 6  # with half as many rows each time
 _STANDBY_CONFLICT = "40001"
@@ -68,7 +69,7 @@ class Reading:
         """
         table = self.plan.table
         unknown = table.kind in (TableKind.VIEW, TableKind.FOREIGN)
-        return unknown or table.toast_bytes * _SMALLEST_SHARE > PAGE_BYTES
+        return unknown or table.toast_bytes * _SMALLEST_SHARE > limits.FETCH_BYTES
 
 
 class TableReader:

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TypeVar
 
+from streamer import limits
 from streamer.postgres.connect import Connector, Session, beginning, told_when_cut_off
 from streamer.postgres.failures import (
     FOREIGN,
@@ -18,7 +19,6 @@ from streamer.postgres.failures import (
 from streamer.postgres.hash_key import HashKey
 from streamer.postgres.patience import Patience, Trouble
 
-READERS = 4
 GOODBYE_S = 2.0  # how long a polite end may take before the socket is simply closed
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ class Sessions:
     transaction can hash with `hash_key`.
     """
 
-    def __init__(self, connector: Connector, *, limit: int = READERS) -> None:
+    def __init__(self, connector: Connector, *, limit: int = limits.READERS) -> None:
         self.connector = connector
         self.check: Check | None = None
         self.hash_key: HashKey | None = None

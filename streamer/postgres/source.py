@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from dataclasses import replace
 from typing import TypeVar, cast
 
+from streamer import limits
 from streamer.config import SourceSettings
 from streamer.errors import SourceChangedError, UsageError
 from streamer.model import (
@@ -43,7 +44,7 @@ from streamer.postgres.patience import Patience, Trouble
 from streamer.postgres.questions import ask_all
 from streamer.postgres.reader import Reading, TableReader
 from streamer.postgres.reader_sql import chosen, count_sql, lookup_query
-from streamer.postgres.sessions import READERS, Sessions
+from streamer.postgres.sessions import Sessions
 from streamer.postgres.snapshot import Holder, SnapshotInfo, Snapshots
 from streamer.postgres.window import WindowLimits
 
@@ -100,7 +101,7 @@ class PostgresSource:
         *,
         pushdown: Pushdown = Pushdown.TEXT,
         patience: Patience | None = None,
-        readers: int = READERS,
+        readers: int = limits.READERS,
         hash_key: Secret | None = None,
         known: bool = False,
     ) -> AsyncGenerator[PostgresSource]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 import asyncpg
 from asyncpg.cursor import Cursor
 
+from streamer import limits
 from streamer.postgres.connect import Session, told_when_cut_off
 from streamer.postgres.copied import ESCAPE, NULL, QUOTE, Copied, printed_rows
 from streamer.postgres.reader_sql import Query
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 else:
     _Cursor = Cursor  # generic in asyncpg's stubs only
 
-PAGE_BYTES = 4 * 1024 * 1024
-MOST_ROWS = 8_192
-"""Rows of one FETCH where none can be fat: what isn't in TOAST is at most about 2 kB a row."""
 SIZES_AHEAD = 256
 ROLLING_AGE_S = 30.0
 SNAPSHOT_AGE_S = 300.0
@@ -106,7 +104,7 @@ class Window:
         return self._session.is_closed()
 
     async def fetch(self, rows: int) -> Sequence[Sequence[str | None]]:
-        """The next records: at most `rows`, and about PAGE_BYTES where rows may be fat.
+        """The next records: at most `rows`, and about FETCH_BYTES where rows may be fat.
 
         Empty at the end. A single row may exceed the bytes: somebody has to take it.
         """
@@ -139,7 +137,7 @@ class Window:
 
     async def _that_fit(self, rows: int) -> int:
         """How many rows may be read at once, at most `rows`."""
-        rows, sizes = min(rows, MOST_ROWS), self._sizes
+        rows, sizes = min(rows, limits.FETCH_ROWS), self._sizes
         if sizes is None:
             return rows
         total = fitting = 0
@@ -150,7 +148,7 @@ class Window:
                     break
                 self._ahead.extend(record[0] for record in more)
             total += self._ahead[fitting]
-            if total > PAGE_BYTES and fitting:
+            if total > limits.FETCH_BYTES and fitting:
                 break
             fitting += 1
         for _ in range(fitting):

@@ -16,6 +16,7 @@ from streamer.files.stored import refuse_other_columns
 from streamer.model import Plan, Shaping
 from streamer.model.words import counted
 from streamer.plan.estimate import measured
+from streamer.plan.requests import Packing
 from streamer.progress import Events
 from streamer.progress.wording import size
 from streamer.run.sources import JobSource, RowsFrom
@@ -69,8 +70,8 @@ def check(
     events.phase(f"reading {counted(len(manifest.tables), 'file')}")
     tell = _so_far(events, manifest)
     looked = checked(options.folder, manifest, edited=options.edited, heed=heed, tell=tell)
-    pacing = config.pacing
-    plan = measured(plan, pacing.rate, looked.measures, batch_bytes=pacing.batch_bytes)
+    packing = Packing.of(config)
+    plan = measured(plan, config.pacing.rate, looked.measures, packing=packing)
     return Checked(config, manifest, plan, looked)
 
 

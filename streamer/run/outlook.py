@@ -12,6 +12,7 @@ from streamer.errors import ExitCode
 from streamer.model import Measure, Plan, QualifiedName
 from streamer.pipeline.transform import load_transforms
 from streamer.plan.estimate import measured
+from streamer.plan.requests import Packing
 from streamer.postgres import PostgresSource
 from streamer.postgres.measures import measure
 from streamer.progress.status import status_of
@@ -46,12 +47,11 @@ async def read_measured(config: Config) -> tuple[Plan, Mapping[QualifiedName, Me
         plan = await plan_job(source, config, say=log.info)
         log.info("measuring rows")
         measures = await measure(plan.tables, source.run)
-    pacing = config.pacing
     plan = measured(
         plan,
-        pacing.rate,
+        config.pacing.rate,
         measures,
-        batch_bytes=pacing.batch_bytes,
+        packing=Packing.of(config),
         last=_last_run(config.run.checkpoint),
     )
     load_transforms(plan.tables, Path.cwd())

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from streamer import limits
 from streamer.model import Estimate, Measure, Plan, QualifiedName, Rate, TimedBy
 from streamer.plan.estimate import estimate, measure_of
+from streamer.plan.requests import Packing, row_requests
 from streamer.tune.measured import LimitedBy, Measured
 
 SIZES = (250_000, 500_000, 1_000_000, 2_000_000, 3_000_000, 4_000_000)
@@ -119,12 +119,11 @@ def _forecast(
     rate: Rate | None,
 ) -> Estimate:
     """The planned run by these settings; it is never quicker than PostgreSQL and this machine are."""
-    found = estimate(
-        plan.tables, None, measures, views=len(plan.views), batch_bytes=way.batch_bytes
-    )
-    seen = [measure_of(table, measures) for table in plan.tables]
-    total = sum(measure.rows * measure.body_bytes for measure in seen)
-    others = max(0, found.requests - math.ceil(total / way.batch_bytes))
+    packing = Packing(batch_bytes=way.batch_bytes)
+    found = estimate(plan.tables, None, measures, views=len(plan.views), packing=packing)
+    seen = [(table, measure_of(table, measures)) for table in plan.tables]
+    total = sum(measure.rows * measure.body_bytes for _, measure in seen)
+    others = found.requests - row_requests(seen, packing)
     by_target = total / _speed(measured, way, None) + others * measured.round_trip_s
     paced = (found.requests - rate.requests) * rate.seconds / rate.requests if rate else 0.0
     took = round(max(found.least_seconds, by_target, paced), 1)

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.limits import BATCH_BYTES_MAX, BATCH_BYTES_START
-from streamer.pace import BatchBytes
-from streamer.pace.batch_bytes import CAREFUL_AFTER, FLOOR
+from streamer.pack import BatchBytes
+from streamer.pack.batch_bytes import CAREFUL_AFTER, FLOOR
 
 
 def test_it_starts_at_two_and_grows_to_four_megabytes_while_requests_are_fast() -> None:
