@@ -25,6 +25,7 @@ from streamer.sinks import (
     ParentsFirst,
     Untying,
 )
+from streamer.sinks.ahead import Telling
 from streamer.validate import Differences, Sides
 from streamer.validate.repair import Mending, Repair, Sink, wanted
 from streamer.validate.report import Repaired
@@ -117,24 +118,22 @@ class _Writing:
         )
         untying = Untying(
             self._database,
-            self._ownership,
             self._source,
             leaving=LeavingLater(leaving, letting_go.kept),
-            deleted=self._count,
         )
         ahead = Ahead(
             self._database,
             self._ownership,
             tables=plans,
             source=self._source,
-            expect=_expect_nothing,
+            telling=Telling(_expect_nothing, self._count),
             engine=self._engine,
-            untie=untying.untie,
+            untying=untying,
         )
         layouts = {one.step: one.layout for one in self._tables}
         stored = D1Sink(self._database, self._ownership, layouts=layouts, steps=ledger)
         parents = ParentsFirst(stored, ahead, self._source, carried)
-        moved = MovedValues(parents, untying, carried, parents.settle)
+        moved = MovedValues(parents, ahead, carried, parents.settle)
         room = MakingRoom(parents, moved, letting_go, {one.step: one.plan for one in self._tables})
         steps = {step: (one, ledger[step]) for step, one in carried.items()}
         return Diagnosing(room, self._database, self._ownership, steps, settle=parents.settle)

@@ -31,7 +31,7 @@ from streamer.sinks import (
     Stages,
     Untying,
 )
-from streamer.sinks.ahead import RefusedParentsError, parents_of
+from streamer.sinks.ahead import RefusedParentsError, Telling, parents_of
 from streamer.sinks.parents import IsRejected
 from streamer.sinks.refresh import Fresh
 from streamer.sinks.rejecting import Record
@@ -65,39 +65,33 @@ class Writing:
             journal.rejected,
             most=config.run.max_rejects,
         )
-        self.leaving = Leaving(
+        leaving = Leaving(
             database,
             source,
             {table.target: table for table in self._tables},
             engine=engine,
         )
-        self.untying = Untying(
-            database,
-            self.ownership,
-            source,
-            leaving=self.leaving,
-            deleted=self.expect_deletions,
-        )
+        untying = Untying(database, source, leaving=leaving)
         self._renewing = Renewing(
             database,
             self.ownership,
             source,
-            self.leaving,
+            leaving,
             self._expect_parents,
             self.expect_deletions,
             self._send_parents,
             engine=engine,
         )
-        self.duplicates = Duplicates(database, self._renewing, self.untying.exchange)
         self.ahead = Ahead(
             database,
             self.ownership,
             tables=self._tables,
             source=source,
-            expect=self._expect_parents,
+            telling=Telling(self._expect_parents, self.expect_deletions),
             engine=engine,
-            untie=self.untying.untie,
+            untying=untying,
         )
+        self.duplicates = Duplicates(database, self._renewing, self.ahead.exchange)
 
     def stages(self, cycle: Sequence[TablePlan], set_aside: SetAside | None) -> Stages:
         """The staging tables of a cycle, before they are published; bad rows as in `sink`."""
@@ -124,7 +118,7 @@ class Writing:
         )
         moved = MovedValues(
             parents,
-            self.untying,
+            self.ahead,
             {step: one for step, (one, _) in carried.items()},
             parents.settle,
         )

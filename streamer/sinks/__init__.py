@@ -5,7 +5,7 @@ from streamer.sinks.bad_rows import BadRow, FoundBadRowsError
 from streamer.sinks.d1 import D1Sink
 from streamer.sinks.diagnosing import Diagnosing
 from streamer.sinks.duplicates import Duplicates
-from streamer.sinks.moved import MovedValues, Untying
+from streamer.sinks.moved import MovedValues
 from streamer.sinks.ownership import Ownership
 from streamer.sinks.parents import ParentsFirst
 from streamer.sinks.references import Carried
@@ -13,6 +13,7 @@ from streamer.sinks.refresh import Leaving
 from streamer.sinks.rejecting import Rejecting
 from streamer.sinks.renewing import Renewing
 from streamer.sinks.staged import FixedPlacesError, Stages
+from streamer.sinks.untying import Untying
 
 __all__ = [
     "Ahead",

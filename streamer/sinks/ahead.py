@@ -1,22 +1,19 @@
 """Rows that others refer to, fetched from the source and sent ahead of them.
 
-A parent may have parents of its own that D1 hasn't got. All of them travel in one request, in which
-foreign keys are looked at last: so their order doesn't matter, nor whether they refer in circles.
+A parent may have parents of its own that D1 hasn't got, and UNIQUE values that other rows of it still
+hold. All of them travel in one request, in which foreign keys are looked at last.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import dataclass, replace
 
 from streamer import limits
 from streamer.d1 import RefusedRowsError, TooLargeError
 from streamer.errors import BadRowsError
 from streamer.model import (
     Answer,
-    Chunk,
     Key,
     Loading,
     Pack,
@@ -27,6 +24,7 @@ from streamer.model import (
     TablePlan,
 )
 from streamer.pack import Engine, Layout, LedgerStep, chunk_rows, pack_page
+from streamer.sinks.bad_rows import FoundBadRowsError
 from streamer.sinks.ownership import Database, Ownership
 from streamer.sinks.references import (
     Carried,
@@ -38,81 +36,37 @@ from streamer.sinks.references import (
     keyed_by,
     questions,
 )
+from streamer.sinks.refresh import LOOKUP_KEYS, Fresh, Settle, Source, TooManyError
+from streamer.sinks.together import Together
+from streamer.sinks.uniqueness import Unique, uniques_of
+from streamer.sinks.untying import Untying
 
 GENERATIONS = 200  # of parents' parents
-LOOKUP_KEYS = 500
 
 Lacking = list[tuple[Question, dict[Cells, Wanted]]]
 """Questions with their answers: which cells have no parent in D1, and which parent that is."""
 
-
-class Source(Protocol):
-    """Finds rows by key."""
-
-    async def lookup(self, plan: TablePlan, keys: Sequence[Key]) -> list[Page]:
-        """The rows that have these keys, in `plan`'s columns; keys that nothing has are left out."""
-        ...
-
-
-Untie = Callable[[Carried, Sequence[Row], str, int], Awaitable[object]]
-"""Has rows of the target let go of UNIQUE values that these have; something where that helped."""
+Groups = list[tuple[Carried, list[Row]]]
+"""Rows, and how they are packed."""
 
 Expect = Callable[[Mapping[str, int], frozenset[int]], Awaitable[None]]
 """Writes down, before they are sent, how many more rows may come to tables (target names), and the
 snapshots that they were read in."""
 
-
-class TooManyError(Exception):
-    """More rows than one request takes."""
+Deleted = Callable[[Mapping[str, int]], Awaitable[None]]
+"""Writes down, before it happens, how many rows of tables (target names) may go from the target."""
 
 
 class RefusedParentsError(Exception):
     """D1 takes none of the rows that were to be sent ahead, since it refuses one; the text says why."""
 
 
-@dataclass(slots=True)
-class _Found:
-    """Rows to send, by table (target name); `most_bytes` is what a request should take.
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Who is told of rows that are sent, before they are."""
 
-    `noted` is how many of them are written down. `there` are those of the wanted rows that the source
-    has.
-    """
-
-    most_bytes: int
-    there: set[Wanted] = field(default_factory=set[Wanted])
-    chunks: dict[str, list[Chunk]] = field(default_factory=dict[str, list[Chunk]])
-    noted: Counter[str] = field(default_factory=Counter[str])
-
-    @property
-    def all(self) -> list[Chunk]:
-        return [chunk for some in self.chunks.values() for chunk in some]
-
-    @property
-    def statements(self) -> list[Statement]:
-        return [statement for chunk in self.all for statement in chunk.statements]
-
-    def note(self) -> Counter[str]:
-        """The number of rows that are written down from now on and weren't before."""
-        rows = Counter({t: sum(chunk.rows for chunk in some) for t, some in self.chunks.items()})
-        more = rows - self.noted
-        self.noted = rows
-        return more
-
-    def add(self, table: str, chunks: Sequence[Chunk]) -> None:
-        """Take more rows.
-
-        Raises:
-            TooManyError: they don't fit in one request.
-
-        """
-        self.chunks.setdefault(table, []).extend(chunks)
-        statements = len(self.statements)
-        size = sum(chunk.bytes for chunk in self.all)
-        others = 1 + len(self.chunks)  # the deferral, and a guard for each table
-        if statements + others > limits.BATCH_STATEMENTS:
-            raise TooManyError
-        if size > self.most_bytes and statements > 1:
-            raise TooManyError
+    expect: Expect
+    deleted: Deleted
 
 
 class Ahead:
@@ -125,17 +79,17 @@ class Ahead:
         *,
         tables: Sequence[TablePlan],
         source: Source,
-        expect: Expect,
+        telling: Telling,
         engine: Engine,
-        untie: Untie | None = None,
+        untying: Untying,
     ) -> None:
         self._database = database
         self._ownership = ownership
         self.tables = {table.target: table for table in tables}
         self._source = source
-        self._expect = expect
+        self._telling = telling
         self._engine = engine
-        self._untie = untie
+        self.untying = untying
 
     async def lacking(self, groups: Iterable[tuple[Carried, Sequence[Row]]]) -> Lacking:
         """What rows refer to and D1 hasn't got.
@@ -168,7 +122,9 @@ class Ahead:
             guard = self._ownership.guard(LedgerStep(table, StepKind.ROWS))
             for start in range(0, len(keys), LOOKUP_KEYS):
                 for page in await self._source.lookup(plan, keys[start : start + LOOKUP_KEYS]):
-                    await self._expect({table: len(page.records)}, frozenset({page.snapshot}))
+                    await self._telling.expect(
+                        {table: len(page.records)}, frozenset({page.snapshot})
+                    )
                     for chunk in pack_page(layout, page, step=StepId(0), number=0, after=None):
                         await self._database.execute([*chunk.statements, guard])
 
@@ -219,7 +175,7 @@ class Ahead:
         while len(generations) < GENERATIONS:
             rows: list[tuple[Carried, list[Row]]] = []
             for (table, columns), keys in _by_table(generations[-1]).items():
-                found = _Found(limits.MEMORY_BYTES)
+                found = Together(limits.MEMORY_BYTES)
                 rows.append(
                     (self._carried(table), await self._look_up(table, columns, keys, found))
                 )
@@ -233,60 +189,116 @@ class Ahead:
 
     async def _send_at_once(self, wanted: set[Wanted], most_bytes: int) -> set[Wanted] | None:
         """Send them with all that they refer to, in one request."""
-        found = _Found(most_bytes)
+        found = Together(most_bytes)
         groups = await self._look_up_all(wanted, found)
         there = found.there & wanted
-        if not found.statements or await self._sent(found):
+        if not found.statements or await self._complete(found, groups, {*wanted}):
             return there
-        seen = set(wanted)
+        return None
+
+    async def exchange(
+        self,
+        carried: Carried,
+        rows: Sequence[Row],
+        uniques: Sequence[Unique],
+        most_bytes: int,
+        settle: Settle | None = None,
+    ) -> Fresh | None:
+        """Write those of `rows` that others were in the way of, and these, as they are now.
+
+        What they refer to by now and D1 lacks, goes with them, where `settle` didn't send it before.
+        None where nothing is in their way, or stays there.
+
+        Raises:
+            TooManyError: more rows are in each other's way than can be exchanged.
+
+        """
+        found = Together(most_bytes)
+        knot = await self.untying.extended(found.knot(carried), rows, uniques)
+        if knot is None:
+            return None
+        found.tie(knot)
+        try:
+            if settle is not None and carried.plan.foreign_keys and knot.fresh.rows:
+                await settle(knot.fresh)
+            done = await self._complete(found, found.rows(), set[Wanted]())
+        except (RefusedRowsError, FoundBadRowsError, RefusedParentsError):
+            return None
+        return found.knot(carried).fresh if done else None
+
+    async def _complete(self, found: Together, groups: Groups, seen: set[Wanted]) -> bool:
+        """Send rows, of which `groups` are new, with all that must come with them.
+
+        False where some refer to what the source hasn't got (any more). `seen` isn't fetched again.
+
+        Raises:
+            TooManyError: no request holds all of that.
+            RefusedParentsError: D1 refuses them.
+
+        """
+        again = False
+        for _ in range(GENERATIONS):
+            refused = await self._sent(found)
+            if not refused:
+                return True
+            if "UNIQUE constraint failed" in refused:
+                if not await self._untied(found, refused):
+                    raise RefusedParentsError(refused)
+                groups = found.rows()
+            elif "FOREIGN KEY constraint failed" not in refused:
+                raise RefusedParentsError(refused)
+            elif not await self._add_ancestors(found, groups, seen):
+                if again:
+                    return False
+                again = True
+        raise TooManyError
+
+    async def _add_ancestors(self, found: Together, groups: Groups, seen: set[Wanted]) -> bool:
+        """Find what rows refer to and D1 lacks, and what that refers to, and so on; whether any."""
+        known = len(seen)
         for _ in range(GENERATIONS):
             lacking = parents_of(await self.lacking(groups)) - seen
             wanted = {parent for parent in lacking if self.fetches(parent)}
             if not wanted:
-                return there if await self._sent(found) else None
+                return len(seen) > known
             seen |= wanted
             groups = await self._look_up_all(wanted, found)
         raise TooManyError
 
-    async def _sent(self, found: _Found) -> bool:
-        """Send rows in one request; False where D1 lacks what they refer to.
+    async def _sent(self, found: Together) -> str:
+        """Send rows in one request; '', or why D1 refused it.
 
-        It is written down before that they may come.
+        It is written down before that they may come, or go.
         """
-        await self._expect(found.note(), frozenset(chunk.snapshot for chunk in found.all))
-        guards = [self._ownership.guard(LedgerStep(table, StepKind.ROWS)) for table in found.chunks]
-        statements = [Statement("PRAGMA defer_foreign_keys=on"), *found.statements, *guards]
-        refused = await self._tried(statements)
-        if "UNIQUE constraint failed" in refused and await self._untied(found, refused):
-            refused = await self._tried(statements)
-        if refused and "FOREIGN KEY constraint failed" not in refused:
-            raise RefusedParentsError(refused)
-        return not refused
-
-    async def _tried(self, statements: Sequence[Statement]) -> str:
-        """Send one request; '', or why D1 refused it."""
+        await self._telling.expect(found.note_coming(), found.snapshots)
+        if leaving := found.note_leaving():
+            await self._telling.deleted(leaving)
+        tables = sorted(found.tables)
+        guards = [self._ownership.guard(LedgerStep(table, StepKind.ROWS)) for table in tables]
+        request = [Statement("PRAGMA defer_foreign_keys=on"), *found.statements, *guards]
         try:
-            await self._database.execute(statements)
+            await self._database.execute(request)
         except TooLargeError:
             raise TooManyError from None
         except RefusedRowsError as error:
             return error.failure.message or error.failure.kind.value
         return ""
 
-    async def _untied(self, found: _Found, message: str) -> bool:
+    async def _untied(self, found: Together, message: str) -> bool:
         """Whether rows that were in the way of those found aren't any more."""
         helped = False
-        for table, chunks in found.chunks.items():
-            carried = self._carried(table)
-            rows = [row for chunk in chunks for row in chunk_rows(carried.layout, chunk)]
-            if self._untie is not None:
-                untied = await self._untie(carried, rows, message, found.most_bytes)
-                helped = helped or untied is not None
+        for carried, rows in found.rows():
+            uniques = uniques_of(carried.plan, carried.layout, message)
+            try:
+                knot = await self.untying.extended(found.knot(carried), rows, uniques)
+            except TooManyError:
+                continue
+            if knot is not None:
+                found.tie(knot)
+                helped = True
         return helped
 
-    async def _look_up_all(
-        self, wanted: set[Wanted], found: _Found
-    ) -> list[tuple[Carried, list[Row]]]:
+    async def _look_up_all(self, wanted: set[Wanted], found: Together) -> Groups:
         """Put the rows of `wanted` to those `found`; all that are new, by table."""
         return [
             (self._carried(table), await self._look_up(table, columns, keys, found))
@@ -294,9 +306,10 @@ class Ahead:
         ]
 
     async def _look_up(
-        self, table: str, columns: tuple[str, ...], keys: Sequence[Key], found: _Found
+        self, table: str, columns: tuple[str, ...], keys: Sequence[Key], found: Together
     ) -> list[Row]:
-        layout = self._carried(table).layout
+        carried = self._carried(table)
+        layout = carried.layout
         rows: list[Row] = []
         for page in await self._looked_up(table, columns, keys):
             found.there |= self._wanted_in(page, table, columns)
@@ -304,7 +317,7 @@ class Ahead:
                 chunks = pack_page(layout, page, step=StepId(0), number=0, after=None)
             except BadRowsError as error:
                 raise RefusedParentsError(error.what) from None
-            found.add(table, chunks)
+            found.add(carried, chunks)
             rows += [row for chunk in chunks for row in chunk_rows(layout, chunk)]
         return rows
 

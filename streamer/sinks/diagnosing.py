@@ -19,12 +19,13 @@ from streamer.errors import BadRowsError
 from streamer.model import Answer, Batch, Chunk, Statement, StepId
 from streamer.pack import LedgerStep, blame, is_fat, not_stored, nulls, numbers_of, store_what_fits
 from streamer.pack.unpack import statement_rows
-from streamer.sinks.ahead import TooManyError, lacks_parents
+from streamer.sinks.ahead import lacks_parents
 from streamer.sinks.around import AroundSink, Sink
 from streamer.sinks.bad_rows import OTHER, BadRow, FoundBadRowsError, reason_of, whole_rows
 from streamer.sinks.moved import TOO_MANY, TooManyMovedError
 from streamer.sinks.ownership import Database, Ownership
 from streamer.sinks.references import Carried, Row
+from streamer.sinks.refresh import TooManyError
 
 ROUNDS = 8  # constraints of one table that bad rows of a batch are told apart by
 COPIES = 3  # of its rows that a diagnosing request holds

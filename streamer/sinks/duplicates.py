@@ -14,10 +14,9 @@ from enum import Enum
 from streamer import limits
 from streamer.d1 import RefusedRowsError, TooLargeError
 from streamer.model import Key, Loading, TablePlan
-from streamer.sinks.ahead import TooManyError
 from streamer.sinks.ownership import Database
 from streamer.sinks.references import Carried, Row
-from streamer.sinks.refresh import Settle, can_refresh, read_again
+from streamer.sinks.refresh import Settle, TooManyError, can_refresh, read_again
 from streamer.sinks.renewing import Renewing
 from streamer.sinks.uniqueness import Unique, duplicates, keys_of, uniques_beside_key
 

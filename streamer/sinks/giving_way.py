@@ -14,9 +14,8 @@ from dataclasses import dataclass
 
 from streamer import limits
 from streamer.model import Key, Statement, TablePlan
-from streamer.sinks.ahead import TooManyError
 from streamer.sinks.parents import IsRejected
-from streamer.sinks.refresh import MOST_ROWS, can_refresh, fits, read_again
+from streamer.sinks.refresh import MOST_ROWS, Fresh, TooManyError, can_refresh, fits, read_again
 from streamer.sinks.renewing import Renewing
 from streamer.sinks.uniqueness import (
     Unique,
@@ -52,6 +51,7 @@ class GivingWay:
         self._gone: dict[str, set[Key]] = {}
         self._counted: dict[str, int] = {}
         self._may_leave = True
+        self.again: list[Fresh] = []
 
     @property
     def lets_leave(self) -> bool:
@@ -97,18 +97,23 @@ class GivingWay:
         return True
 
     async def way(self) -> Way:
-        """What lets the staged rows in, as far as that is known."""
+        """What lets the staged rows in, as far as that is known.
+
+        `again` are the rows from then on that it writes, since they refer to rows which leave.
+        """
         parks = [*self._parked.values()]
         if not self.lets_leave:
             return Way(parks)
         leaves: list[Statement] = []
         deleted: dict[str, int] = {}
+        self.again = []
         try:
             for target, keys in self._gone.items():
                 plan = self._tables[target]
-                more, rows = await self._renewing.leaving.statements(plan, set(keys))
-                leaves += more
-                deleted |= {name: deleted.get(name, 0) + count for name, count in rows.items()}
+                leave = await self._renewing.leaving.leave(plan, set(keys))
+                leaves += leave.statements
+                self.again += leave.again
+                deleted |= {t: deleted.get(t, 0) + count for t, count in leave.deleted.items()}
         except TooManyError:
             self.keep_all()
             return Way(parks)

@@ -18,21 +18,13 @@ from streamer.d1 import RefusedRowsError
 from streamer.model import Answer, Batch, Chunk, Key, KeyKind, StepId
 from streamer.pack import pack_page, step_columns, without_rows
 from streamer.pack.split import behind
-from streamer.sinks.ahead import (
-    LOOKUP_KEYS,
-    Ahead,
-    Lacking,
-    RefusedParentsError,
-    Source,
-    TooManyError,
-    lacks_parents,
-    parents_of,
-)
+from streamer.sinks.ahead import Ahead, Lacking, RefusedParentsError, lacks_parents, parents_of
 from streamer.sinks.around import AroundSink
 from streamer.sinks.bad_rows import BadRow, FoundBadRowsError, stored_key, whole_rows
 from streamer.sinks.d1 import D1Sink, joined
 from streamer.sinks.left_out import hint_of, why_missing
 from streamer.sinks.references import Carried, Row, Wanted, keyed_by
+from streamer.sinks.refresh import LOOKUP_KEYS, Source, TooManyError
 
 ROUNDS = 5  # of looking at one batch, while the source goes on changing
 REMEMBERED = 10_000  # parents that D1 refused

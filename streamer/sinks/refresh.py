@@ -14,6 +14,7 @@ from streamer.model import (
     KeyKind,
     Loading,
     Pack,
+    Page,
     Statement,
     StepId,
     StepKind,
@@ -21,13 +22,25 @@ from streamer.model import (
 )
 from streamer.model.sql import quote_identifier
 from streamer.pack import Engine, Layout, chunk_rows, pack_page, step_columns
-from streamer.sinks.ahead import LOOKUP_KEYS, Source, TooManyError
 from streamer.sinks.bad_rows import stored_key
-from streamer.sinks.references import Row, keyed_by, text_of
+from streamer.sinks.references import Carried, Row, keyed_by, text_of
 from streamer.sinks.uniqueness import delete, keys_of
 
 GENERATIONS = 50  # of rows that refer to rows which are gone
 MOST_ROWS = 2_000  # of one kind in one request
+LOOKUP_KEYS = 500
+
+
+class TooManyError(Exception):
+    """More rows than one request takes."""
+
+
+class Source(Protocol):
+    """Finds rows by key."""
+
+    async def lookup(self, plan: TablePlan, keys: Sequence[Key]) -> list[Page]:
+        """The rows that have these keys, in `plan`'s columns; keys that nothing has are left out."""
+        ...
 
 
 class Database(Protocol):
@@ -58,6 +71,32 @@ class Fresh:
     def keys(self) -> set[Key]:
         """The keys of the rows that there are."""
         return {stored_key(self.layout, row) for row in self.rows}
+
+    @property
+    def carried(self) -> Carried:
+        """The table, and how the rows are packed."""
+        return Carried(self.plan, self.layout)
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """How rows go: what refers to them is written as it is by now, `again`, then `deletes` take them.
+
+    `deleted` is how many go from which tables (target names).
+    """
+
+    again: Sequence[Fresh] = ()
+    deletes: Sequence[Statement] = ()
+    deleted: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    @property
+    def statements(self) -> list[Statement]:
+        """All of it, in order."""
+        return [*(s for fresh in self.again for s in fresh.statements), *self.deletes]
+
+
+STAY = Leave()
+"""No row goes."""
 
 
 Settle = Callable[[Fresh], Awaitable[object]]
@@ -106,23 +145,21 @@ class Leaving:
         self._tables = tables
         self._engine = engine
 
-    async def statements(
-        self, plan: TablePlan, gone: set[Key]
-    ) -> tuple[list[Statement], dict[str, int]]:
-        """What writes the rows that refer to `gone` and deletes these; the rows deleted, by table.
+    async def leave(self, plan: TablePlan, gone: set[Key]) -> Leave:
+        """How the rows of a table go that have these keys.
 
         Raises:
             TooManyError: that is more than one request should hold, or can't be known.
 
         """
-        writes: list[Statement] = []
+        again: list[Fresh] = []
         deletes: list[Statement] = []
         counts: dict[str, int] = {}
         waiting: list[tuple[TablePlan, set[Key]]] = [(plan, gone)] if gone else []
         seen: dict[str, set[Key]] = {}
         for _ in range(GENERATIONS):
             if not waiting:
-                return [*writes, *deletes], counts
+                return Leave(again, deletes, counts)
             table, keys = waiting.pop()
             keys -= seen.setdefault(table.target, set())
             seen[table.target] |= keys
@@ -135,7 +172,7 @@ class Leaving:
                 if not referring:
                     continue
                 fresh = await read_again(self._source, child, self._layout(child), referring)
-                writes += fresh.statements
+                again.append(fresh)
                 waiting.append((child, fresh.gone))
         raise TooManyError
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from streamer import limits
 from streamer.d1 import RefusedRowsError
 from streamer.model import Key, Loading, Pack, Statement, StepKind, TablePlan
 from streamer.pack import Engine, Layout, LedgerStep
-from streamer.sinks.ahead import Expect, Source, TooManyError, lacks_parents
+from streamer.sinks.ahead import Deleted, Expect, lacks_parents
 from streamer.sinks.ownership import Database, Ownership
-from streamer.sinks.refresh import Fresh, Leaving, Settle, fits, read_again
+from streamer.sinks.refresh import (
+    Fresh,
+    Leave,
+    Leaving,
+    Settle,
+    Source,
+    TooManyError,
+    fits,
+    read_again,
+)
 from streamer.sinks.uniqueness import delete
-
-Deleted = Callable[[Mapping[str, int]], Awaitable[None]]
-"""Writes down, before it happens, how many rows of tables (target names) may go from the target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +71,15 @@ class Renewing:
     ) -> None:
         layout = self.layout(table, staged=staged)
         fresh = await read_again(self.source, table, layout, keys)
-        statements, deleted = await self._with_those_gone(fresh, staged=staged)
+        leave = await self._leave(fresh, staged=staged)
+        statements = [*leave.statements, *fresh.statements]
         if not fits(statements, limits.BATCH_BYTES_MAX):
             raise TooManyError
-        await self.expect({table.target: 0}, frozenset(fresh.snapshots))
-        if deleted:
-            await self.deleted(deleted)
-        names = {table.target, *deleted}
+        for one in (fresh, *leave.again):
+            await self.expect({one.plan.target: 0}, frozenset(one.snapshots))
+        if leave.deleted:
+            await self.deleted(leave.deleted)
+        names = {table.target, *leave.deleted}
         guards = [self.ownership.guard(LedgerStep(name, StepKind.ROWS)) for name in names]
         request = [Statement("PRAGMA defer_foreign_keys=on"), *statements, *guards]
         try:
@@ -79,17 +87,14 @@ class Renewing:
         except RefusedRowsError as error:
             if staged or not lacks_parents(error):
                 raise
-            await self.settle(fresh)
+            for one in (fresh, *leave.again):
+                await self.settle(one)
             await self.database.execute(request)
 
-    async def _with_those_gone(
-        self, fresh: Fresh, *, staged: bool
-    ) -> tuple[Sequence[Statement], Mapping[str, int]]:
-        """What writes the rows and deletes those that are gone, and how many of which tables go."""
+    async def _leave(self, fresh: Fresh, *, staged: bool) -> Leave:
+        """How those of the rows go that are gone."""
         if not staged:
-            leave, deleted = await self.leaving.statements(fresh.plan, fresh.gone)
-            return [*leave, *fresh.statements], deleted
+            return await self.leaving.leave(fresh.plan, fresh.gone)
         # Nothing in D1 refers to what isn't published; what does so in a stage is looked at next.
         gone = delete(fresh.plan, fresh.layout.table, sorted(fresh.gone))
-        counted = {fresh.plan.target: len(fresh.gone)} if fresh.gone else {}
-        return [*fresh.statements, *gone], counted
+        return Leave((), gone, {fresh.plan.target: len(fresh.gone)} if fresh.gone else {})

@@ -30,14 +30,14 @@ from streamer.model import (
 )
 from streamer.model.sql import quote_identifier
 from streamer.pack import LedgerStep
-from streamer.sinks.ahead import Ahead, RefusedParentsError, TooManyError, lacks_parents
+from streamer.sinks.ahead import Ahead, RefusedParentsError, lacks_parents, parents_of
 from streamer.sinks.bad_rows import MEND, BadRow, stored_key
 from streamer.sinks.duplicates import Duplicates, Sharing
 from streamer.sinks.giving_way import GivingWay, Way
 from streamer.sinks.left_out import hint_of, why_missing
 from streamer.sinks.parents import IsRejected
 from streamer.sinks.references import Carried, Wanted, keyed_by, text_of
-from streamer.sinks.refresh import can_refresh, read_again
+from streamer.sinks.refresh import TooManyError, can_refresh, read_again
 from streamer.sinks.renewing import Renewing
 from streamer.sinks.unfit import Unfit
 from streamer.sinks.uniqueness import (
@@ -134,6 +134,7 @@ class Stages:
         self._duplicates = Duplicates(renewing.database, renewing)
         self._giving = GivingWay(renewing, cycle, is_rejected)
         self._unfit = Unfit(renewing.database, renewing.ownership)
+        self._brought: set[Wanted] = set()
         self._cycle = cycle
         self._names = {table.target for table in cycle}
         self._gaps = [gap for table in cycle for gap in _gaps(table, cycle, ahead.tables)]
@@ -262,7 +263,7 @@ class Stages:
             lacking = await self._lacking()
             wanted = set(chain.from_iterable(some for _, some in lacking))
             if not wanted:
-                if not tried and self._giving.lets_leave:
+                if not tried and self._giving.lets_leave and not await self._bring(most_bytes):
                     self._giving.keep_all()  # something refers to them that can't be helped
                 return True
             rejected = {w for w in wanted if self._is_rejected(w.parent, w.columns, w.key)}
@@ -278,6 +279,18 @@ class Stages:
                 return False
             tried.update(wanted)
         return False
+
+    async def _bring(self, most_bytes: int) -> bool:
+        """Fetch what rows refer to by now that referred to some which leave; whether there was any."""
+        again = await self._ahead.lacking((one.carried, one.rows) for one in self._giving.again)
+        more = {
+            one
+            for one in parents_of(again) - self._brought
+            if not self._is_rejected(one.parent, one.columns, one.key)
+        }
+        self._brought |= more
+        await self._fetch(more, most_bytes)
+        return bool(more)
 
     async def _lacking(self) -> list[tuple[_Gap, set[Wanted]]]:
         answer = await self._ahead.ask([gap.question for gap in self._gaps])

@@ -16,9 +16,8 @@ from streamer.d1 import RefusedRowsError
 from streamer.model import Answer, Batch, Key, Statement, StepId, StepKind, TablePlan
 from streamer.pack import LedgerStep
 from streamer.sinks import Ownership
-from streamer.sinks.ahead import TooManyError
 from streamer.sinks.diagnosing import Sink
-from streamer.sinks.refresh import Leaving
+from streamer.sinks.refresh import STAY, Leave, Leaving, TooManyError
 from streamer.sinks.uniqueness import Unique, park, uniques_beside_key
 from streamer.validate.differences import Differences, Kind
 from streamer.validate.sides import Database
@@ -125,10 +124,8 @@ class LeavingLater:
     leaving: Leaving
     kept: Collection[str]
 
-    async def statements(
-        self, plan: TablePlan, gone: set[Key]
-    ) -> tuple[list[Statement], dict[str, int]]:
-        """As `Leaving.statements`.
+    async def leave(self, plan: TablePlan, gone: set[Key]) -> Leave:
+        """As `Leaving.leave`.
 
         Raises:
             TooManyError: the rows stay.
@@ -137,6 +134,6 @@ class LeavingLater:
         if gone and str(plan.name) in self.kept:
             raise TooManyError
         try:
-            return await self.leaving.statements(plan, gone)
+            return await self.leaving.leave(plan, gone)
         except TooManyError:
-            return [], {}
+            return STAY

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from streamer.sinks.moved import SEARCHES
+from streamer.sinks.untying import SEARCHES
 from tests.engines.postgres import Database
 from tests.engines.workerd import Workerd
 from tests.stories.command import Streamer

@@ -50,6 +50,13 @@ MOVED = {
     "UPDATE chicken SET org = 7, seat = 0 WHERE id = 10; UPDATE egg SET mark = 'm41' WHERE id = 40;"
     "COMMIT",
 }
+FEATHERS = """
+CREATE TABLE farm (id int PRIMARY KEY);
+INSERT INTO farm VALUES (1);
+CREATE TABLE feather (id int PRIMARY KEY, chicken int NOT NULL REFERENCES chicken,
+    farm int NOT NULL REFERENCES farm);
+INSERT INTO feather SELECT n, n, 1 FROM generate_series(61, 80) AS n
+"""
 # A table of D1's own keeps the old row 70 there, which is gone from PostgreSQL, and its name.
 KEEPS = """
 CREATE TABLE mine (chicken int NOT NULL REFERENCES chicken (id));
@@ -85,6 +92,27 @@ async def test_fault_36_a_value_that_moved_since_older_rows_were_published_is_wh
 
     done = streamer(*AGAIN)
 
+    assert done.code == 0, done.said
+    assert our_leftovers(streamer.target, streamer.uuid) == []
+    assert await differences(streamer.source, streamer.target, streamer.uuid) == []
+
+
+async def test_fault_24_and_36_what_referred_to_a_row_that_leaves_takes_its_new_parent_along(
+    streamer: Streamer,
+) -> None:
+    await streamer.source.execute(CYCLE + FEATHERS)
+    first = streamer("run", *OPTIONS)
+    await streamer.source.execute(
+        "UPDATE feather SET chicken = 60 WHERE id = 70;" + MOVED["from rows that are gone"]
+    )
+    streamer.stopped_at('INTO "chicken"', *AGAIN[1:])  # when all farms have been moved
+    await streamer.source.execute(
+        "INSERT INTO farm VALUES (2); UPDATE feather SET farm = 2 WHERE id = 70"
+    )
+
+    done = streamer("run", "--resume", *OPTIONS)
+
+    assert first.code == 0, first.said
     assert done.code == 0, done.said
     assert our_leftovers(streamer.target, streamer.uuid) == []
     assert await differences(streamer.source, streamer.target, streamer.uuid) == []

@@ -157,7 +157,7 @@ LINES = (
     Break(
         "rows sent ahead aren't written down before",
         "streamer/sinks/ahead.py",
-        "        await self._expect(found.note(), frozenset(chunk.snapshot for chunk in found.all))\n",
+        "        await self._telling.expect(found.note_coming(), found.snapshots)\n",
         "",
         _LATE,
         histories=0,
@@ -307,7 +307,7 @@ LINES = (
     # 36: values that moved
     Break(
         "values that moved are looked after in one row only",
-        "streamer/sinks/moved.py",
+        "streamer/sinks/untying.py",
         "            rows = more.rows\n",
         "            rows = []\n",
         _MOVED,
@@ -316,8 +316,8 @@ LINES = (
     ),
     Break(
         "rows let go of nothing",
-        "streamer/sinks/moved.py",
-        "            *park(plan, knot.uniques, sorted(knot.parked)),\n",
+        "streamer/sinks/together.py",
+        "            *(statement for knot in knots for statement in knot.parks),\n",
         "",
         _MOVED,
         histories=0,
@@ -325,9 +325,9 @@ LINES = (
     ),
     Break(
         "rows that are gone keep the values that they had",
-        "streamer/sinks/moved.py",
-        "self._leaving.statements(plan, knot.fresh.gone & knot.parked)",
-        "self._leaving.statements(plan, set())",
+        "streamer/sinks/untying.py",
+        "self._leaving.leave(knot.carried.plan, knot.fresh.gone & knot.parked)",
+        "self._leaving.leave(knot.carried.plan, set())",
         _MOVED,
         histories=0,
         faults=(36,),
@@ -335,7 +335,7 @@ LINES = (
     Break(
         "what refers to a row that leaves isn't read again",
         "streamer/sinks/refresh.py",
-        "                writes += fresh.statements\n",
+        "                again.append(fresh)\n",
         "",
         _MOVED,
         histories=0,

@@ -315,7 +315,7 @@ MOVING = (
     ),
     Break(
         "a search after values that moved goes on for ever",
-        "streamer/sinks/moved.py",
+        "streamer/sinks/untying.py",
         "        return max(LEAST, self.left // SHARE)\n",
         "        return 1_000_000\n",
         ("tests/faults/test_moved_values.py",),

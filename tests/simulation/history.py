@@ -202,19 +202,10 @@ class History:
             ended = self._send_again(self._death() if left else None)
             if ended.code is not None:
                 break
-        said = (e for e in ended.errors if not (_REJECTED.match(e) and self._may_stay()))
-        if ended.code is not ExitCode.DONE and not all(map(_STALE.fullmatch, said)):
+        if ended.code is not ExitCode.DONE and not all(map(_STALE.fullmatch, ended.errors)):
             raise BrokenPromiseError(f"sending again ended with {ended.code!r}: {ended.said}")
-        if self.oracle.refused and not self._may_stay():
+        if self.oracle.refused:
             raise BrokenPromiseError(f"still rejected: {self.oracle.refused.rejected}")
-
-    def _may_stay(self) -> bool:
-        """Whether rows can stay rejected: UNIQUE values moved that stand in the way of what these refer to.
-
-        No request holds all of that, where tables of a cycle refer to each other by NOT NULL columns.
-        """
-        staged = any(plan.stage for plan in self.oracle.plans.values())
-        return staged and self._settings.changes_s > 0
 
     def _send_again(self, death: Death | None = None) -> Ended:
         """Send rejected rows again, until that isn't cut short but by `death`, and look at the target."""
