@@ -262,7 +262,9 @@ class ViewPlan:
 class Question:
     """Something that only the rows can answer, asked of PostgreSQL before anything is written.
 
-    `condition` is SQL over the row `t`; `alone`: it is no cheap test of a row but worth a query of its own. `query`, where given, is asked instead: one
+    `condition` is SQL over the row `t`; `alone`: it is no cheap test of a row but worth a query of its own.
+    `necessary`, where given, is true for all such rows and cheaper: asked first, and the condition only
+    where there are any. `query`, where given, is asked instead: one
     row with a count. `finding` is what to say when the count isn't 0: its `{rows}` in `what` is the count, its `{keys}`
     the keys of the first rows (with `sizes`, SQL over `t`, also that many bytes each).
     `examples` is a query for those keys where `condition` can't give them. `by_row`: such rows can be
@@ -277,6 +279,7 @@ class Question:
     sizes: str = ""
     examples: str = ""
     by_row: bool = False
+    necessary: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,8 +55,10 @@ def _of_columns(draft: Draft, plan: TablePlan) -> list[Question]:
             severity = Severity.REFUSAL if refuses else Severity.WARNING
             where = f"{plan.name}.{column.source}"
             finding = Finding(severity, where, counted.what, counted.hint)
-            condition = counted.condition.replace("{c}", value)
-            found.append(Question(plan.name, finding, condition=condition))
+            condition, necessary = (
+                sql.replace("{c}", value) for sql in (counted.condition, counted.necessary)
+            )
+            found.append(Question(plan.name, finding, condition, necessary=necessary))
     return found
 
 

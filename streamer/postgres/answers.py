@@ -15,30 +15,39 @@ WHOLE_TABLE_S = 3_600.0
 any statement of its connection (protocol.pyx, `_get_timeout_impl`): too short for large tables."""
 
 
-async def only_row(
-    session: Session, sql: str, *arguments: object, timeout_s: float | None = None
-) -> asyncpg.Record:
+async def only_row(session: Session, sql: str, *arguments: object) -> asyncpg.Record:
     """The row that `sql` always gives.
 
-    It is waited for `timeout_s`, or (None) as long as for any statement (connect.COMMAND_TIMEOUT_S).
+    It is waited for as long as for any statement (connect.COMMAND_TIMEOUT_S).
 
     Raises:
         SourceError: there is none.
         Any of failures.FOREIGN.
 
     """
-    row = await session.fetchrow(sql, *arguments, timeout=timeout_s)
+    row = await session.fetchrow(sql, *arguments)
     if row is None:
-        raise SourceError(
-            "PostgreSQL gave no row where a query always has one.",
-            hint="Look at what stands between (a pooler, a proxy): it changes the answers.",
-        )
+        raise _no_row()
     return row
 
 
-async def counted(session: Session, sql: str, *arguments: object) -> asyncpg.Record:
-    """As `only_row`, of a query that looks at whole tables."""
-    return await only_row(session, sql, *arguments, timeout_s=WHOLE_TABLE_S)
+async def counted(
+    session: Session, sql: str, *arguments: object, timeout_s: float = WHOLE_TABLE_S
+) -> asyncpg.Record:
+    """As `only_row`, of a query that looks at whole tables; it is waited for `timeout_s`."""
+    # Not fetchrow: what is asked for one row only gets no parallel workers ("a fetch count", in
+    # postgresql.org/docs/18/when-can-parallel-query-be-used.html, 2026-11-29).
+    rows = await session.fetch(sql, *arguments, timeout=timeout_s)
+    if not rows:
+        raise _no_row()
+    return rows[0]
+
+
+def _no_row() -> SourceError:
+    return SourceError(
+        "PostgreSQL gave no row where a query always has one.",
+        hint="Look at what stands between (a pooler, a proxy): it changes the answers.",
+    )
 
 
 async def rows_of(session: Session, sql: str, *arguments: object) -> list[asyncpg.Record]:

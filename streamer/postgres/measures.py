@@ -23,7 +23,7 @@ from streamer.model import (
 )
 from streamer.plan.estimate import estimated_rows
 from streamer.plan.source_sql import column_sql, from_sql, rows_sql, text_sql
-from streamer.postgres.answers import only_row
+from streamer.postgres.answers import counted
 from streamer.postgres.connect import Session
 from streamer.postgres.copied import ESCAPE, QUOTE, can_copy, is_bare
 from streamer.postgres.questions import AT_A_TIME, Ask
@@ -61,10 +61,10 @@ async def measure(plans: Sequence[TablePlan], ask: Ask) -> Mapping[QualifiedName
 def _work(plan: TablePlan) -> Callable[[Session], Awaitable[Measure]]:
     async def work(session: Session) -> Measure:
         partial = _predicates(plan)
-        row = await only_row(session, sample_query(plan), timeout_s=_TIMEOUT_S)
+        row = await counted(session, sample_query(plan), timeout_s=_TIMEOUT_S)
         if row[0] < _FEW_ROWS:  # of a big table with a `where`, or of one that is half empty
             first_ones = sample_query(plan, anywhere=False)
-            row = await only_row(session, first_ones, timeout_s=_TIMEOUT_S)
+            row = await counted(session, first_ones, timeout_s=_TIMEOUT_S)
         *numbers, bodies = row
         sampled, *sums = (float(cell or 0) for cell in numbers)
         average = [total / max(sampled, 1) for total in sums]
@@ -72,7 +72,7 @@ def _work(plan: TablePlan) -> Callable[[Session], Awaitable[Measure]]:
         body, stored, shares = average[0], average[1 : columns + 1], average[columns + 1 :]
         rows, counts = plan.table.rows, [share * plan.table.rows for share in shares]
         if is_counted(plan):
-            row = await only_row(session, count_query(plan), timeout_s=_TIMEOUT_S)
+            row = await counted(session, count_query(plan), timeout_s=_TIMEOUT_S)
             rows, *counts = row
         indexed = {name: int(count) for name, count in zip(partial, counts, strict=True)}
         return Measure(int(rows), body, tuple(stored), indexed, tuple(bodies or ()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 import asyncpg
@@ -81,10 +81,17 @@ async def _ask_of(plan: TablePlan, questions: Sequence[Question], ask: Ask) -> l
 
         counts.update(zip(numbers, await ask(doing, work), strict=True))
 
-    cheap = [n for n, question in enumerate(questions) if not (question.alone or question.query)]
-    for start in range(0, len(cheap), _CONDITIONS):
-        numbers = cheap[start : start + _CONDITIONS]
-        await scan(count_query(plan, [questions[n].condition for n in numbers]), numbers)
+    async def scan_together(conditions: Mapping[int, str]) -> None:
+        every = [*conditions]
+        for start in range(0, len(every), _CONDITIONS):
+            numbers = every[start : start + _CONDITIONS]
+            await scan(count_query(plan, [conditions[n] for n in numbers]), numbers)
+
+    cheap = {n: one for n, one in enumerate(questions) if not (one.alone or one.query)}
+    await scan_together({n: one.necessary or one.condition for n, one in cheap.items()})
+    await scan_together(
+        {n: one.condition for n, one in cheap.items() if one.necessary and counts[n]}
+    )
     for number, question in enumerate(questions):
         if question.alone or question.query:
             await scan(question.query or count_query(plan, [question.condition]), [number])

@@ -109,7 +109,7 @@ class ModelSession:
         return rows_of(sql, args, self.server, self._seen())[0][0]
 
     async def fetchrow(self, sql: str, *args: Any, timeout: float | None = None) -> Any:
-        await self._travel(timeout, scans=sql.startswith("SELECT count(*) FILTER"))
+        await self._travel(timeout)
         me = self.server.identity
         if sql == catalog_sql.DATABASE:
             known = {"database": me.database, "version": me.server_version, "encoding": me.encoding}
@@ -123,13 +123,14 @@ class ModelSession:
             at = self._seen() + 1
             taken = datetime(2026, 1, 1, tzinfo=UTC)
             return {"lsn": f"0/{at:X}", "taken_at": taken, "visible": f"{at}:{at}:"}
-        if sql.startswith("SELECT count(*) FILTER"):
-            return [0] * sql.count("count(*) FILTER")  # nothing in these tables is lost in D1
         return rows_of(sql, args, self.server, self._seen())[0]
 
     async def fetch(self, sql: str, *args: Any, timeout: float | None = None) -> list[Any]:
-        await self._travel(timeout)
-        if args and not len(args[0]):
+        scans = sql.startswith("SELECT count(*) FILTER")
+        await self._travel(timeout, scans=scans)
+        if scans:
+            return [[0] * sql.count("count(*) FILTER")]  # nothing in these tables is lost in D1
+        if args and args[0] == []:
             return []  # what is asked of nothing: these tables have no expressions of users
         return rows_of(sql, args, self.server, self._seen())
 

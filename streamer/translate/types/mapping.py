@@ -12,7 +12,9 @@ class Counted:
     """What happens to some values of a column, to be announced with how many rows it concerns.
 
     `condition` is SQL with `{c}` for the source value: cheap, never raising, true for such rows
-    (false or NULL for others). `what` is a part of a sentence with `{rows}` for their number.
+    (false or NULL for others). `necessary`, where given, is true for all of these and cheaper: where
+    it is true for no row, the condition isn't asked. `what` is a part of a sentence with `{rows}`
+    for their number.
     `refuses`: the table can't be moved while there are any; `nulls`: they become NULL, so that it
     can't be moved either where the column is NOT NULL.
     """
@@ -22,6 +24,7 @@ class Counted:
     hint: str = ""
     refuses: bool = False
     nulls: bool = False
+    necessary: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ def _bit(kind: PgType, asked: Asked) -> Mapping:
 
 
 def _json(_kind: PgType, asked: Asked) -> Mapping:
-    deep = Counted(json_depth.TOO_DEEP, json_depth.WHAT)
+    deep = json_depth.TOO_DEEP
     if asked.options.json == "exact":
         return replace(opaque("JSON, the exact text"), counted=(deep,))
     kept = Counted(
@@ -78,7 +78,7 @@ def _json(_kind: PgType, asked: Asked) -> Mapping:
 
 
 def _jsonb(_kind: PgType, _asked: Asked) -> Mapping:
-    return replace(opaque("JSON"), counted=(Counted(json_depth.TOO_DEEP_JSONB, json_depth.WHAT),))
+    return replace(opaque("JSON"), counted=(json_depth.TOO_DEEP_JSONB,))
 
 
 def _reg(kind: PgType, asked: Asked) -> Mapping:

@@ -127,8 +127,8 @@ def _too_deep(kind: PgType) -> tuple[Counted, ...]:
         return bool(_somewhere(kind, "{c}", lambda of: "true" if _is_json(of, name) else "", 0))
 
     if holds("json"):
-        return (Counted(json_depth.TOO_DEEP_WITHIN, json_depth.WHAT),)
-    return (Counted(json_depth.TOO_DEEP_JSONB_WITHIN, json_depth.WHAT),) if holds("jsonb") else ()
+        return (json_depth.TOO_DEEP_WITHIN,)
+    return (json_depth.TOO_DEEP_JSONB_WITHIN,) if holds("jsonb") else ()
 
 
 def lost_in_text(kind: PgType) -> tuple[Counted, ...]:

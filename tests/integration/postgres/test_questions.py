@@ -1,5 +1,7 @@
 """What the rows answer, asked of real servers of two majors."""
 
+from dataclasses import replace
+
 import pytest
 
 from streamer.config import Config, Selection, SourceSettings
@@ -51,6 +53,26 @@ def asks(
 ) -> Question:
     finding = Finding(Severity.WARNING, f"public.{table}", what)
     return Question(QualifiedName("public", table), finding, condition=condition, sizes=sizes)
+
+
+async def test_what_is_costly_is_asked_only_where_rows_may_be_meant(any_database: Database):
+    await any_database.execute(
+        "CREATE TABLE a (id int PRIMARY KEY, n int); INSERT INTO a VALUES (1, 0), (2, 5), (3, 9)"
+    )
+    raising = "9 / (t.n - 9) > 0 AND t.n >= 5"
+
+    asked = [
+        replace(asks(raising), necessary="t.n > 9"),
+        replace(asks("t.n = 5"), necessary="t.n >= 5"),
+        asks("t.n < 9"),
+    ]
+    none, some, plain = await answered(any_database, *asked)
+
+    assert none == Answered(asked[0], 0)
+    assert some == Answered(asked[1], 1, (("id=2", None),))
+    assert plain.rows == 2
+    with pytest.raises(SourceError, match="DivisionByZero"):
+        await answered(any_database, replace(asks(raising), necessary="t.n > 0"))
 
 
 async def test_values_and_rows_beyond_d1s_limit_are_refused_by_key_and_size(

@@ -31,15 +31,15 @@ class Server:
     async def execute(self, _: str) -> None:
         """Take settings."""
 
-    async def fetchrow(
+    async def fetch(
         self,
         query: str,
         timeout: float | None,  # noqa: ASYNC109 (asyncpg's own signature)
-    ) -> list[int]:
+    ) -> list[list[int]]:
         """Note the query, and answer it."""
         assert timeout == WHOLE_TABLE_S
         self.queries.append(query)
-        return [0] * max(1, query.count("FILTER"))
+        return [[0] * max(1, query.count("FILTER"))]
 
     async def ask(self, doing: str, work: Callable[[Session], Awaitable[T]]) -> T:
         """The transaction around a query."""
