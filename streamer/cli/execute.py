@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from streamer.cli.commands import Command
 from streamer.cli.logs import logging_to
+from streamer.cli.memory import loading
 from streamer.cli.options import Options, add_options
 from streamer.cli.outcome import debugging, explain, flush_stdout
 from streamer.cli.parser import Commands, Parser
@@ -45,7 +46,8 @@ def execute(command: Command, arguments: Sequence[str], redact: Redactor) -> int
     Raises: StreamerError, SystemExit (after `--help`), before a log is there.
     """
     redact.add(os.environ.get(name, "") for name in SECRET_VARIABLES)
-    module = cast("CommandModule", importlib.import_module(command.module))
+    with loading():
+        module = cast("CommandModule", importlib.import_module(command.module))
     args = parse(command, module, arguments)
     options = vars(args)
     config = resolve(

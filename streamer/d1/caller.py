@@ -10,10 +10,10 @@ from typing import TypeVar
 from streamer.d1 import failures
 from streamer.d1.api import EMPTY, Body, Break, Reply
 from streamer.d1.failures import Failure, FailureKind
-from streamer.d1.http import Transport
 from streamer.d1.observer import TargetObserver
 from streamer.d1.pacer import DOWN, Objection, Pacer
 from streamer.d1.policy import Again, AtOnce, History, PauseAll, decide, error_of
+from streamer.d1.transport import Transport
 from streamer.errors import InterruptedRunError
 
 _UNSENT = frozenset({FailureKind.UNREACHABLE, FailureKind.UNKNOWN_HOST})

@@ -6,20 +6,17 @@ request's headers, and so the token.
 
 from __future__ import annotations
 
-import re
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.http_exceptions import ContentEncodingError
 
-from streamer.config.values import is_loopback
 from streamer.d1.api import EMPTY, Body, Break, Broken, Reply
-from streamer.errors import UsageError
+from streamer.d1.transport import checked_base_url, checked_token
 from streamer.limits import ANSWER_BYTES, REQUEST_TIMEOUT_S
 from streamer.model import Secret
 
@@ -27,18 +24,6 @@ CONNECT_TIMEOUT_S = 15.0
 # workerd closes idle connections after 5 s; Cloudflare keeps them longer, and a new one is cheap.
 IDLE_S = 4.0
 PIECE_BYTES = 256 * 1024
-
-
-class Transport(Protocol):
-    """Sends one request once; never raises for what the network does."""
-
-    async def send(self, method: str, path: str, body: Body = EMPTY) -> Reply | Break:
-        """The whole answer, or how it failed to come; `path` is below the base URL."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close what is open."""
-        ...
 
 
 @dataclass(slots=True)
@@ -131,45 +116,6 @@ class HttpTransport:
                 middlewares=[_send_once],
             )
         return self._session
-
-
-def checked_base_url(url: str) -> str:
-    """`url` without a slash at its end, if the token may be sent there.
-
-    Raises:
-        UsageError: it isn't https (or http to this machine), or carries more than a place.
-    """
-    hint = "Write CLOUDFLARE_API_BASE_URL like https://api.cloudflare.com/client/v4"
-    try:
-        parts = urlsplit(url)
-        host, plain = parts.hostname or "", parts.scheme == "http"
-        extras = parts.query or parts.fragment or parts.username or parts.password
-        _ = parts.port
-    except ValueError:
-        raise UsageError("The API's base URL can't be read", hint=hint) from None
-    if parts.scheme not in {"http", "https"} or not host or extras:
-        raise UsageError("The API's base URL isn't a plain https address", hint=hint)
-    if plain and not is_loopback(host):
-        raise UsageError(
-            f"The API's base URL sends the token in the clear to {host}",
-            hint="Use https; http is for this machine only",
-        )
-    return url.rstrip("/")
-
-
-def checked_token(token: Secret) -> str:
-    """The token's text, if it can stand in a header.
-
-    Raises:
-        UsageError: it is empty or holds a character that no token has.
-    """
-    text = token.reveal()
-    if not re.fullmatch(r"[\x21-\x7e]+", text):
-        raise UsageError(
-            "The API token is empty or holds a space, a line break or a letter no token has",
-            hint="Copy CLOUDFLARE_API_TOKEN again, without quotes and line breaks",
-        )
-    return text
 
 
 async def _pieces(body: Body) -> AsyncIterator[memoryview]:

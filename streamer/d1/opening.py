@@ -18,10 +18,10 @@ from streamer.d1.caller import Call, Caller
 from streamer.d1.clock import Clock, SystemClock
 from streamer.d1.database import D1Database
 from streamer.d1.failures import Failure, FailureKind
-from streamer.d1.http import HttpTransport, Transport, checked_base_url, checked_token
 from streamer.d1.leases import Leases, unshared
 from streamer.d1.observer import TargetObserver
 from streamer.d1.pacer import Pacer
+from streamer.d1.transport import Transport, checked_base_url, checked_token
 from streamer.d1.window_file import WindowFile, WindowFileError, state_directory, token_key
 from streamer.errors import TargetError
 from streamer.model import Rate
@@ -62,9 +62,7 @@ async def open_database(
     clock = clock or SystemClock()
     api.checked_id(settings.account_id, "CLOUDFLARE_ACCOUNT_ID")
     connections = CAP if pacing.concurrency is None else pacing.concurrency
-    transport = transport or HttpTransport(
-        settings.api_base_url, settings.token, connections=connections, proxy=settings.proxy
-    )
+    transport = transport or _over_http(settings, connections)
     leases = None
     if pacing.rate is not None and shared:
         leases = await _leases(settings, pacing.rate, clock, observer, state)
@@ -100,6 +98,15 @@ async def open_database(
         clock=clock,
         observer=observer,
         identity=identity,
+    )
+
+
+def _over_http(settings: TargetSettings, connections: int) -> Transport:
+    # Loading aiohttp takes 0.1 s, which a target that is a file doesn't need.
+    from streamer.d1.http import HttpTransport  # noqa: PLC0415 (slow to load)
+
+    return HttpTransport(
+        settings.api_base_url, settings.token, connections=connections, proxy=settings.proxy
     )
 
 

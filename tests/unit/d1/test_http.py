@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from streamer.d1.api import Body, Break, Broken, Reply
-from streamer.d1.http import HttpTransport, checked_base_url, checked_token
+from streamer.d1.http import HttpTransport
+from streamer.d1.transport import checked_base_url, checked_token
 from streamer.errors import UsageError
 from streamer.model import Secret
 
