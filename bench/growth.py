@@ -1,15 +1,23 @@
-"""P10: what ten times the rows cost: CPU a row, of all three processes, and memory."""
+"""P10: what ten times the rows cost: CPU a row, of all three processes, and memory.
+
+And P1 once more: beside the floor of so many rows, what a run's start takes is little.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 from statistics import median
 
-from bench.bars import Measured, at_most
+from bench import floor
+from bench.bars import Measured, at_least, at_most
 from bench.figures import Figures, medians
 from bench.lab import Lab, say
 from bench.run import move
 from bench.work import BENCH
+from tests.engines.workerd import Workerd
 
 BARS = ("P10",)
 TIMES = 10
@@ -27,16 +35,32 @@ def measure(lab: Lab) -> Measured:
     with lab.target(BENCH, many) as ends:
         say(f"{many:,} rows")
         large = move(ends)
+    bare = _floor(lab, many)
     less = medians(small)
     return Measured(
         "Ten times the rows",
-        (replace(less, name=f"{few:,} rows"), replace(large, name=f"{many:,} rows")),
+        (replace(less, name=f"{few:,} rows"), replace(large, name=f"{many:,} rows"), bare),
         (
+            at_least(
+                "P1", f"speed, in floors, {many:,} rows", large.rows_per_s / bare.rows_per_s, 0.85
+            ),
             at_most("P10", "Streamer's CPU a row, in those of a tenth", _own(large, small), 1.05),
             at_most("P10", "all CPU a row, in those of a tenth", _all(large, small), 1.05),
             at_most("P4", "peak memory more than of a tenth", _more_mb(large, less), 10, " MB"),
         ),
     )
+
+
+def _floor(lab: Lab, rows: int) -> Figures:
+    """The same bytes sent by a bare loop, once."""
+    say(f"making the request bodies of {rows:,} rows")
+    made = asyncio.run(floor.bodies(BENCH, lab.postgres))
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as folder,
+        Workerd(Path(folder) / "floor") as workerd,
+    ):
+        _, bare = floor.send(BENCH, rows, made, workerd, lab.connections)
+    return bare
 
 
 def _own(large: Figures, small: list[Figures]) -> float:
