@@ -7,6 +7,7 @@ import os
 import random as dice
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -29,6 +30,9 @@ from streamer.model.target import TargetIdentity
 from streamer.pace import AdaptiveConcurrency, FixedConcurrency
 from streamer.pace.concurrency import CAP
 from streamer.pack import BatchBytes
+
+if TYPE_CHECKING:
+    from streamer.d1.http import HttpTransport
 
 MOST_PAGES = 1_000
 
@@ -62,7 +66,7 @@ async def open_database(
     clock = clock or SystemClock()
     api.checked_id(settings.account_id, "CLOUDFLARE_ACCOUNT_ID")
     connections = CAP if pacing.concurrency is None else pacing.concurrency
-    transport = transport or _over_http(settings, connections)
+    transport = transport or await _over_http(settings, connections)
     leases = None
     if pacing.rate is not None and shared:
         leases = await _leases(settings, pacing.rate, clock, observer, state)
@@ -101,13 +105,18 @@ async def open_database(
     )
 
 
-def _over_http(settings: TargetSettings, connections: int) -> Transport:
-    # Loading aiohttp takes 0.1 s, which a target that is a file doesn't need.
-    from streamer.d1.http import HttpTransport  # noqa: PLC0415 (slow to load)
-
-    return HttpTransport(
+async def _over_http(settings: TargetSettings, connections: int) -> Transport:
+    transport = await asyncio.to_thread(_http_transport)
+    return transport(
         settings.api_base_url, settings.token, connections=connections, proxy=settings.proxy
     )
+
+
+def _http_transport() -> type[HttpTransport]:
+    # Loading aiohttp takes 0.1 s, in which a source can be asked, and which a file doesn't need.
+    from streamer.d1.http import HttpTransport  # noqa: PLC0415 (slow to load)
+
+    return HttpTransport
 
 
 async def _leases(

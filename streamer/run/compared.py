@@ -100,7 +100,7 @@ async def look(
     if moved is not None:
         _check_ends(config, source, database, events, moved)
     seen = await survey(database)
-    known = await planning.look(source, config, events.phase)
+    known = await planning.read_known(source, config, events.phase)
     there = (*known.catalog.tables, *label_tables(known.catalog.tables, config.shaping))
     names = _still_there(_moved_tables(moved), there, config.selection)
     if moved is not None and moved.steps and not names:

@@ -36,8 +36,9 @@ from streamer.postgres import PostgresSource
 from streamer.progress import Events, utc
 from streamer.run.admission import refuse_what_cannot_move
 from streamer.run.identity import source_facts
-from streamer.run.planning import Known, look, plan_job
-from streamer.run.start import first_cause, warn_of
+from streamer.run.looking import warn_of
+from streamer.run.planning import Known, plan_job, read_known
+from streamer.run.start import first_cause
 from streamer.run.stopping import Stopping
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ async def export(
             stop, kept="what was exported so far is kept", again="streamer export --resume"
         )
         async with stopping.heeded():
-            known = await look(source, config, events.phase)
+            known = await read_known(source, config, events.phase)
             plan = await plan_job(source, config, known=known, say=events.phase)
         refused = [sentence(finding) for finding in plan.refusals]
         refuse_what_cannot_move(refused, skip_refused=config.run.skip_refused)

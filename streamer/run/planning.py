@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -34,6 +34,7 @@ from streamer.run.trial import tried
 if TYPE_CHECKING:
     from checkpoints import JSON
 
+Answering = Callable[[Sequence[Question], Sequence[TablePlan]], Awaitable[list[Answered]]]
 COUNTING = "counting what isn't carried over exactly"
 
 
@@ -70,7 +71,9 @@ class Planned(Protocol):
         ...
 
 
-async def look(source: Planned, config: Config, say: Callable[[str], None] = _silent) -> Known:
+async def read_known(
+    source: Planned, config: Config, say: Callable[[str], None] = _silent
+) -> Known:
     """Read what the plan needs to know.
 
     Raises:
@@ -115,6 +118,8 @@ async def plan_job(
     config: Config,
     *,
     known: Known | None = None,
+    draft: Plan | None = None,
+    answer: Answering | None = None,
     existing_parents: frozenset[str] = frozenset(),
     refused: Mapping[QualifiedName, Finding] | None = None,
     asked: Collection[str] = (),
@@ -123,8 +128,9 @@ async def plan_job(
 ) -> Plan:
     """The plan of moving what `config` selects, with everything that is to be said of it.
 
-    `known` is what was read of the source already. `existing_parents` are the tables that the target holds already. A run that goes on gives what it
-    `refused` when it began, and the names of the tables that it `asked` about then: these aren't
+    `known` is what was read of the source already, `draft` the plan without any options that was made of
+    that, and `answer` may know answers already. `existing_parents` are the tables that the target holds
+    already. A run that goes on gives what it `refused` when it began, and the names of the tables that it `asked` about then: these aren't
     asked again, for rows may have changed since, and what was begun is carried on. Without `ask`,
     nothing is asked of the rows. `say` is told what takes time.
 
@@ -133,9 +139,9 @@ async def plan_job(
         SourceError, SourceLostError: the source can't be read.
 
     """
-    known = known or await look(source, config, say)
+    known = known or await read_known(source, config, say)
     options = PlanOptions(existing_parents=existing_parents, refused=refused or {})
-    plan = plan_known(known, config, options)
+    plan = draft if draft and options == PlanOptions() else plan_known(known, config, options)
     _refuse_moments(plan, known.own_sql.momentary)
     moved = {table.name for table in plan.tables}
     own = [finding for name, finding in known.own_sql.findings if name in moved]
@@ -145,7 +151,7 @@ async def plan_job(
         return replace(plan, findings=findings, questions=(), refused=options.refused)
     say(COUNTING)
     told, newly = announce(
-        await source.answer(questions, plan.tables),
+        await (answer or source.answer)(questions, plan.tables),
         rejects=config.run.on_error is OnError.REJECT,
     )
     if newly:

@@ -6,23 +6,16 @@ Nothing is written, neither here nor in D1, before every reason to refuse has be
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamer.config import Config, Target, TargetSettings
-from streamer.d1 import D1Database
 from streamer.errors import ExitCode, SettingsError, StreamerError, UsageError, leaves
-from streamer.model import Finding
-from streamer.pipeline.transform import load_transforms
-from streamer.plan import estimated_rows
-from streamer.plan.digest import in_short, sentence
+from streamer.plan.digest import sentence
 from streamer.progress import Events, utc
 from streamer.run import resume
-from streamer.run.admission import refuse_what_cannot_move
 from streamer.run.before import had_before
 from streamer.run.beginning import begin
 from streamer.run.chosen import check_hash_key, code_of, other_code
@@ -31,15 +24,13 @@ from streamer.run.identity import (
 )
 from streamer.run.job import Ends, Job
 from streamer.run.journal import Journal
-from streamer.run.lost import Lost, find_lost
-from streamer.run.planning import plan_job, refused_then
+from streamer.run.looking import look_at_target, looked_at
 from streamer.run.rebuild import rebuild
 from streamer.run.reporting import recall_report, report_nothing, save_report, take_over_figures
 from streamer.run.retry import check_retry, retry_rejects
-from streamer.run.sources import FROM_POSTGRES, JobSource, RowsFrom
+from streamer.run.sources import FROM_POSTGRES, RowsFrom
 from streamer.run.states import RunState
 from streamer.run.stopping import Stopping
-from streamer.run.survey import survey
 from streamer.targets import identity_of, open_target
 
 if TYPE_CHECKING:
@@ -74,12 +65,18 @@ async def run(
         async with stopping.heeded():
             known = going_on or rebuilt
             source = await stack.enter_async_context(rows_from.open(config, events, known))
-            database = await open_target(target, config.pacing, events, stranger=not known)
-            stack.push_async_callback(database.aclose)
-            stopping.sending = database
-            ends, lost = await _look(
-                config, source, database, events, journal if going_on else None, rebuilt=rebuilt
-            )
+            async with looked_at(source, config, events.phase, anew=not known) as looking:
+                database = await open_target(target, config.pacing, events, stranger=not known)
+                stack.push_async_callback(database.aclose)
+                stopping.sending = database
+                ends, lost = await look_at_target(
+                    config,
+                    looking,
+                    database,
+                    events,
+                    journal if going_on else None,
+                    rebuilt=rebuilt,
+                )
             ends = replace(ends, command=rows_from.command)
             if lost is not None:
                 await rebuild(config, journal, ends, lost, events)
@@ -159,64 +156,6 @@ def _repeat(source: str | None, target: Target, journal: Journal, events: Events
     check_settings(source, meant, journal.running.document)
     events.phase("nothing to do: the run in the checkpoint is finished")
     return ExitCode(int(str(journal.running.document.get("exit_code", 0))))
-
-
-async def _look(
-    config: Config,
-    source: JobSource,
-    database: D1Database,
-    events: Events,
-    earlier: Journal | None,
-    *,
-    rebuilt: bool,
-) -> tuple[Ends, Lost | None]:
-    """Read both ends and make the plan; refuse what can't be moved.
-
-    Of the run in `earlier`, which goes on, rows aren't counted again; nor of one whose checkpoint is
-    lost and to be `rebuilt`, which is looked for in the target.
-    """
-    seen = await survey(database)
-    lost: Lost | None = None
-    refused, asked = None, set[str]()
-    if rebuilt:
-        lost = await find_lost(database, seen, source.identity, config.selection)
-        refused, asked = lost.facts.get("refused"), {*lost.tables}
-    elif earlier is not None:
-        refused = earlier.running.document.get("refused")
-        asked = {step.table for step in earlier.steps}
-    plan = await plan_job(
-        source,
-        config,
-        existing_parents=seen.names,
-        refused=refused_then(refused),
-        asked=asked,
-        say=events.phase,
-    )
-    refusals = [sentence(finding) for finding in plan.refusals]
-    refuse_what_cannot_move(refusals, skip_refused=config.run.skip_refused)
-    warn_of(events, plan.findings)
-    for table in plan.tables:
-        events.table_expected(str(table.name), estimated_rows(table.table, table.columns))
-    transforms = load_transforms(plan.tables, Path.cwd())
-    ends = Ends(source=source, database=database, survey=seen, plan=plan, transforms=transforms)
-    return ends, lost
-
-
-MOST_SAID = 200  # things that aren't carried over, before only their kinds are said
-
-
-def warn_of(events: Events, findings: Sequence[Finding]) -> None:
-    """Say what isn't carried over as it is: each thing to the report and the log.
-
-    People are told each thing too, or each kind of things where these would be too many to read.
-    """
-    short = [*in_short(findings)] if len(findings) > MOST_SAID else [*map(sentence, findings)]
-    if len(short) < len(findings):
-        short.append(
-            f"that makes {len(findings):,} things: `streamer plan` lists them by table,"
-            f" the report, a --log-file and -v one by one"
-        )
-    events.warnings_in_short(map(sentence, findings), short)
 
 
 async def _continue(config: Config, journal: Journal, ends: Ends, events: Events) -> Ends:

@@ -48,8 +48,9 @@ from streamer.plan.digest import sentence
 from streamer.plan.script import schema_script
 from streamer.progress import Events, utc, write_whole
 from streamer.run.admission import refuse_what_cannot_move
+from streamer.run.looking import warn_of
 from streamer.run.planning import Known, plan_known
-from streamer.run.start import first_cause, warn_of
+from streamer.run.start import first_cause
 from streamer.run.waves import levels
 
 REPORT = "transformation_report.json"

@@ -40,7 +40,7 @@ from streamer.run.files_compared import (
 )
 from streamer.run.identity import source_facts
 from streamer.run.journal import Journal
-from streamer.run.planning import look, plan_known
+from streamer.run.planning import plan_known, read_known
 from streamer.run.start import first_cause, target_of
 from streamer.run.survey import survey
 from streamer.run.transforming import plan_files, selected
@@ -290,7 +290,7 @@ async def _plans_now(
     """How the exported tables would be moved now, as they were exported; without those that can't be."""
     shaping = replace(files.manifest.origin.shaping, hash_key=config.shaping.hash_key)
     as_then = replace(config, shaping=shaping)
-    known = await look(source, as_then)
+    known = await read_known(source, as_then)
     there = {table.name for table in known.catalog.tables}
     kept = tuple(table for table in files.tables(config) if table.name in there)
     if not kept:
