@@ -20,13 +20,16 @@ import orjson
 
 from streamer.errors import CheckpointFullError, StreamerError
 from streamer.files.names import stem
-from streamer.model import Key, QualifiedName, Reject, StepKind, TablePlan
+from streamer.model import Key, KeyKind, QualifiedName, Reject, StepKind, TablePlan
 from streamer.progress import sync_folder
 from streamer.run.rejected import Rejected
 from streamer.sinks import BadRow
+from streamer.sinks.late_places import known_by
+from streamer.sinks.references import key_text
 
 FOLDER = "rejects"
 LOCK = ".lock"
+_Columns = tuple[str, tuple[str, ...]]  # a target table, and columns that its rows are known by
 _Row = tuple[str, StepKind, Key]  # a rejected row: its table, the step that found it, its key
 
 
@@ -54,7 +57,13 @@ class Rejects:
         self._tables = {str(table.name): table for table in tables}
         self._most = most
         self._one = asyncio.Lock()
-        self._keys: dict[str, set[Key]] = {}
+        self._keys: dict[_Columns, set[Key]] = {}
+        by_target = {table.target: table for table in tables}
+        self._known_by = {
+            str(table.name): columns
+            for table in tables
+            if table.key.kind is KeyKind.PHYSICAL and (columns := known_by(table, by_target))
+        }
         self._lines: dict[_Row, Reject] = {}
         self._count = 0
         self._know(known)
@@ -70,10 +79,7 @@ class Rejects:
 
     def holds(self, target: str, columns: tuple[str, ...], key: Key) -> bool:
         """Whether the row of the target table `target` that has `key` in `columns` is rejected."""
-        keys = self._keys.get(target)
-        if not keys or key not in keys:
-            return False
-        return any(t.target == target and t.key.targets == columns for t in self._tables.values())
+        return key in self._keys.get((target, columns), ())
 
     async def record(self, rows: Sequence[BadRow]) -> list[Reject]:
         """Write rows down, durably; what the checkpoint is to know of each, in their order.
@@ -103,6 +109,11 @@ class Rejects:
             self._know(
                 Rejected(table, kind, rejects[table, kind, key]) for _, (table, kind, key) in fresh
             )
+            for row, (table, kind, _) in fresh:
+                if kind is StepKind.ROWS:
+                    layout = row.carried.layout
+                    targets = [column.target for column in layout.columns]
+                    self._know_cells(table, dict(zip(targets, row.cells, strict=True)))
             return [self._lines[name] for name in names]
 
     async def forget_unknown(self, known: Collection[Rejected]) -> None:
@@ -113,6 +124,14 @@ class Rejects:
             self._count = 0
             self._know(known)
             await asyncio.to_thread(self._keep_lines, {row.reject.line for row in known})
+            for table in self._known_by:
+                await self._know_filed(table, known)
+
+    async def _know_filed(self, table: str, known: Collection[Rejected]) -> None:
+        mine = [row for row in known if row.table == table and row.kind is StepKind.ROWS]
+        filed = await self.rows(self._tables[table].name) if mine else {}
+        for row in mine:
+            self._know_cells(table, filed.get(row.reject.line, {}))
 
     async def rows(self, table: QualifiedName) -> dict[str, Mapping[str, object]]:
         """The run's rejected rows of a table as its file has them, by line; cells by target name."""
@@ -124,7 +143,17 @@ class Rejects:
             self._lines[row.table, row.kind, row.reject.key] = row.reject
             table = self._tables.get(row.table)
             if table is not None and row.kind is StepKind.ROWS:
-                self._keys.setdefault(table.target, set()).add(row.reject.key)
+                self._keys.setdefault((table.target, table.key.targets), set()).add(row.reject.key)
+
+    def _know_cells(self, table: str, cells: Mapping[str, object]) -> None:
+        """Know a row without a key by what others refer to it by, where the table has no key."""
+        plan = self._tables[table]
+        by_target = {column.target: column for column in plan.columns}
+        for columns in self._known_by.get(table, ()):
+            texts = [(by_target[name], cells.get(name)) for name in columns if name in by_target]
+            key = tuple(key_text(column, cell) for column, cell in texts if isinstance(cell, str))
+            if len(key) == len(columns):
+                self._keys.setdefault((plan.target, columns), set()).add(key)
 
     def _too_many(self, row: BadRow) -> TooManyRejectsError:
         return TooManyRejectsError(

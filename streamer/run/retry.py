@@ -80,6 +80,7 @@ class Retry:
             ends.transforms,
         )
         self._engine = ends.survey.engine
+        self._keyless = {t.target for t in ends.plan.tables if t.key.kind is KeyKind.PHYSICAL}
         self._writing = Writing(config, journal, ends.database, self._source, engine=self._engine)
 
     async def carry_out(self) -> ExitCode:
@@ -131,13 +132,16 @@ class Retry:
         carried = Carried(table, layout)
         trial = _Trial(carried, {row.reject.key: row.reject.line for row in some})
         ledger = LedgerStep(table.target, kind, keys_hidden=table.hides_key)
-        sink = self._writing.sink(
-            {_STEP: (carried, ledger)}, trial.record, lambda _table, _columns, _key: False
-        )
+        sink = self._writing.sink({_STEP: (carried, ledger)}, trial.record, self._stays_rejected)
         for page in await self._pages(carried, some):
             trial.take_note(page)
             await self._send(trial, page, sink)
         return trial
+
+    def _stays_rejected(self, target: str, columns: tuple[str, ...], key: Key) -> bool:
+        """Whether a row mustn't come for others' sake: without a key, it is the one of the file."""
+        keyless = target in self._keyless
+        return keyless and self._writing.rejects.holds(target, columns, key)
 
     async def _pages(self, carried: Carried, some: Sequence[Rejected]) -> list[Page]:
         plan = carried.plan

@@ -146,7 +146,7 @@ def _identity(table: TablePlan, of: str = "") -> str:
 
 def _is_behind(table: TablePlan, last: Key | None) -> str:
     """The condition for rows of a table without a key behind a position; None: all."""
-    return f"{quote_identifier(table.key.rowid)} > {int(last[0]) if last else 0}"
+    return f"{quote_identifier(table.key.rowid)} > {int(last[0])}" if last else "1"
 
 
 def _let_go(

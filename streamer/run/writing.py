@@ -137,8 +137,7 @@ class Writing:
         wanted = {
             parent
             for parent in parents_of(lacking)
-            if self.ahead.fetches(parent)
-            and not self.rejects.holds(parent.parent, parent.columns, parent.key)
+            if not self.rejects.holds(parent.parent, parent.columns, parent.key)
         }
         with contextlib.suppress(RefusedParentsError):
             await self.ahead.send(wanted, limits.BATCH_BYTES_START)

@@ -25,6 +25,7 @@ from streamer.model import (
 )
 from streamer.pack import Engine, Layout, LedgerStep, chunk_rows, pack_page
 from streamer.sinks.bad_rows import FoundBadRowsError
+from streamer.sinks.late_places import known_by, with_places
 from streamer.sinks.ownership import Database, Ownership
 from streamer.sinks.references import (
     Carried,
@@ -32,8 +33,8 @@ from streamer.sinks.references import (
     Question,
     Row,
     Wanted,
+    found_by,
     key_text,
-    keyed_by,
     questions,
 )
 from streamer.sinks.refresh import LOOKUP_KEYS, Fresh, Settle, Source, TooManyError
@@ -116,21 +117,17 @@ class Ahead:
     async def stage(self, wanted: set[Wanted]) -> None:
         """Put the rows of `wanted` that the source has into their staging tables."""
         for (table, columns), keys in _by_table(wanted).items():
-            plan = keyed_by(self.tables[table], columns)
-            assert plan is not None, "no question is asked of such a table"
+            plan = self._found_by(table, columns)
             layout = self._layout(self.tables[table], into_stage=True)
             guard = self._ownership.guard(LedgerStep(table, StepKind.ROWS))
             for start in range(0, len(keys), LOOKUP_KEYS):
-                for page in await self._source.lookup(plan, keys[start : start + LOOKUP_KEYS]):
+                for found in await self._source.lookup(plan, keys[start : start + LOOKUP_KEYS]):
+                    page = self._placed(table, found)
                     await self._telling.expect(
                         {table: len(page.records)}, frozenset({page.snapshot})
                     )
                     for chunk in pack_page(layout, page, step=StepId(0), number=0, after=None):
                         await self._database.execute([*chunk.statements, guard])
-
-    def fetches(self, wanted: Wanted) -> bool:
-        """Whether such a row can be looked up and sent: not where its place is all that it is by."""
-        return keyed_by(self.tables[wanted.parent], wanted.columns) is not None
 
     async def there(self, wanted: set[Wanted]) -> set[Wanted]:
         """Those of `wanted` that the source has."""
@@ -179,8 +176,7 @@ class Ahead:
                 rows.append(
                     (self._carried(table), await self._look_up(table, columns, keys, found))
                 )
-            lacking = parents_of(await self.lacking(rows)) - seen
-            further = {parent for parent in lacking if self.fetches(parent)}
+            further = parents_of(await self.lacking(rows)) - seen
             if not further:
                 return generations
             seen |= further
@@ -257,8 +253,7 @@ class Ahead:
         """Find what rows refer to and D1 lacks, and what that refers to, and so on; whether any."""
         known = len(seen)
         for _ in range(GENERATIONS):
-            lacking = parents_of(await self.lacking(groups)) - seen
-            wanted = {parent for parent in lacking if self.fetches(parent)}
+            wanted = parents_of(await self.lacking(groups)) - seen
             if not wanted:
                 return len(seen) > known
             seen |= wanted
@@ -314,7 +309,8 @@ class Ahead:
         for page in await self._looked_up(table, columns, keys):
             found.there |= self._wanted_in(page, table, columns)
             try:
-                chunks = pack_page(layout, page, step=StepId(0), number=0, after=None)
+                placed = self._placed(table, page)
+                chunks = pack_page(layout, placed, step=StepId(0), number=0, after=None)
             except BadRowsError as error:
                 raise RefusedParentsError(error.what) from None
             found.add(carried, chunks)
@@ -324,12 +320,20 @@ class Ahead:
     async def _looked_up(
         self, table: str, columns: tuple[str, ...], keys: Sequence[Key]
     ) -> list[Page]:
-        plan = keyed_by(self.tables[table], columns)
-        assert plan is not None, "such rows aren't fetched"
+        plan = self._found_by(table, columns)
         pages: list[Page] = []
         for start in range(0, len(keys), LOOKUP_KEYS):
             pages += await self._source.lookup(plan, keys[start : start + LOOKUP_KEYS])
         return pages
+
+    def _found_by(self, table: str, columns: tuple[str, ...]) -> TablePlan:
+        plan = found_by(self.tables[table], columns)
+        assert plan is not None, "nothing is asked about columns that the target hasn't got"
+        return plan
+
+    def _placed(self, table: str, page: Page) -> Page:
+        plan = self.tables[table]
+        return with_places(plan, page, known_by(plan, self.tables))
 
     def _wanted_in(self, page: Page, table: str, columns: tuple[str, ...]) -> set[Wanted]:
         """The rows of a page, by the cells that others refer to."""

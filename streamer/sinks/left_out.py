@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamer.model import TablePlan
+from streamer.model import KeyKind, TablePlan
 from streamer.sinks.references import Wanted
 
 
@@ -17,12 +17,10 @@ def why_missing(
     *,
     rejected: bool = False,
     refused: str = "",
-    fetched: bool = True,
 ) -> str:
     """Why a row of `parent` isn't in D1 and what refers to it can't be: the end of a sentence.
 
-    It was `rejected`, or D1 `refused` it with these words; not `fetched`: nothing but its place in
-    PostgreSQL is its key, so that it couldn't be brought.
+    It was `rejected`, or D1 `refused` it with these words.
     """
     # Other columns than the key's may hold what nobody should read in a log.
     shown = missing.columns == parent.key.targets and not parent.hides_key
@@ -45,10 +43,6 @@ def why_missing(
             f"can't be stored, for {row} that isn't moved: {' or '.join(settings)} leaves it out, "
             "or PostgreSQL has it no more"
         )
-    if not fetched:
-        return (
-            f"{row} that D1 lacks: that table has no key, so that late rows of it can't be brought"
-        )
     return f"{row} that the source hasn't got"
 
 
@@ -58,5 +52,10 @@ def hint_of(parent: TablePlan) -> str:
         return (
             f"Let {parent.name} keep what is referred to, or leave these rows out too; then start "
             "over with --restart. Or set them aside with --on-error reject."
+        )
+    if parent.key.kind is KeyKind.PHYSICAL:
+        return (
+            "Mend the reference, then go on with --resume, or read all anew with --restart; "
+            "--on-error reject sets such rows aside."
         )
     return "Mend the reference, then go on with --resume; --on-error reject sets such rows aside."

@@ -116,10 +116,8 @@ class ParentsFirst(AroundSink[D1Sink]):
 
     def _is_hopeless(self, parent: Wanted) -> bool:
         """Whether a parent that D1 lacks can't be sent."""
-        return (
-            parent in self._refused
-            or not self._ahead.fetches(parent)
-            or self._is_rejected(parent.parent, parent.columns, parent.key)
+        return parent in self._refused or self._is_rejected(
+            parent.parent, parent.columns, parent.key
         )
 
     async def _send(self, wanted: set[Wanted]) -> set[Wanted] | None:
@@ -153,7 +151,6 @@ class ParentsFirst(AroundSink[D1Sink]):
                     missing,
                     rejected=self._is_rejected(missing.parent, missing.columns, missing.key),
                     refused=self._refused.get(missing, ""),
-                    fetched=self._ahead.fetches(missing),
                 )
                 bad = BadRow(carried, chunk.step, chunk.number, row, reason)
                 found.append(_Orphan(bad, hint_of(parent)))

@@ -100,13 +100,18 @@ def key_text(column: ColumnPlan, cell: str) -> str:
 
 
 def keyed_by(parent: TablePlan, columns: Sequence[str]) -> TablePlan | None:
+    """As `found_by`; None where nothing but its place is a row's key."""
+    return None if parent.key.kind is KeyKind.PHYSICAL else found_by(parent, columns)
+
+
+def found_by(parent: TablePlan, columns: Sequence[str]) -> TablePlan | None:
     """`parent` as it is looked up by the columns (target names) that a foreign key refers to.
 
     Where D1 holds another text than PostgreSQL's own (a hash, what an expression makes), that is
-    what rows are compared by. None where its rows, found that way, couldn't be written.
+    what rows are compared by. None where the target hasn't got all of them.
     """
     by_target = {column.target: column for column in parent.columns}
-    if parent.key.kind is KeyKind.PHYSICAL or not _are_there(parent, columns):
+    if not _are_there(parent, columns):
         return None
     meant = [by_target[name] for name in columns]
     casts = tuple(

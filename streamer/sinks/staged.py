@@ -36,7 +36,7 @@ from streamer.sinks.duplicates import Duplicates, Sharing
 from streamer.sinks.giving_way import GivingWay, Way
 from streamer.sinks.left_out import hint_of, why_missing
 from streamer.sinks.parents import IsRejected
-from streamer.sinks.references import Carried, Wanted, keyed_by, text_of
+from streamer.sinks.references import Carried, Wanted, found_by, text_of
 from streamer.sinks.refresh import TooManyError, can_refresh, read_again
 from streamer.sinks.renewing import Renewing
 from streamer.sinks.unfit import Unfit
@@ -273,7 +273,7 @@ class Stages:
                 continue
             try:
                 await self._fetch(wanted - rejected, most_bytes)
-                again = {w for w in wanted if tried[w] or not self._ahead.fetches(w)}
+                again = {w for w in wanted if tried[w]}
                 await self._renew(lacking, again | rejected)
             except TooManyError:
                 return False
@@ -301,7 +301,6 @@ class Stages:
 
     async def _fetch(self, wanted: set[Wanted], most_bytes: int) -> None:
         """Put what the source has of `wanted` where it belongs; what D1 refuses stays missing."""
-        wanted = {one for one in wanted if self._ahead.fetches(one)}
         inside = {parent for parent in wanted if parent.parent in self._names}
         await self._ahead.stage(inside)
         waiting = [outside] if (outside := sorted(wanted - inside, key=lambda w: w.key)) else []
@@ -342,7 +341,6 @@ class Stages:
             self._ahead.tables[missing.parent],
             missing,
             rejected=self._is_rejected(missing.parent, missing.columns, missing.key),
-            fetched=self._ahead.fetches(missing),
         )
 
     async def _explained(
@@ -376,7 +374,7 @@ def _gaps(
         real = any(column.storage is Storage.REAL for column in ours)
         if parent is None or real or len(ours) < len(key.columns):
             continue
-        if can_refresh(parent) and keyed_by(parent, key.parent_columns) is None:
+        if found_by(parent, key.parent_columns) is None:
             continue
         outputs = tuple(text_of("o", column) for column in ours)
         found.append(_Gap(table, key, outputs, _broken(table, key, stages.get(key.parent, ""))))

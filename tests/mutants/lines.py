@@ -148,8 +148,8 @@ LINES = (
     Break(
         "what a late parent refers to isn't fetched",
         "streamer/sinks/ahead.py",
-        "            lacking = parents_of(await self.lacking(groups)) - seen\n            wanted = {",
-        "            lacking = parents_of(await self.lacking(groups[:0])) - seen\n            wanted = {",
+        "            wanted = parents_of(await self.lacking(groups)) - seen\n",
+        "            wanted = parents_of(await self.lacking(groups[:0])) - seen\n",
         _LATE,
         histories=0,
         faults=(24,),

@@ -21,7 +21,7 @@ def _change_table(server: Postgres, name: str, dice: random.Random) -> None:
     rows = server.live(name)
     kind = dice.random()
     once = uniques(server.tables[name])
-    if once and len(rows) > 1 and kind < 0.4:
+    if once and len(rows) > 1 and kind < 0.25:
         _move(server, name, dice.choice(once), dice.sample(rows, min(len(rows), 3)), dice)
     elif kind < 0.4 or not rows:
         _insert(server, name, dice)

@@ -262,6 +262,10 @@ class Oracle:
         columns = ", ".join(f"CAST({quote_identifier(c.target)} AS TEXT)" for c in plan.columns)
         sql = f"SELECT CAST({plan.key.rowid} AS TEXT), {columns} FROM {target}"
         found: dict[Cells, Cells] = {row[:1]: row[1:] for row in self._ask(sql)}
+        late = [found.pop(key) for key in [*found] if int(key[0] or "") < 0]
+        held = [_cells(plan, v) for lives in self._lives(stored).values() for v in lives]
+        strange = [row for row in late if row not in held]
+        demand(not strange, f"{name}: never in the source: {strange[:3]}")
         missing, cut = (keys.get(name, set()) for keys in (self.refused.rejected, self.refused.cut))
         moments = [*self._moments, self.world.server.transaction]
         seen: list[int] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,16 @@ from hypothesis import strategies as st
 
 from checkpoints import StepRecord
 from streamer.errors import CheckpointFullError
-from streamer.model import QualifiedName, Reject, StepId, StepKind, Storage
+from streamer.model import (
+    ForeignKeyPlan,
+    KeyKind,
+    KeyPlan,
+    QualifiedName,
+    Reject,
+    StepId,
+    StepKind,
+    Storage,
+)
 from streamer.run.rejected import Rejected, all_rejected, pages_with, pages_without, settled
 from streamer.run.rejects import Rejects, TooManyRejectsError, beside, lines_of
 from streamer.sinks import BadRow, Carried
@@ -191,3 +201,31 @@ def test_a_row_whose_line_is_known_is_in_the_pages_once() -> None:
 
     records |= {page.step_id: page for page in pages}
     assert [row.reject.line for row in all_rejected(records.values())] == ["0", "1", "2", "9"]
+
+
+async def test_a_rejected_row_without_a_key_is_known_by_what_others_refer_to_it_by(
+    tmp_path: Path,
+) -> None:
+    keyless = replace(PLAN, key=KeyPlan(KeyKind.PHYSICAL))
+    key = ForeignKeyPlan(("r",), keyless.target, ("v",), "to_v")
+    child = replace(table_plan([column("r")], name="child"), foreign_keys=(key,))
+    carried = Carried(keyless, layout_of(keyless))
+    rows = [
+        BadRow(carried, StepId(1), 0, (place, "1", value), "CHECK constraint failed: c")
+        for place, value in (("65537", "a"), ("65538", None))
+    ]
+
+    def begun(known: list[Rejected]) -> Rejects:
+        return Rejects(tmp_path / "rejects", "run", [keyless, child], known, most=10)
+
+    before = begun([])
+    found = known(await before.record(rows))
+    after = begun(found)
+    await after.forget_unknown(found)
+    settled = begun(found[1:])
+    await settled.forget_unknown(found[1:])
+
+    held = [one.holds(keyless.target, ("v",), ("a",)) for one in (before, after, settled)]
+    assert held == [True, True, False]
+    assert not after.holds(keyless.target, ("v",), ("b",))
+    assert not after.holds(keyless.target, ("k",), ("1",))
