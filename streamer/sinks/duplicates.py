@@ -1,7 +1,8 @@
 """Rows that share what may be there once, since some of them aren't as the source has them now.
 
 Read again, they may have values by now that yet others hold, which a unique index refuses that is
-there already: these are exchanged.
+there already: these are exchanged. One that D1 doesn't take as it is now, for it refers to a bad row,
+stays as it was, and keeps no other from being renewed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from enum import Enum
 from streamer import limits
 from streamer.d1 import RefusedRowsError, TooLargeError
 from streamer.model import Key, Loading, TablePlan
+from streamer.sinks.ahead import lacks_parents
 from streamer.sinks.ownership import Database
 from streamer.sinks.references import Carried, Row
 from streamer.sinks.refresh import Settle, TooManyError, can_refresh, read_again
@@ -60,13 +62,34 @@ class Duplicates:
                 if all(tried[key] >= AGAIN for key in keys):
                     return Sharing.LEFT
                 tried.update(keys)
-                await self._renew(table, keys, unique, staged=staged)
+                for key in await self._renew(table, keys, unique, staged=staged):
+                    tried[key] = AGAIN
             except (RefusedRowsError, TooLargeError, TooManyError):
                 return Sharing.LEFT
         return Sharing.LEFT
 
     async def _renew(
         self, table: TablePlan, keys: set[Key], unique: Unique, *, staged: bool
+    ) -> set[Key]:
+        """Renew rows; those that D1 doesn't take, since it lacks what they refer to by now, stay."""
+        stay: set[Key] = set()
+        waiting = [sorted(keys)]
+        while waiting:
+            some = waiting.pop()
+            try:
+                await self._renew_together(table, some, unique, staged=staged)
+            except RefusedRowsError as error:
+                if staged or not lacks_parents(error):
+                    raise
+                if len(some) == 1:
+                    stay |= set(some)
+                    continue
+                middle = len(some) // 2
+                waiting += [some[middle:], some[:middle]]
+        return stay
+
+    async def _renew_together(
+        self, table: TablePlan, keys: Sequence[Key], unique: Unique, *, staged: bool
     ) -> None:
         try:
             await self.renewing.renew(table, keys, staged=staged)

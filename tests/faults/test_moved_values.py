@@ -179,3 +179,33 @@ async def test_fault_24_and_36_rows_that_a_value_moved_from_take_their_new_paren
         query = f"SELECT * FROM {table} ORDER BY id"
         rows = [list(row.values()) for row in await streamer.source.fetch(query)]
         assert streamer.target.rows(streamer.uuid, query) == rows
+
+
+# Row 20 has moved to a town that D1 doesn't take, and can't be written as it is now; row 10 can.
+BESIDE_A_BAD_ROW = """
+INSERT INTO town VALUES (2, 'precious');
+UPDATE member SET mail = 'x' WHERE id IN (10);
+UPDATE member SET mail = 'y', town = 2 WHERE id IN (20);
+UPDATE member SET mail = 'm' || id - 900 WHERE id IN (910, 920);
+"""
+
+
+async def test_fault_12_and_36_a_row_that_cannot_be_read_again_keeps_no_other_from_it(
+    streamer: Streamer,
+) -> None:
+    options = (*OPTIONS, "--table", "town", "--table", "member", "--on-error", "reject")
+    options = (*options, "--indexes", "after")
+    await streamer.source.execute(MEMBERS)
+    streamer.target.run(
+        streamer.uuid,
+        "CREATE TABLE town (id INTEGER PRIMARY KEY, land TEXT NOT NULL CHECK (land <> 'precious'))",
+    )
+    streamer.stopped_at('INTO "member"', *options, requests=2)
+    await streamer.source.execute(BESIDE_A_BAD_ROW)
+
+    done = streamer("run", "--resume", *options)
+
+    assert done.code == 3, done.said
+    assert "precious" not in done.said
+    query = "SELECT id, mail FROM member WHERE id IN (10, 910, 920) ORDER BY id"
+    assert streamer.target.rows(streamer.uuid, query) == [[10, "x"], [910, "m10"], [920, "m20"]]
