@@ -89,7 +89,7 @@ class Retry:
         await journal.note(retrying=True)
         self._events.phase("claiming the target")
         targets = [table.target for table in tables]
-        await self._writing.ownership.take(targets, from_others=False)
+        await self._writing.ownership.take(targets, from_others=False, whoever_came=True)
         await self._writing.rejects.forget_unknown(journal.rejected)
         self._events.phase("sending rejected rows again")
         for table in tables:

@@ -86,7 +86,8 @@ class Ownership:
         of those that begin `afresh`, all that earlier starts claim to have written.
         Without `from_others`, tables that another run owns are left to it. Where nobody owns them,
         another run may have come and ended between the look and the claim, whose tables it dropped:
-        `whoever_came` says that this doesn't matter, for the rows are compared again.
+        `whoever_came` says that this doesn't matter, for the rows are read again and written as they
+        are by then.
 
         Raises:
             FencedError: a resumed table belongs to another run now, one that must be left to

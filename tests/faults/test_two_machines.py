@@ -137,3 +137,39 @@ async def test_fault_34_rejected_rows_are_not_sent_again_into_tables_that_anothe
     assert "another run writes to it" in left.stderr
     owners = between.server.rows(first.uuid, "SELECT DISTINCT run FROM _streamer_owner")
     assert len(owners) == 1
+
+
+async def test_fault_06_rejected_rows_are_sent_again_while_the_end_of_their_run_is_executed_once_more(
+    first: Streamer, between: Between
+) -> None:
+    checked = "CREATE TABLE country (code TEXT PRIMARY KEY CHECK (code <> 'c7'), name TEXT)"
+    between.server.run(first.uuid, checked)
+    options = ("--table", "country", "--no-schema", "--on-error", "reject")
+    ends: list[Request] = []
+    late: list[web.Response] = []
+
+    async def deal(request: Request, forward: Forward) -> web.Response:
+        if b"DROP TABLE _streamer_owner" in request.body:
+            ends.append(request)
+        return await forward()
+
+    async def deal_again(request: Request, forward: Forward) -> web.Response:
+        answer = await forward()
+        if b"FROM _streamer_owner" in request.body and not late:  # it claims its tables next
+            late.append(await between.send(ends[0]))
+        return answer
+
+    between.deal = deal
+    rejected = await run(first, *options)
+    await first.source.execute("UPDATE country SET name = 'mended', code = 'c7' WHERE code = 'c7'")
+    between.server.run(first.uuid, "DROP TABLE country")
+    between.server.run(first.uuid, "CREATE TABLE country (code TEXT PRIMARY KEY, name TEXT)")
+    between.deal = deal_again
+    left = await run(first, *options, "--retry-rejects")
+
+    assert rejected.code == 3, rejected.said
+    assert [answer.status for answer in late] == [200]
+    assert left.code == 0, left.said
+    rows = between.server.rows(first.uuid, "SELECT name FROM country WHERE code = 'c7'")
+    assert rows == [["mended"]]
+    assert our_leftovers(between.server, first.uuid) == []

@@ -220,9 +220,7 @@ class History:
             self.world.server.exported.clear()
             self._execute_late()
             ended = self._process(Mode.RETRY, death)
-            # Marks that were taken away by a request that is executed twice look like another run's.
-            fenced = self._settings.late and ended.said.startswith("FencedError")
-            if ended.code is ExitCode.FAILED and not fenced:
+            if ended.code is ExitCode.FAILED:
                 raise BrokenPromiseError(f"sending again ended with {ended.code!r}: {ended.said}")
             if ended.code in {ExitCode.DONE, ExitCode.INCOMPLETE}:
                 self.oracle.at_the_end()
