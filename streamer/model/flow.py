@@ -251,8 +251,12 @@ class Answer:
 class PageSize:
     """How many rows the next FETCH should ask for; the packer adjusts it, the reader obeys.
 
-    `whole_rows`: the server may print each row as one JSON array (see Page), as it likes.
+    `whole_rows`: the server may print each row as one JSON array (see Page), as it likes. `row_bytes`
+    are those of a packed row of the page before (0: there was none), and `spread` says by which share
+    they changed of late from page to page.
     """
 
     rows: int = field(default=200)
     whole_rows: bool = False
+    row_bytes: float = 0.0
+    spread: float = 0.04

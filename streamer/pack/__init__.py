@@ -33,7 +33,7 @@ from streamer.pack.ledger import (
     release,
     take_over,
 )
-from streamer.pack.packer import cut_evenly, next_page_rows, pack_page
+from streamer.pack.packer import adjust_page, cut_evenly, pack_page
 from streamer.pack.probe import not_stored, numbers_of, store_what_fits
 from streamer.pack.reach import Reach, covers, reach, reaches
 from streamer.pack.sift import sift, with_rejects
@@ -55,6 +55,7 @@ __all__ = [
     "Oversized",
     "Owner",
     "Reach",
+    "adjust_page",
     "before_rows",
     "blame",
     "chunk_rows",
@@ -73,7 +74,6 @@ __all__ = [
     "halve",
     "halve_chunk",
     "is_fat",
-    "next_page_rows",
     "not_stored",
     "nulls",
     "numbers_of",

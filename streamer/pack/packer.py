@@ -11,7 +11,7 @@ import orjson
 
 from streamer import limits
 from streamer.errors import BadRowsError
-from streamer.model import Chunk, Key, Pack, Page, Statement, StepId
+from streamer.model import Chunk, Key, Pack, Page, PageSize, Statement, StepId
 from streamer.model.printed import PrintedRows
 from streamer.pack.cells import page_cells
 from streamer.pack.fat import fat_statement
@@ -19,7 +19,8 @@ from streamer.pack.layout import PARAMETER_BYTES, Layout
 
 MOST_PAGE_ROWS = 20_000
 _MOST_GROWTH = 4
-_MARGIN = 0.92  # of the target: rows vary, and a page that is too big is packed twice
+_LEAST_MARGIN, _MOST_MARGIN = 0.01, 0.08  # shares: a page that is too big is packed twice
+_FORGETTING = 0.7  # of the largest change of a row's bytes, from page to page
 _ESCAPED = 1.15  # a typical parameter's growth when it is written into the request body
 
 
@@ -84,15 +85,21 @@ def _chunk(page: Page, part: _Part, *, step: StepId, number: int, after: Key | N
     )
 
 
-def next_page_rows(rows: int, packed_bytes: int, target_bytes: int, current: int) -> int:
-    """How many rows the next page should have for a chunk of `target_bytes`.
+def adjust_page(size: PageSize, *, rows: int, packed_bytes: int, target_bytes: int) -> None:
+    """Have the next page fill a chunk of `target_bytes`, after one whose `rows` took `packed_bytes`.
 
-    `rows` took `packed_bytes` in the page before; `current` is what was asked for. Grows at most fourfold.
+    It stays below by as much as rows vary from page to page; grows at most fourfold.
     """
     if rows < 1 or packed_bytes < 1:
-        return current
-    ideal = int(target_bytes * _MARGIN * rows / packed_bytes)
-    return max(1, min(ideal, current * _MOST_GROWTH, MOST_PAGE_ROWS))
+        return
+    row_bytes = packed_bytes / rows
+    if size.row_bytes:
+        change = abs(row_bytes / size.row_bytes - 1)
+        size.spread = max(change, size.spread * _FORGETTING)
+    size.row_bytes = row_bytes
+    margin = min(max(2 * size.spread, _LEAST_MARGIN), _MOST_MARGIN)
+    ideal = int(target_bytes * (1 - margin) / row_bytes)
+    size.rows = max(1, min(ideal, size.rows * _MOST_GROWTH, MOST_PAGE_ROWS))
 
 
 def statement_bytes(statement: Statement) -> int:

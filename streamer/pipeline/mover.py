@@ -30,9 +30,9 @@ from streamer.model import (
 )
 from streamer.pack import (
     Oversized,
+    adjust_page,
     chunk_share,
     chunks_in_batch,
-    next_page_rows,
     pack_page,
     sift,
     with_rejects,
@@ -281,11 +281,11 @@ class Mover:
         )
 
     def _adjust(self, load: Load, page: Page, chunks: Sequence[Chunk]) -> None:
-        load.page_size.rows = next_page_rows(
+        adjust_page(
+            load.page_size,
             rows=page.rows_read,
             packed_bytes=sum(chunk.bytes for chunk in chunks),
             target_bytes=self._chunk_bytes(),
-            current=load.page_size.rows,
         )
 
     async def _submit(self, load: Load, chunk: Chunk) -> None:

@@ -32,9 +32,9 @@ from streamer.pack import (
     BatchBuilder,
     BatchBytes,
     Layout,
+    adjust_page,
     chunk_share,
     cut_evenly,
-    next_page_rows,
 )
 
 _AHEAD = 4  # batches that are made before the first of them is acknowledged: three leave at once
@@ -223,16 +223,16 @@ class _Reader:
 
     def pages(self) -> Iterator[Sequence[Chunk]]:
         """Yield the chunks of each page."""
-        left, wanted = self._stream.rows, PageSize().rows
+        left, size = self._stream.rows, PageSize()
         while left:
-            rows = self._read(min(wanted, limits.FETCH_ROWS, left))
+            rows = self._read(min(size.rows, limits.FETCH_ROWS, left))
             left -= rows.count
             page = [self._chunk(statements, size) for statements, size in self._packed(rows)]
-            wanted = next_page_rows(
+            adjust_page(
+                size,
                 rows=rows.count,
                 packed_bytes=sum(chunk.bytes for chunk in page),
                 target_bytes=self._chunk_bytes(),
-                current=wanted,
             )
             yield page
 

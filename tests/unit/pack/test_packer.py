@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from streamer import limits
 from streamer.errors import BadRowsError
-from streamer.model import Chunk, Pack, Page, Storage
-from streamer.pack import next_page_rows, oversized_rows, pack_page
+from streamer.model import Chunk, Pack, Page, PageSize, Storage
+from streamer.pack import adjust_page, oversized_rows, pack_page
 from streamer.pack.layout import PARAMETER_BYTES
 from tests.engines.limited_sqlite import (
     PAGES,
@@ -239,15 +239,33 @@ def test_bare_numbers_and_truths_in_a_printed_row_are_stored_exactly(form: Pack)
     st.integers(1, 10**9),
     st.integers(1, limits.VALUE_BYTES),
     st.integers(1, 20_000),
+    st.floats(0, 10),
 )
 def test_the_next_page_grows_fourfold_at_most_and_never_stops(
-    rows: int, size: int, target: int, current: int
+    rows: int, packed: int, target: int, current: int, spread: float
 ) -> None:
-    following = next_page_rows(rows, size, target, current)
+    size = PageSize(current, spread=spread)
 
-    assert 1 <= following <= min(20_000, current * 4)
-    assert following == 1 or following * size / rows <= target
+    adjust_page(size, rows=rows, packed_bytes=packed, target_bytes=target)
+
+    assert 1 <= size.rows <= min(20_000, current * 4)
+    assert size.rows == 1 or size.rows * packed / rows <= target
+
+
+def test_pages_fill_their_chunks_the_better_the_less_rows_vary() -> None:
+    steady, unsteady = PageSize(4_000), PageSize(4_000)
+    for number in range(20):
+        adjust_page(steady, rows=4_000, packed_bytes=400_000 + number, target_bytes=440_000)
+        wide = 400_000 + 20_000 * (number % 2)
+        adjust_page(unsteady, rows=4_000, packed_bytes=wide, target_bytes=440_000)
+
+    assert steady.rows == 4_355  # 0.99 of 4,400
+    assert unsteady.rows * 105 <= 440_000  # nor would the wider rows be too many
 
 
 def test_a_page_of_nothing_says_nothing_about_the_next() -> None:
-    assert next_page_rows(0, 0, 900_000, 500) == 500
+    size = PageSize(500)
+
+    adjust_page(size, rows=0, packed_bytes=0, target_bytes=900_000)
+
+    assert size == PageSize(500)

@@ -10,7 +10,7 @@ import pytest
 
 from streamer import limits
 from streamer.model import Measure, Pack, Page, PageSize, QualifiedName, StepId, TablePlan
-from streamer.pack import BatchBuilder, chunk_share, next_page_rows, pack_page
+from streamer.pack import BatchBuilder, adjust_page, chunk_share, pack_page
 from streamer.plan.requests import AUTOMATIC, Packing, row_requests
 from tests.engines.limited_sqlite import column, layout_of, table_plan
 
@@ -26,9 +26,9 @@ def packed(rows: Sequence[Row], packing: Packing) -> int:
     layout, share = layout_of(PLAN, packing.pack), chunk_share(packing.batch_bytes)
     most = min(packing.batch_size, limits.BATCH_STATEMENTS - 1)
     builder = BatchBuilder(lambda: packing.batch_bytes or 0, most)
-    at, number, batches, wanted = 0, 0, 0, PageSize().rows
+    at, number, batches, pages = 0, 0, 0, PageSize()
     while at < len(rows):
-        page = Page(rows[at : at + wanted], width=2, key_cells=(0,))
+        page = Page(rows[at : at + pages.rows], width=2, key_cells=(0,))
         chunks = pack_page(
             layout,
             page,
@@ -41,7 +41,7 @@ def packed(rows: Sequence[Row], packing: Packing) -> int:
         at, number = at + len(page.records), number + len(chunks)
         batches += sum(len(builder.add(chunk)) for chunk in chunks)
         size = sum(chunk.bytes for chunk in chunks)
-        wanted = next_page_rows(len(page.records), size, share, wanted)
+        adjust_page(pages, rows=len(page.records), packed_bytes=size, target_bytes=share)
     return batches + (builder.flush() is not None)
 
 
