@@ -35,7 +35,7 @@ class FoundTable:
     """A table or view of the target; `columns` maps lower-case names to declared types.
 
     `key` holds the primary key's columns in key order, lower case; `generated` are those that
-    SQLite computes, which aren't among `columns`.
+    SQLite computes, which aren't among `columns`. `holds_rows` isn't known of our own tables.
     """
 
     name: str
@@ -85,7 +85,9 @@ async def survey(database: Database) -> Survey:
     asked = [Statement.of(sql) for sql in (_OBJECTS, _COLUMNS, _REFERENCES)]
     answer, engine = await with_engine(database, asked)
     objects = _texts(answer, 0, 2)
-    holding = await _holding_rows(database, [name for name, kind in objects if kind == "table"])
+    # Whether ours hold any matters to nobody, and an older start's request may drop them just now.
+    asked_of = [n for n, kind in objects if kind == "table" and not n.startswith(OURS)]
+    holding = await _holding_rows(database, asked_of)
     columns: dict[str, dict[str, str]] = {name: {} for name, _ in objects}
     keys: dict[str, list[tuple[int, str]]] = {name: [] for name, _ in objects}
     generated: dict[str, set[str]] = {}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from streamer import limits
-from streamer.pack import CURRENT, Engine
+from streamer.model import Answer, Statement
+from streamer.pack import CURRENT, Engine, create_ledger, drop_unused
 from streamer.run.survey import survey
 from tests.engines.sqlite_database import SqliteDatabase
 
@@ -87,3 +90,24 @@ async def test_rows_are_looked_for_in_many_tables_a_request() -> None:
     assert [t.name for t in seen.tables.values() if t.holds_rows] == ["t200"]
     assert len(database.requests) == 1 + 3
     assert max(map(len, database.requests)) <= limits.BATCH_STATEMENTS
+
+
+class Late(SqliteDatabase):
+    """A database that executes the end of an earlier start once more, behind the first request."""
+
+    async def execute(self, statements: Sequence[Statement]) -> Answer:
+        """Answer as if nothing had come between."""
+        answer = await super().execute(statements)
+        if len(self.requests) == 1:
+            await super().execute(drop_unused())
+        return answer
+
+
+async def test_fault_06_marks_that_are_dropped_once_more_while_the_target_is_looked_at_disturb_nothing() -> (
+    None
+):
+    marks = [statement.sql for statement in create_ledger()]
+
+    seen = await survey(Late(*marks, "CREATE TABLE a(b)", "INSERT INTO a VALUES (1)"))
+
+    assert [table.name for table in seen.tables.values() if table.holds_rows] == ["a"]
