@@ -1,7 +1,9 @@
 """How many requests to have in flight at once: additive increase, multiplicative decrease.
 
 One D1 database runs one query at a time, so more in flight hides latency only. What tells that
-there are too many is the time an answer takes, compared with the best time of like requests.
+there are too many is the time an answer takes, compared with the best time of like requests. Until
+that happens for the first time the number doubles with each round, as TCP's slow start does
+(RFC 5681, 3.1): a short run to a distant D1 would else be over before it has enough in flight.
 """
 
 from __future__ import annotations
@@ -94,6 +96,7 @@ class AdaptiveConcurrency:
         self._limit = float(START)
         self._best: dict[int, float] = {}
         self._cut_at = -inf
+        self._doubling = True
         self._calibrated_at: float | None = None
 
     @property
@@ -108,7 +111,7 @@ class AdaptiveConcurrency:
         return 1 if now - self._calibrated_at >= CALIBRATE_EVERY_S else self.level
 
     def succeeded(self, sample: Sample) -> None:
-        """Grow by one a round while answers come quickly, shrink when they come slowly."""
+        """Grow while answers come quickly, by one a round once they came slowly; shrink when they do."""
         now = sample.sent_at + sample.seconds
         size = int(2 * log2(max(1, sample.body_bytes)))
         best = min(self._best.get(size, inf), sample.seconds, self._as_smaller_ones_say(sample))
@@ -119,6 +122,9 @@ class AdaptiveConcurrency:
         if sample.seconds > best * LATENCY_RATIO + LATENCY_SLACK_S:
             least = min(self._limit, float(LATENCY_FLOOR))
             self._cut(LATENCY_CUT, sample.sent_at, now, least)
+        elif self._doubling and 2 * sample.in_flight >= self.level:
+            # Twice: what was sent before the number grew counts too.
+            self._limit = min(float(CAP), self._limit + 1)
         elif sample.in_flight >= self.level:
             self._limit = min(float(CAP), self._limit + 1 / self._limit)
 
@@ -140,6 +146,7 @@ class AdaptiveConcurrency:
         self._cut(OVERLOAD_CUT, sent_at, now, float(FLOOR))
 
     def _cut(self, factor: float, sent_at: float, now: float, least: float) -> None:
+        self._doubling = False
         # Requests sent before the last cut tell of the number before it.
         if sent_at >= self._cut_at:
             self._limit = max(least, self._limit * factor)

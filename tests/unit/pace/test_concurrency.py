@@ -1,6 +1,7 @@
 """Concurrency is found by itself: few on a fast serial D1, many on a distant one."""
 
 import heapq
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -50,6 +51,34 @@ def test_a_distant_d1_gets_as_many_as_hide_its_latency() -> None:
 
     assert sum(levels) / len(levels) > 5
     assert done > 0.95 * 300 / 0.02
+
+
+def a_round(concurrency: AdaptiveConcurrency, second: int, seconds: float) -> int:
+    """As many requests as are useful, all sent and answered together; how many are useful then."""
+    level = concurrency.level
+    for _ in range(level):
+        concurrency.succeeded(sample(second, seconds, in_flight=level))
+    return concurrency.level
+
+
+def test_the_number_doubles_each_round_until_answers_come_slowly_and_grows_by_one_then() -> None:
+    concurrency = AdaptiveConcurrency()
+
+    doubled = [a_round(concurrency, second, 0.15) for second in (1, 2)]
+    slow = a_round(concurrency, 3, 0.9)
+    after = [a_round(concurrency, second, 0.15) for second in (5, 6, 7)]
+
+    assert doubled == [2 * START, 4 * START]
+    assert slow < doubled[-1]
+    assert all(0 <= later - now <= 1 for now, later in pairwise([slow, *after]))
+    assert after[-1] > slow
+
+
+def test_an_overload_ends_the_doubling() -> None:
+    concurrency = AdaptiveConcurrency()
+    concurrency.overloaded(sent_at=0.0, now=0.5)
+
+    assert a_round(concurrency, 1, 0.15) <= START
 
 
 def test_small_bodies_among_big_ones_do_not_look_like_a_slow_server() -> None:
