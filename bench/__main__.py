@@ -42,8 +42,8 @@ def main() -> int:
                 failed.append(f"{name}: {error}")
                 say(failed[-1])
                 continue
-            print(f"\n{measured.title}\n{report.table(measured.lines)}\n")
-            print(f"{report.verdicts(measured)}\n", flush=True)
+            lines = [report.table(measured.lines), ""] if measured.lines else []
+            print("", measured.title, *lines, report.verdicts(measured), "", sep="\n", flush=True)
             path = report.write(name, measured, quick=args.quick, pairs=args.pairs)
             say(f"written to {path}")
             verdicts += measured.verdicts

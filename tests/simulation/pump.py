@@ -1,14 +1,14 @@
-"""As much as a D1 takes, on the virtual clock: the product's own pacing before models of a D1.
+"""As much as a D1 takes, on the virtual clock: the product's packing and pacing before models of a D1.
 
-Nothing is read or packed: bodies are there at once, within the byte budget that a run has. What is
-left is how fast requests are sent, how big, and how many at once.
+Reading takes no time: rows are there at once, within the byte budget that a run has. What is left is
+how requests fill, how big they are, how many are sent at once, and how fast.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,16 +17,29 @@ import orjson
 from streamer.config import PacingSettings, TargetSettings
 from streamer.d1 import SilentObserver, open_database
 from streamer.d1.api import EMPTY, Body, Break, Reply
-from streamer.errors import StreamerError
-from streamer.limits import MEMORY_BYTES
-from streamer.model import Secret, Statement
+from streamer.model import (
+    Answer,
+    Key,
+    Pack,
+    Page,
+    PageSize,
+    Secret,
+    StepId,
+    StepKind,
+    TablePlan,
+)
 from streamer.pace import CONCURRENCY_CAP
-from streamer.pipeline.budget import ByteBudget
+from streamer.pack import Layout, LedgerStep
+from streamer.pipeline import Limits, Load, Mover, Recorder
+from streamer.sinks.d1 import D1Sink
+from streamer.sinks.ownership import Ownership
 from tests.simulation.clock import VirtualLoop, play
+from tests.simulation.costs import S_A_MB, SHAPES, Shape, rows_of
 
 ACCOUNT = "account"
 DATABASE = "11111111-2222-4333-8444-555555555555"
 _TARGET = TargetSettings(ACCOUNT, DATABASE, Secret("token"))
+_STEP = StepId(1)
 _SERIAL = "D1 DB is overloaded. Requests queued for too long."
 _RESET = "D1 DB exceeded its CPU time limit and was reset."
 
@@ -37,16 +50,18 @@ class Model:
 
     A body takes `away_s` and its share of the line (`line_s_a_mb`, one after the other) to get there,
     waits for its turn (one at a time; more than `queue` waiting are refused), and is worked on for
-    `base_s` and `s_a_mb`, give or take the share `jitter`. One over `most_mb` is reset for its CPU time.
+    `base_s` and `slower` times what workerd takes for its rows and bytes, give or take the share
+    `jitter`. One that needs more than `most_s` is reset for its CPU time; one over `most_mb` isn't taken.
     """
 
     name: str
     away_s: float = 0.0002
     line_s_a_mb: float = 0.0
     base_s: float = 0.002
-    s_a_mb: float = 0.022
+    slower: float = 1.0
     jitter: float = 0.1
     queue: int = 1_000
+    most_s: float = 1_000.0
     most_mb: float = 100.0
 
 
@@ -54,58 +69,65 @@ MODELS = (
     Model("fast, local"),
     Model("150 ms away", away_s=0.075),
     Model("150 ms away, slow line", away_s=0.075, line_s_a_mb=0.08),
-    Model("150 ms away, slow D1", away_s=0.075, s_a_mb=0.12),
-    Model("unsteady", away_s=0.075, s_a_mb=0.06, jitter=0.9),
-    Model("overloaded beyond 3 waiting", away_s=0.04, s_a_mb=0.25, queue=3),
-    Model("resets above 1.5 MB", away_s=0.04, s_a_mb=0.1, most_mb=1.5),
+    Model("150 ms away, slow", away_s=0.075, slower=5.0),
+    Model("150 ms away, unsteady", away_s=0.075, slower=2.5, jitter=0.9),
+    Model("overloaded beyond 3 waiting", away_s=0.04, slower=10.0, queue=3),
+    Model("resets beyond 0.15 s", away_s=0.04, slower=4.0, most_s=0.15),
+    Model("takes 2.5 MB at most", away_s=0.04, slower=4.0, most_mb=2.5),
 )
-"""Slow, far, unsteady and easily overloaded ones; 22 ms a MB is what workerd was measured to take."""
+"""Slow, far, unsteady and easily overloaded ones."""
 
 
 @dataclass(slots=True)
 class _D1:
-    """The model at work. `refused` counts requests that it had no room for, or that it reset."""
+    """The model at work. `refused` counts requests that it had no room for, or that were too much."""
 
     model: Model
+    shape: Shape
     dice: random.Random
     requests: int = 0
     refused: int = 0
+    rows: int = 0
     _line_free: float = 0.0
-    _free: float = 0.0
     _waiting: int = 0
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def send(self, method: str, path: str, body: Body = EMPTY) -> Reply | Break:
         del path
-        model, loop, size_mb = self.model, asyncio.get_running_loop(), len(body) / 1e6
+        model, loop = self.model, asyncio.get_running_loop()
         self.requests += 1
-        line_s = model.line_s_a_mb * size_mb
-        self._line_free = max(loop.time(), self._line_free) + line_s
+        self._line_free = max(loop.time(), self._line_free) + model.line_s_a_mb * len(body) / 1e6
         await asyncio.sleep(self._line_free - loop.time() + model.away_s)
-        reply = await self._answered(size_mb, is_query=method == "POST")
+        reply = await self._answered(body, is_query=method == "POST")
+        self.refused += reply.status != 200
         await asyncio.sleep(model.away_s)
         return reply
 
     async def aclose(self) -> None:
         pass
 
-    async def _answered(self, size_mb: float, *, is_query: bool) -> Reply:
+    async def _answered(self, body: Body, *, is_query: bool) -> Reply:
+        model, size_mb = self.model, len(body) / 1e6
         if not is_query:
-            return _reply(200, {"uuid": DATABASE, "name": "shop"})
-        if self._waiting > self.model.queue:
-            self.refused += 1
+            return _reply({"uuid": DATABASE, "name": "shop"})
+        if size_mb > model.most_mb:
+            return Reply(413, b"")
+        if self._waiting > model.queue:
             return _refusal(429, _SERIAL)
+        statements = body.pieces[1:-1:2]
+        rows = sum(map(rows_of, statements[:-1]))  # the last one is the ledger's
+        needs_s = model.slower * (S_A_MB * size_mb + self.shape.row_s * rows)
         self._waiting += 1
         try:
             async with self._turn:
-                spread = 1.0 + self.model.jitter * (2 * self.dice.random() - 1.0)
-                await asyncio.sleep((self.model.base_s + self.model.s_a_mb * size_mb) * spread)
+                spread = 1.0 + model.jitter * (2 * self.dice.random() - 1.0)
+                await asyncio.sleep(model.base_s + min(needs_s, model.most_s) * spread)
         finally:
             self._waiting -= 1
-        if size_mb > self.model.most_mb:
-            self.refused += 1
+        if needs_s > model.most_s:
             return _refusal(500, _RESET)
-        return _reply(200, [_RESULT])
+        self.rows += rows
+        return _reply([_RESULT] * len(statements))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +135,7 @@ class Pumped:
     """What sending it all came to, in virtual seconds."""
 
     seconds: float
+    rows: int
     requests: int
     refused: int
     concurrency: int
@@ -124,20 +147,20 @@ def pump(
     folder: Path,
     *,
     megabytes: float,
+    shape: Shape = SHAPES[0],
     concurrency: int | None = None,
     batch_bytes: int | None = None,
     seed: int = 1,
 ) -> Pumped:
     """Send so many megabytes to `model`, with fixed settings or what is found by itself (None)."""
     loop = VirtualLoop()
-    dice = random.Random(f"{seed} {model.name}")
-    d1 = _D1(model, dice)
+    d1 = _D1(model, shape, random.Random(f"{seed} {model.name}"))
     pacing = PacingSettings(rate=None, concurrency=concurrency, batch_bytes=batch_bytes)
-    return play(loop, _pump(d1, loop, pacing, folder, megabytes))
+    return play(loop, _pump(d1, loop, pacing, folder, shape.rows(megabytes)))
 
 
 async def _pump(
-    d1: _D1, loop: VirtualLoop, pacing: PacingSettings, folder: Path, megabytes: float
+    d1: _D1, loop: VirtualLoop, pacing: PacingSettings, folder: Path, rows: int
 ) -> Pumped:
     database = await open_database(
         _TARGET,
@@ -148,43 +171,62 @@ async def _pump(
         transport=d1,
         state=folder,
     )
-    began, left = loop.time(), int(megabytes * 1e6)
-    budget = ByteBudget(MEMORY_BYTES)
-    text = b"x" * 5_000_000
-
-    async def send(size: int) -> None:
-        most = database.worth_a_try
-        if most is not None and size > most:
-            await send(size // 2)
-            await send(size - size // 2)
-            return
-        try:
-            body = b'["' + text[:size] + b'"]'
-            await database.execute([Statement("SELECT 1", body)], can_be_cut=True)
-        except StreamerError:  # as a run does: cut, and sent in halves
-            if size < 100_000:
-                raise
-            await send(size // 2)
-            await send(size - size // 2)
-
-    async def uploader() -> None:
-        nonlocal left
-        while left > 0:
-            size = min(left, database.batch_bytes - 200)
-            left -= size
-            await budget.take(size)
-            try:
-                await send(size)
-            finally:
-                budget.give(size)
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(pacing.concurrency or CONCURRENCY_CAP):
-            group.create_task(uploader())
+    plan = d1.shape.plan()
+    layout = Layout.of(plan, StepKind.ROWS, Pack.AUTO, into_stage=False)
+    sink = D1Sink(
+        database,
+        Ownership(database, run="run", epoch=1, holder="holder"),
+        layouts={_STEP: layout},
+        steps={_STEP: LedgerStep(plan.target, StepKind.ROWS)},
+    )
+    mover = Mover(
+        source=_Source(d1.shape, rows),
+        sink=sink,
+        recorder=Recorder(_save),
+        observer=_Deaf(),
+        sizes=Limits(uploaders=pacing.concurrency or CONCURRENCY_CAP),
+        stop=asyncio.Event(),
+    )
+    began = loop.time()
+    await mover.move([Load(_STEP, StepKind.ROWS, plan, layout)])
     seconds = loop.time() - began
-    found = Pumped(seconds, d1.requests, d1.refused, database.concurrency, database.batch_bytes)
     await database.aclose()
-    return found
+    return Pumped(
+        seconds, d1.rows, d1.requests, d1.refused, database.concurrency, database.batch_bytes
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """So many rows of a shape, with the keys 0, 1, 2, …."""
+
+    shape: Shape
+    rows: int
+
+    async def read(
+        self, _plan: TablePlan, _kind: StepKind, after: Key | None, page_size: PageSize
+    ) -> AsyncGenerator[Page]:
+        at = int(after[0]) + 1 if after else 0
+        while at < self.rows:
+            page = self.shape.page(at, min(at + page_size.rows, self.rows))
+            yield page
+            at += len(page.records)
+
+
+class _Deaf:
+    """Wants to know nothing."""
+
+    def table_started(self, table: str, rows_estimate: int) -> None: ...
+    def page_read(self, table: str, rows: int) -> None: ...
+    def chunk_written(self, table: str, rows: int, sent_bytes: int) -> None: ...
+    def rows_skipped(self, table: str, rows: int) -> None: ...
+    def rows_rejected(self, table: str, rows: int, *, written: bool = False) -> None: ...
+    def request_answered(self, tables: Sequence[str], answer: Answer) -> None: ...
+    def table_finished(self, table: str) -> None: ...
+
+
+async def _save(loads: list[Load]) -> None:
+    """The checkpoint's part: no time is measured here but the target's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +250,9 @@ _RESULT = {
 }
 
 
-def _reply(status: int, result: object) -> Reply:
+def _reply(result: object) -> Reply:
     body = {"result": result, "success": True, "errors": [], "messages": []}
-    return Reply(status, orjson.dumps(body))
+    return Reply(200, orjson.dumps(body))
 
 
 def _refusal(status: int, message: str) -> Reply:
