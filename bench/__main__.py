@@ -6,7 +6,19 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench import adapting, files, growth, moving, pacing, page, report, resuming, shapes, starting
+from bench import (
+    adapting,
+    files,
+    grid,
+    growth,
+    moving,
+    pacing,
+    page,
+    report,
+    resuming,
+    shapes,
+    starting,
+)
 from bench.bars import Measured, Verdict, verdict_rows
 from bench.lab import Lab, say
 from tests.engines.postgres import Postgres
@@ -20,6 +32,7 @@ EXPERIMENTS: dict[str, tuple[tuple[str, ...], Callable[[Lab], Measured]]] = {
     "files": (files.BARS, files.measure),
     "growth": (growth.BARS, growth.measure),
     "adapting": (adapting.BARS, adapting.measure),
+    "grid": (grid.BARS, grid.measure),
 }
 
 

@@ -21,6 +21,7 @@ ORDER = (
     "files",
     "growth",
     "adapting",
+    "grid",
     "peers-d1",
     "peers",
 )
