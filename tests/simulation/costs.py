@@ -7,9 +7,9 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
+from streamer import limits
 from streamer.model import Page, Storage, TablePlan
 from streamer.model.printed import PrintedRows
-from streamer.postgres.window import PAGE_BYTES
 from tests.engines.limited_sqlite import column, table_plan
 
 
@@ -69,10 +69,10 @@ class Shape:
 
     def _fitting(self, start: int, rows: int) -> int:
         """How many of the next so many rows one reading brings."""
-        if max(self.row_bytes) * rows <= PAGE_BYTES:
+        if max(self.row_bytes) * rows <= limits.FETCH_BYTES:
             return rows
         sizes = (self.row_bytes[(start + n) % len(self.row_bytes)] for n in range(rows))
-        fitting = sum(1 for total in accumulate(sizes) if total <= PAGE_BYTES)
+        fitting = sum(1 for total in accumulate(sizes) if total <= limits.FETCH_BYTES)
         return max(1, fitting)
 
 
