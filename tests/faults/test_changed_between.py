@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from tests.engines.postgres import Database
-from tests.engines.workerd import Workerd
 from tests.faults.test_every_request import OPTIONS, SAMPLE
 from tests.stories.command import Streamer
 from tests.stories.compare import differences, our_leftovers
@@ -36,18 +32,10 @@ INSERT INTO feather SELECT n, 1 + n % 40, repeat('x', 40) FROM generate_series(1
 pytestmark = [pytest.mark.postgres, pytest.mark.workerd, pytest.mark.processes]
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 async def source(database: Database) -> Database:
     await database.execute(SAMPLE)
     return database
-
-
-@pytest.fixture
-def streamer(source: Database, workerd_d1: Workerd, tmp_path: Path) -> Iterator[Streamer]:
-    uuid = workerd_d1.create(source.name)
-    yield Streamer(tmp_path, source, workerd_d1, uuid)
-    workerd_d1.set_faults()
-    workerd_d1.delete(uuid)
 
 
 def stopped_at(streamer: Streamer, words: str, *options: str, requests: int = 0) -> None:

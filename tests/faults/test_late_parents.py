@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from aiohttp import web
 
 from tests.engines.postgres import Database
-from tests.engines.workerd import Workerd
 from tests.faults.between import Between, Forward, Request
 from tests.stories.command import Outcome, Streamer, ended
 from tests.stories.compare import differences, our_leftovers
@@ -30,18 +27,10 @@ PURCHASES = 'INTO "purchase"'
 pytestmark = [pytest.mark.postgres, pytest.mark.workerd, pytest.mark.processes]
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 async def source(database: Database) -> Database:
     await database.execute(SAMPLE)
     return database
-
-
-@pytest.fixture
-def streamer(source: Database, workerd_d1: Workerd, tmp_path: Path) -> Iterator[Streamer]:
-    uuid = workerd_d1.create(source.name)
-    yield Streamer(tmp_path, source, workerd_d1, uuid)
-    workerd_d1.set_faults()
-    workerd_d1.delete(uuid)
 
 
 def stopped_at(streamer: Streamer, words: str, *options: str, requests: int = 1) -> None:
