@@ -61,21 +61,24 @@ class Recorder:
                     await self._at_once.wait()
 
     async def flush(self) -> None:
-        """Save everything that moved until now; return when no save is under way."""
-        if self._saving is not None:
+        """Save everything that moved until now; return when no save is under way.
+
+        What an earlier save couldn't write is tried again.
+        """
+        if self._saving is not None and not self._saving.done():
             await asyncio.shield(self._saving)
         self._wake.clear()
         loads, self._moved = list(self._moved.values()), {}
         if loads:
             self._saving = asyncio.ensure_future(self._save_all(loads))
-            try:
-                await asyncio.shield(self._saving)
-            except Exception:
-                self._moved = {load.step: load for load in loads} | self._moved
-                raise
+            await asyncio.shield(self._saving)
 
     async def _save_all(self, loads: list[Load]) -> None:
         reached = [load.position for load in loads]
-        await self._save(loads)
+        try:
+            await self._save(loads)
+        except Exception:
+            self._moved = {load.step: load for load in loads} | self._moved
+            raise
         for load, position in zip(loads, reached, strict=True):
             load.recorded(position)

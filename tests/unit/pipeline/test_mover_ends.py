@@ -151,6 +151,30 @@ async def test_fault_18_a_checkpoint_that_cannot_be_written_stops_the_run() -> N
     assert not any(begun), "nothing new began"
 
 
+async def test_fault_18_what_a_full_disk_kept_out_is_saved_at_the_end_where_there_is_room_again() -> (
+    None
+):
+    sink = Memory(random.Random(2), batch_bytes=100_000)
+    job = Job({"a": 20}, sink)
+    save, is_full = job.save, True
+
+    async def full_at_first(loads: list[Load]) -> None:
+        nonlocal is_full
+        if is_full:
+            is_full = False
+            raise CheckpointFullError("no room")
+        await save(loads)
+
+    job.save = full_at_first
+
+    with pytest.raises(ExceptionGroup) as failed:
+        await job.run()
+
+    assert failed.group_contains(CheckpointFullError)
+    assert sink.tables["a"] == set(range(20))
+    assert job.saved["a"].rows == 20
+
+
 async def test_after_a_stop_what_was_begun_ends_and_nothing_new_begins() -> None:
     sink = Memory(random.Random(5), batch_bytes=1_000)
     job = Job({"a": 900}, sink)
