@@ -16,6 +16,13 @@ def test_a_wait_lies_between_nothing_and_the_doubled_bound(attempt, random) -> N
     assert 0 <= wait <= min(CAP_S, BASE_S * 2 ** min(attempt, 40))
 
 
+@given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
+def test_clients_that_failed_together_come_back_as_far_apart_as_their_dice(attempt, random) -> None:
+    longest = full_jitter(attempt, 1 - 1e-12)
+
+    assert full_jitter(attempt, random) == pytest.approx(random * longest, abs=1e-9)
+
+
 def test_the_bound_doubles_until_it_reaches_half_a_minute() -> None:
     almost_one = 1 - 1e-12
 
