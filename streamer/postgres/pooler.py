@@ -12,8 +12,9 @@ async def is_transaction_pooled(connector: Connector, session: Session) -> bool:
     """Whether two transactions of `session` may run in two server processes.
 
     A pooler makes up the process id that it greets with. Where the greeting tells the truth, there
-    is none; otherwise a second connection is held in a transaction, and if it runs in the process
-    that was ours a moment ago, or pushes us into another one, connections are shared.
+    is none; otherwise connections are shared if we are in another process at once, or if a second
+    connection, held in a transaction, runs in the process that was ours a moment ago, or pushes us
+    into another one.
 
     Raises:
         Any of failures.FOREIGN.
@@ -21,11 +22,15 @@ async def is_transaction_pooled(connector: Connector, session: Session) -> bool:
     before = await session.fetchval(_PID)
     if before == session.get_server_pid():
         return False
+    # By turns (PgBouncer's server_round_robin), two processes would look below as if each were ours.
+    if before != await session.fetchval(_PID):
+        return True
     second = await connector.connect()
     try:
         async with second.transaction():
-            theirs = await second.fetchval(_PID)
-            after = await session.fetchval(_PID)
+            # Where it is ours it may be the only one, for which we would wait.
+            if await second.fetchval(_PID) == before:
+                return True
+            return before != await session.fetchval(_PID)
     finally:
         await goodbye(second)
-    return theirs == before or after != before
