@@ -176,6 +176,8 @@ async def test_fault_03_a_second_signal_ends_a_run_at_once_whose_request_is_neve
     stopped = await run.end()
 
     assert "stopping at once" in stopped.stderr
+    assert "streamer: interrupted" in stopped.stderr
+    assert "stopped by a signal" not in stopped.stderr, "which the first one would have led to"
     await run.assert_resumable(stopped)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from checkpoints import CheckpointStore, Damaged, RunRecord, Saved, StepRecord, Unwritable, peek
+from checkpoints.file import translated, uri
 
 RUN = RunRecord("run-1", "loading", 1, {})
 
@@ -191,6 +192,35 @@ async def test_a_stranger_who_writes_meanwhile_is_noticed(tmp_path: Path) -> Non
 
         with pytest.raises(Damaged):
             await store.read()
+
+
+@pytest.mark.parametrize(
+    ("options", "sql"),
+    [
+        ("mode=rwc", "PRAGMA max_page_count=2; CREATE TABLE a (x); CREATE TABLE b (x)"),
+        ("mode=ro", "DELETE FROM known"),
+        ("mode=rw", "BEGIN IMMEDIATE"),
+        ("mode=rw", "ATTACH '/nowhere/at.all' AS other"),
+    ],
+    ids=["full", "read-only", "busy", "not there"],
+)
+def test_fault_18_what_room_or_access_would_mend_is_no_damage(
+    options: str, sql: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("CREATE TABLE known (x)")
+        other.execute("BEGIN IMMEDIATE" if "IMMEDIATE" in sql else "BEGIN")
+        with (
+            closing(sqlite3.connect(uri(path, options), uri=True, timeout=0)) as connection,
+            pytest.raises(sqlite3.Error) as refused,
+        ):
+            connection.executescript(sql)
+
+    told = translated(refused.value, path)
+
+    assert isinstance(told, Unwritable)
+    assert "can't be read or written" in str(told)
 
 
 async def test_what_sqlite_refuses_is_damage_or_a_lack_of_room(tmp_path: Path) -> None:

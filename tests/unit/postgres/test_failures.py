@@ -82,6 +82,7 @@ def test_the_network_may_heal_and_our_own_faults_do_not(error: Exception, *, aga
         (postgres_error("53300"), SourceLostError, "no connection left"),
         (postgres_error("42P01"), SourceChangedError, "A table is gone, reading public.orders"),
         (postgres_error("42703"), SourceChangedError, "A column is gone"),
+        (postgres_error("0A000"), SourceChangedError, "A table's definition changed"),
         (postgres_error("40001"), SourceLostError, "standby"),
         (postgres_error("57P01"), SourceLostError, "57P01"),
         (postgres_error("22012"), SourceError, "can't compute a value, reading public.orders"),

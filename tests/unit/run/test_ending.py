@@ -118,6 +118,30 @@ async def test_what_cannot_be_done_after_the_rows_is_a_problem_of_the_table() ->
     assert problem.startswith("shop: what follows its rows couldn't be done: ")
 
 
+@pytest.mark.parametrize(
+    ("there", "problem"),
+    [(2, []), (1, ["D1 holds 1 rows, 2 were"]), (3, ["D1 holds 3 rows, 2 were"])],
+)
+async def test_fault_35_a_table_whose_rows_are_done_is_counted_all_the_same_and_once(
+    there: int, problem: list[str]
+) -> None:
+    target = Target()
+    await target.begin(WHOLE)
+    rows = target.journal.steps[steps.rows_step(WHOLE)]
+    target.journal.steps[steps.rows_step(WHOLE)] = replace(rows, state=State.DONE, rows=2)
+    for n in range(there):
+        target.database.rows(f"INSERT INTO shop (id, name) VALUES ({n}, 'n')")
+
+    found = await target.end(WHOLE)
+    target.database.rows("DELETE FROM shop")
+    again = await target.end(WHOLE)
+
+    assert [words in said for words, said in zip(problem, found, strict=True)] == [True] * len(
+        found
+    )
+    assert again == found
+
+
 async def test_views_are_made_and_those_that_cannot_be_read_are_not() -> None:
     target = Target(lose_answers=True)
     await target.begin(WHOLE, BROKEN, NAMES)
