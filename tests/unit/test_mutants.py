@@ -9,6 +9,7 @@ import pytest
 
 from tests.mutants.breaks import Break
 from tests.mutants.every import EVERY
+from tests.unit.test_guarantees import FAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = "def fits(rows: int) -> bool:\n    return rows < 5\n"
@@ -29,6 +30,10 @@ def test_a_break_still_fits_the_code_and_names_tests_that_exist(one: Break) -> N
 
 def test_no_two_breaks_have_one_name() -> None:
     assert [name for name, times in Counter(one.name for one in EVERY).items() if times > 1] == []
+
+
+def test_every_line_of_the_table_of_faults_has_a_break() -> None:
+    assert sorted({fault for one in EVERY for fault in one.faults}) == list(FAULTS)
 
 
 def test_a_break_that_fits_has_no_misfit(tree: Path) -> None:
