@@ -120,7 +120,7 @@ NETWORK = (
     ),
     Break(
         "the token goes to other machines in the clear",
-        "streamer/d1/http.py",
+        "streamer/d1/transport.py",
         "    if plain and not is_loopback(host):\n",
         "    if plain and not host:\n",
         (_HTTP,),

@@ -215,7 +215,7 @@ LINES = (
     Break(
         "fat rows are read as many at a time as lean ones",
         "streamer/postgres/window.py",
-        "            if total > PAGE_BYTES and fitting:\n",
+        "            if total > limits.FETCH_BYTES and fitting:\n",
         "            if total < 0 and fitting:\n",
         ("tests/faults/test_memory.py",),
         histories=0,
