@@ -9,14 +9,16 @@ from contextlib import contextmanager
 from streamer.model import Batch, Chunk
 from streamer.pack import BatchBuilder
 
-LINGER_S = 0.25  # how long rows wait for more while nothing else is under way
+LINGER_S = 0.25  # how long rows wait for the next ones while nothing else is under way
+MOST_LINGER_S = 2.0  # and for so many as fill a request, as long as some come
 
 
 class Outbox:
     """Makes full batches of chunks: requests are what is scarce.
 
     A batch that isn't full leaves only when nothing else is queued or under way, and then once a
-    reader waits for room, or after `LINGER_S`; or at `flush`. Memory is bounded by whoever puts.
+    reader waits for room, or no rows came for `LINGER_S`, or too few for `MOST_LINGER_S`; or at `flush`.
+    Memory is bounded by whoever puts.
     """
 
     def __init__(self, max_bytes: Callable[[], int], max_statements: int) -> None:
@@ -25,6 +27,7 @@ class Outbox:
         self._outstanding = 0
         self._held_up = 0
         self._linger: asyncio.TimerHandle | None = None
+        self._lingering_since: float | None = None
 
     def put(self, chunk: Chunk) -> None:
         """Take one more chunk; those of a step come in the order of their numbers."""
@@ -66,7 +69,7 @@ class Outbox:
         """Forget the time that the waiting chunks were given."""
         if self._linger is not None:
             self._linger.cancel()
-            self._linger = None
+        self._linger = self._lingering_since = None
 
     def _send(self, batch: Batch) -> None:
         self.stop_lingering()
@@ -78,5 +81,13 @@ class Outbox:
             return
         if self._held_up:
             self.flush()
-        elif self._linger is None:
-            self._linger = asyncio.get_running_loop().call_later(LINGER_S, self.flush)
+        else:
+            self._wait_for_more()
+
+    def _wait_for_more(self) -> None:
+        loop = asyncio.get_running_loop()
+        since = loop.time() if self._lingering_since is None else self._lingering_since
+        due = min(loop.time() + LINGER_S, since + MOST_LINGER_S)
+        self.stop_lingering()
+        self._lingering_since = since
+        self._linger = loop.call_at(due, self.flush)

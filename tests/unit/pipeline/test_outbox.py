@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
 from streamer.model import Chunk, Statement, StepId
 from streamer.pipeline import outbox
-from streamer.pipeline.outbox import Outbox
+from streamer.pipeline.outbox import LINGER_S, MOST_LINGER_S, Outbox
 
 
 def chunk(number: int) -> Chunk:
@@ -52,6 +53,27 @@ async def test_a_chunk_that_waited_while_nothing_was_under_way_leaves_alone(
     waiting.put(chunk(0))
 
     assert await taken(waiting) == [1]
+
+
+async def test_rows_that_keep_coming_are_waited_for_until_they_fill_a_request_but_not_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    box, loop = Outbox(lambda: 100_000, 99), asyncio.get_running_loop()
+    due: list[float] = []
+    at = loop.call_at
+
+    def note(when: float, do: Callable[[], None]) -> asyncio.TimerHandle:
+        due.append(when)
+        return at(when, do)
+
+    for number, now in enumerate((100.0, 100.2, 101.9)):
+        with monkeypatch.context() as patched:
+            patched.setattr(loop, "time", lambda now=now: now)
+            patched.setattr(loop, "call_at", note)
+            box.put(chunk(number))
+    box.stop_lingering()
+
+    assert due == [100.0 + LINGER_S, 100.2 + LINGER_S, 100.0 + MOST_LINGER_S]
 
 
 async def test_the_time_that_a_chunk_was_given_is_over_once_a_batch_left(waiting: Outbox) -> None:
