@@ -5,7 +5,6 @@ Secrets are never written: not from a DSN, and not the names of the files that h
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from streamer.cli.parser import Parser
 from streamer.config import Config, Setting, known
+from streamer.config.measured import toml_text
 from streamer.config.source import read_dsn
 from streamer.errors import SettingsError
 from streamer.model import ColumnOptions, KeyKind, Plan, TableOptions, TablePlan, TypeOptions
@@ -258,8 +258,7 @@ def _toml(value: Value) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, str):
-        # A TOML string is a JSON string, but for DEL.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
+        return toml_text(value)
     return f"[{', '.join(map(_toml, value))}]"
 
 

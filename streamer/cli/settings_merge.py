@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from streamer.cli.settings_file import OPTION
@@ -39,8 +39,20 @@ def lines(settings: Mapping[str, int]) -> list[str]:
     return [f"{key} = {value}" for key, value in settings.items()]
 
 
-def merged(text: str, settings: Mapping[str, int]) -> str | None:
-    """`text` that says `settings` too, and nothing else that it didn't say.
+def with_section(text: str, section: Sequence[str]) -> str:
+    """`text` with a section, whose lines these are, in the place of one with the same head, or at the end."""
+    written = "".join(f"{line}\n" for line in section)
+    there = re.compile(
+        rf"^[ \t]*{re.escape(section[0])}[^\n]*\n?(?:[ \t]*[^\s\[][^\n]*\n?)*", re.MULTILINE
+    )
+    if there.search(text):
+        return there.sub(lambda _: written, text, count=1)
+    gap = "" if not text or text.endswith("\n") else "\n"
+    return f"{text}{gap}\n{written}"
+
+
+def merged(text: str, settings: Mapping[str, int], section: Sequence[str]) -> str | None:
+    """`text` that says `settings` and has the `section` too, and else says what it said.
 
     A setting takes the place of the line that has it as a comment, or stands in front of the first
     section. None where `text` says otherwise already, or where that can't be done exactly.
@@ -52,11 +64,12 @@ def merged(text: str, settings: Mapping[str, int]) -> str | None:
     for key, value in settings.items():
         if key not in before:
             after = _with_line(after, key, f"{key} = {value}")
+    after = with_section(after, section)
     try:
         says = tomllib.loads(after)
     except tomllib.TOMLDecodeError:
         return None
-    return after if says == {**before, **settings} else None
+    return after if says == {**before, **settings, **tomllib.loads("\n".join(section))} else None
 
 
 def replace_file(path: Path, before: str, after: str) -> None:

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
@@ -15,17 +16,21 @@ from streamer.cli import settings_file, settings_merge
 from streamer.cli.parser import Commands
 from streamer.cli.plan import estimate_json, estimate_lines, run_parser
 from streamer.cli.showing import stopped_by_signals
-from streamer.config import Config, TargetSettings
+from streamer.config import Config, MeasuredTarget, TargetSettings
+from streamer.config.measured import measured_lines
 from streamer.d1 import SystemClock
 from streamer.errors import ExitCode, TargetUnavailableError, UsageError
 from streamer.model import Measure, Plan, QualifiedName, TablePlan
+from streamer.model.target import TargetIdentity
 from streamer.model.words import counted
 from streamer.plan.estimate import measure_of
+from streamer.plan.requests import Packing
+from streamer.progress import utc
 from streamer.progress.view import printable
 from streamer.progress.wording import size
-from streamer.run.outlook import read_measured
+from streamer.run.outlook import Outlook, look_ahead
 from streamer.targets import open_target
-from streamer.tune import Advice, Count, Measured, Probing, advise, probe
+from streamer.tune import Advice, Count, Measured, Probing, advise, probe, source_speed
 from streamer.tune.probe import AT_ONCE
 
 log = logging.getLogger("streamer.tune")
@@ -41,11 +46,12 @@ examples:
 
 It makes a scratch table named _streamer_tune_... in the target, like the table that most bytes come
 from, fills it with made-up rows, and takes it away again: at most 30 requests, about 30 s and 60,000
-rows written, within the rate limit that all commands share. Your tables aren't touched. What a tune
-that was killed has left, the next one takes away.
+rows written, within the rate limit that all commands share. Your tables aren't touched; some rows are
+read to see how fast PostgreSQL is. What a tune that was killed has left, the next one takes away.
 
---write-config makes the file, or adds the two settings to one that is there; what that says of them
-already is never changed, then the lines are printed only.
+--write-config makes the file, or adds the two settings to one that is there, and [measured], by which
+streamer plan --config FILE reckons minutes. What the file says of the settings already is never
+changed, then the lines are printed only.
 
 exit codes: 0 done; 1 failed: token, permission, database full; 2 wrong settings, or nothing to move;
 3 done, but the file has other settings, which were left; 75 stopped, or D1 can't be used for now
@@ -56,7 +62,7 @@ exit codes: 0 done; 1 failed: token, permission, database full; 2 wrong settings
 class Tuned:
     """What a probe told: of which table's likes, how it went, and what comes of it."""
 
-    target: str
+    target: TargetIdentity
     table: TablePlan
     measured: Measured
     advice: Advice
@@ -83,23 +89,29 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
     """Plan, try the target out, print what was found, write it down where that is wanted."""
     path = Path(args.write_config) if args.write_config is not None else None
     before = settings_merge.read(path) if path is not None else None
-    plan, measures = await read_measured(config)
-    if plan.refusals:
-        number = counted(len(plan.refusals), "object")
+    outlook = await look_ahead(config)
+    if outlook.plan.refusals:
+        number = counted(len(outlook.plan.refusals), "object")
         log.warning("%s can't be moved as planned: see streamer plan", number)
+    table = _heaviest(outlook.plan, outlook.measures)
+    log.info("reading rows of %s", table.name)
+    source = await source_speed(config, table, SystemClock())
     stop = asyncio.Event()
     with stopped_by_signals(stop, "taking the scratch table away"):
-        tuned = await _tune(config, plan, measures, stop)
+        tuned = await _tune(config, outlook, table, source, stop)
     print(as_json(tuned) if args.json else "\n".join(as_text(tuned, config)))
     if path is None:
         return ExitCode.DONE
-    return _write(path, before, config, plan, tuned, env_file=args.env_file)
+    return _write(path, before, config, outlook.plan, tuned, env_file=args.env_file)
 
 
 async def _tune(
-    config: Config, plan: Plan, measures: Mapping[QualifiedName, Measure], stop: asyncio.Event
+    config: Config,
+    outlook: Outlook,
+    table: TablePlan,
+    source_bytes_per_s: float | None,
+    stop: asyncio.Event,
 ) -> Tuned:
-    table = _heaviest(plan, measures)
     if config.target is None:
         raise AssertionError("the command is declared to need a target")
     pacing = replace(
@@ -114,7 +126,7 @@ async def _tune(
         log.info("trying %s with rows like those of %s", database.identity, table.name)
         probing = Probing(
             table=table,
-            measure=measure_of(table, measures),
+            measure=measure_of(table, outlook.measures),
             pack=config.run.pack,
             count=count,
             clock=SystemClock(),
@@ -129,13 +141,15 @@ async def _tune(
         await database.aclose()
     advice = advise(
         measured,
-        plan,
-        measures,
+        outlook.plan,
+        outlook.measures,
         rate=config.pacing.rate,
-        most_bytes=config.pacing.batch_bytes,
+        packing=Packing.of(config),
+        known=outlook.known,
+        source_bytes_per_s=source_bytes_per_s,
     )
     return Tuned(
-        target=str(database.identity),
+        target=database.identity,
         table=table,
         measured=measured,
         advice=advice,
@@ -160,9 +174,10 @@ def as_text(tuned: Tuned, config: Config) -> list[str]:
     """What was found, for people."""
     seen, advice = tuned.measured, tuned.advice
     at_once = max((one.concurrency for one in seen.rounds), default=1)
+    source = advice.speed.source_bytes_per_s
     like = printable(str(tuned.table.name))
     lines = [
-        f"Tried {printable(tuned.target)} with made-up rows like those of {like}:",
+        f"Tried {printable(str(tuned.target))} with made-up rows like those of {like}:",
         f"{counted(tuned.requests, 'request')}, up to {at_once} at once; {counted(seen.rows, 'row')}, {size(seen.row_bytes)} each.",
         "",
         "Measured:",
@@ -171,6 +186,7 @@ def as_text(tuned: Tuned, config: Config) -> list[str]:
             f"  {counted(one.rows, 'row'):<14}{_milliseconds(one.seconds)} for {size(one.body_bytes)}"
             for one in seen.shots
         ),
+        *([f"  reading       {size(source)}/s from PostgreSQL"] if source is not None else []),
         "",
         "To expect of a run:",
         f"  rows/s        {advice.rows_per_s:,.0f}",
@@ -190,9 +206,10 @@ def as_json(tuned: Tuned) -> str:
     """What was found, for programs.
 
     `format_version`, `target`, `probe` (`like`, `requests`, `rows`, `rows_written`, `bytes`),
-    `measured` (`round_trip_s`, `alone` and `together`: `concurrency`, `rows`, `bytes`, `seconds`),
-    `expected` (`rows_per_s`, `bytes_per_s`, `request_s`, `limited_by`: `rate`, `target`,
-    `distance`), `settings` (`batch_bytes`, `concurrency`), and `estimate` as `plan --json` has it.
+    `measured` (`round_trip_s`, `alone` and `together`: `concurrency`, `rows`, `bytes`, `seconds`;
+    `source_bytes_per_s`, null where the table is too small to say), `expected` (`rows_per_s`,
+    `bytes_per_s`, `request_s`, `limited_by`: `rate`, `target`, `distance`, `source`), `settings`
+    (`batch_bytes`, `concurrency`), and `estimate` as `plan --json` has it.
     """
     seen, advice = tuned.measured, tuned.advice
     alone = [(1, shot.rows, shot.body_bytes, shot.seconds) for shot in seen.shots]
@@ -200,7 +217,7 @@ def as_json(tuned: Tuned) -> str:
     names = ("concurrency", "rows", "bytes", "seconds")
     document = {
         "format_version": FORMAT_VERSION,
-        "target": tuned.target,
+        "target": str(tuned.target),
         "probe": {
             "like": str(tuned.table.name),
             "requests": tuned.requests,
@@ -212,6 +229,7 @@ def as_json(tuned: Tuned) -> str:
             "round_trip_s": seen.round_trip_s,
             "alone": [dict(zip(names, one, strict=True)) for one in alone],
             "together": [dict(zip(names, one, strict=True)) for one in together],
+            "source_bytes_per_s": advice.speed.source_bytes_per_s,
         },
         "expected": {
             "rows_per_s": advice.rows_per_s,
@@ -244,12 +262,12 @@ def _write(
 
     `env_file` is where the secrets came from, which is said with how to use the file.
     """
-    found = values(tuned)
+    found, section = values(tuned), measured_lines(_measured(config, tuned))
     if before is None:
         given = {**config.given, **{key: (str(value),) for key, value in found.items()}}
         text = settings_file.settings_text(replace(config, given=given), plan, run_parser())
-        settings_file.write_settings(path, text)
-    elif (after := settings_merge.merged(before, found)) is not None:
+        settings_file.write_settings(path, settings_merge.with_section(text, section))
+    elif (after := settings_merge.merged(before, found, section)) is not None:
         settings_merge.replace_file(path, before, after)
     else:
         log.warning(
@@ -260,6 +278,17 @@ def _write(
         return ExitCode.INCOMPLETE
     log.info("settings written to %s: %s", path, settings_file.how_to_use(path, env_file))
     return ExitCode.DONE
+
+
+def _measured(config: Config, tuned: Tuned) -> MeasuredTarget:
+    """What `plan` is to know of this target."""
+    one = tuned.target
+    facts = {"kind": one.kind.value, "account": one.account, "database": one.database}
+    if one.name:
+        facts["database_name"] = one.name
+    if isinstance(config.target, TargetSettings):
+        facts["api_base_url"] = config.target.api_base_url
+    return MeasuredTarget(tuned.advice.speed, facts, utc(datetime.now(UTC)))
 
 
 def _milliseconds(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """Settings: option > environment > env file > TOML → one frozen `Config`, or every problem at once."""
 
 from streamer.config.known import Setting
+from streamer.config.measured import MeasuredTarget
 from streamer.config.resolve import resolve
 from streamer.config.settings import (
     API_BASE_URL,
@@ -24,6 +25,7 @@ __all__ = [
     "Config",
     "FileTarget",
     "LogFormat",
+    "MeasuredTarget",
     "OutputSettings",
     "PacingSettings",
     "ProgressMode",

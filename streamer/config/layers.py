@@ -11,6 +11,7 @@ from typing import cast
 
 from streamer.config import envfile, known
 from streamer.config.known import Setting
+from streamer.config.measured import SECTION, MeasuredTarget, read_measured
 from streamer.config.tables import ABOVE, read_tables, spelled
 from streamer.errors import nearest
 from streamer.model import TableOptions
@@ -47,13 +48,14 @@ class Given:
 class Layer:
     """What one place says: by option or TOML `keys`, or by environment `variables`.
 
-    `tables` is what TOML asks of single tables.
+    `tables` is what TOML asks of single tables, `measured` what it holds of a target's speed.
     """
 
     place: Place
     keys: Mapping[str, Given] = field(default_factory=dict[str, Given])
     variables: Mapping[str, Given] = field(default_factory=dict[str, Given])
     tables: Mapping[str, TableOptions] = field(default_factory=dict[str, TableOptions])
+    measured: MeasuredTarget | None = None
 
     def plain(self, setting: Setting[object]) -> Given | None:
         """The setting itself."""
@@ -160,6 +162,9 @@ def from_toml(path: Path, problems: list[str]) -> Layer:
         problems.append(f"{path}: not TOML: {why}; correct that line")
         return Layer(Place.TOML)
     tables = read_tables(document.pop("tables", {}), str(path), problems)
+    measured = None
+    if SECTION in document:
+        measured = read_measured(document.pop(SECTION), str(path), problems)
     found: dict[str, Given] = {}
     for key, value in _flat(document, {"source", "target"}):
         where = f"{'.'.join(map(spelled, key.split('.')))} ({path})"
@@ -171,7 +176,7 @@ def from_toml(path: Path, problems: list[str]) -> Layer:
             problems.append(f"{where}: {_NO_TABLES[key]}")
         else:
             problems.append(f"{where}: a setting is a text, a number, true or false; write one")
-    return Layer(Place.TOML, keys=found, tables=tables)
+    return Layer(Place.TOML, keys=found, tables=tables, measured=measured)
 
 
 def _refused(key: str, value: object) -> str | None:

@@ -220,6 +220,7 @@ def resolve(
         given=look.noted(),
         warnings=tuple(look.warnings),
         secrets=tuple(secrets),
+        measured=next((layer.measured for layer in found if layer.measured is not None), None),
     )
     if source_settings is None:
         return config

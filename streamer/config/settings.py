@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from streamer.config.measured import MeasuredTarget
 from streamer.limits import API_WINDOW_S, BATCH_STATEMENTS, RATE_LIMIT_REQUESTS
 from streamer.model import (
     Consistency,
@@ -217,7 +218,8 @@ class Config:
     `origins` says for each setting that was given where it came from (`--batch-size`,
     `POSTGRES_HOST (environment)`, `pack (streamer.toml)`), `given` what was written there of those
     that are no secret, also of a target that isn't needed, by their keys; `warnings` what to mention to the
-    user, `secrets` every secret text that must not appear in any output.
+    user, `secrets` every secret text that must not appear in any output. `measured` is what the settings' file holds of a
+    target's speed, whichever target that is.
     """
 
     source: SourceSettings = field(default_factory=SourceSettings)
@@ -232,3 +234,4 @@ class Config:
     given: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     warnings: tuple[str, ...] = ()
     secrets: tuple[Secret, ...] = ()
+    measured: MeasuredTarget | None = None

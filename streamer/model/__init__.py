@@ -72,8 +72,10 @@ from streamer.model.shaping import (
     TypeOptions,
     WithoutRowid,
 )
+from streamer.model.speed import NOTHING_KNOWN, Known, LastRun, Speed
 
 __all__ = [
+    "NOTHING_KNOWN",
     "Answer",
     "Answered",
     "Batch",
@@ -97,6 +99,8 @@ __all__ = [
     "Key",
     "KeyKind",
     "KeyPlan",
+    "Known",
+    "LastRun",
     "Leaf",
     "Loading",
     "Mask",
@@ -120,6 +124,7 @@ __all__ = [
     "Severity",
     "Shaping",
     "SourceIdentity",
+    "Speed",
     "Statement",
     "StepId",
     "StepKind",

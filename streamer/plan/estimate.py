@@ -11,10 +11,12 @@ from dataclasses import replace
 
 from streamer import limits
 from streamer.model import (
+    NOTHING_KNOWN,
     ColumnPlan,
     Estimate,
     Finding,
     KeyKind,
+    Known,
     Loading,
     Measure,
     Plan,
@@ -24,10 +26,10 @@ from streamer.model import (
     Storage,
     Table,
     TablePlan,
-    TimedBy,
     Wire,
 )
 from streamer.plan.requests import AUTOMATIC, Packing, row_requests
+from streamer.plan.timing import Work, time_of
 from streamer.translate.indexes import LARGE_INDEX_BYTES, LARGE_TABLE_BYTES
 from streamer.translate.keys import is_rowid_alias, primary_index
 from streamer.translate.names import quote
@@ -36,14 +38,10 @@ _TUPLE_BYTES = 28  # 24 of header and 4 of line pointer, postgresql.org/docs/17/
 _SMALL_TABLE_BYTES = 1_000_000  # below it, half-empty pages and maps say nothing of the rows
 _BYTES_OF = {Storage.INTEGER: 6, Storage.REAL: 8, Storage.TEXT: 24, Storage.BLOB: 64}
 _CELL_OVERHEAD = 3  # quotes and comma of a JSON cell
-_SLOW = 40_000, 5_000_000  # rows and bytes of bodies a second: a D1 far off, or a busy one
-_FAST = 165_000, 40_000_000  # the local engine, bench/results/moving.json
 _CONTROL_REQUESTS = 6  # find, look, bookmark, owners, claim, tidy up
 _CHECKED_AT_ONCE = 90
 _CHECKED_ROWS = 3_000_000
 _INDEXED_BYTES = 22  # an entry over one integer
-_TELLING = 0.3  # of the bytes: a smaller run's time is its start's and its end's
-_START_S = 0.4  # reading both ends
 _PUBLISH_ROWS_PER_S = 100_000  # an eighth of what a local engine publishes
 _PUBLISH_BYTES_PER_S = 20_000_000
 _ROW_BYTES = 4  # a SQLite row's pointer, length and header, sqlite.org/fileformat2.html
@@ -97,12 +95,11 @@ def estimate(
     *,
     views: int = 0,
     packing: Packing = AUTOMATIC,
-    bytes_per_s: float | None = None,
+    known: Known = NOTHING_KNOWN,
 ) -> Estimate:
     """What moving `tables` will cost; `rate` None: as fast as D1 goes.
 
-    By what was measured of them; of others, by what the statistics say. `bytes_per_s` of bodies is how fast the last run was, from
-    its start to its end; None: there was none that tells.
+    By what was measured of them; of others, by what the statistics say.
     """
     seen = [(table, measure_of(table, measures or {})) for table in tables]
     batches = row_requests(seen, packing)
@@ -113,36 +110,19 @@ def estimate(
     # made is a row of the schema.
     marks = 2 * (batches + len(tables)) + sum(1 + len(table.indexes) for table in tables)
     written = marks + sum(_rows_written(table, measure) for table, measure in seen)
-    least, most, timed_by = _time(requests, rows, total, rate, bytes_per_s)
+    span = time_of(Work(requests, batches, rows, total), rate, packing, known)
     return Estimate(
         requests=requests,
-        seconds=round(most, 1) if tables else 0.0,
+        seconds=round(span.most_s, 1) if tables else 0.0,
         rows_written=written,
         cost_usd=round(written / 1_000_000 * limits.USD_PER_MILLION_WRITTEN, 6),
         size_bytes=sum(
             (_size_bytes(table, measure) for table, measure in seen),
             _OWN_PAGES * limits.PAGE_BYTES if tables else 0,
         ),
-        least_seconds=round(least, 1) if tables else 0.0,
-        timed_by=timed_by,
+        least_seconds=round(span.least_s, 1) if tables else 0.0,
+        timed_by=span.timed_by,
     )
-
-
-def _time(
-    requests: int, rows: int, body_bytes: float, rate: Rate | None, bytes_per_s: float | None
-) -> tuple[float, float, TimedBy]:
-    """The least and the most seconds, and what they rest on; a window's requests go at once."""
-    paced = max(0.0, (requests - rate.requests) * rate.seconds / rate.requests) if rate else 0.0
-    fast, slow = (
-        max(rows / speed, body_bytes / speed_bytes) for speed, speed_bytes in (_FAST, _SLOW)
-    )
-    if bytes_per_s is not None:
-        fast = slow = max(0.0, body_bytes / bytes_per_s - _START_S)
-    if paced >= slow:
-        timed_by = TimedBy.RATE_LIMIT if paced else TimedBy.GUESS
-    else:
-        timed_by = TimedBy.GUESS if bytes_per_s is None else TimedBy.LAST_RUN
-    return _START_S + max(fast, paced), _START_S + max(slow, paced), timed_by
 
 
 def measured(
@@ -151,31 +131,16 @@ def measured(
     measures: Mapping[QualifiedName, Measure],
     *,
     packing: Packing = AUTOMATIC,
-    last: tuple[int, float] | None = None,
+    known: Known = NOTHING_KNOWN,
 ) -> Plan:
-    """The plan with the rows that were counted, and an estimate, and warning, by what was measured.
-
-    `last` are the bytes of bodies that the last run sent, and its
-    seconds: they tell where it wasn't much smaller.
-    """
+    """The plan with the rows that were counted, and an estimate, and warning, by what was measured."""
     tables = tuple(
         replace(table, table=replace(table.table, rows=measures[table.name].rows))
         if table.name in measures
         else table
         for table in plan.tables
     )
-    found = estimate(tables, rate, measures, views=len(plan.views), packing=packing)
-    if last is not None and last[1] > 0:
-        seen = [measure_of(table, measures) for table in tables]
-        if last[0] >= _TELLING * sum(measure.rows * measure.body_bytes for measure in seen):
-            found = estimate(
-                tables,
-                rate,
-                measures,
-                views=len(plan.views),
-                packing=packing,
-                bytes_per_s=last[0] / last[1],
-            )
+    found = estimate(tables, rate, measures, views=len(plan.views), packing=packing, known=known)
     guessed = about_size(plan.estimate)
     others = (finding for finding in plan.findings if finding not in guessed)
     findings = (*others, *about_size(found))

@@ -1,12 +1,12 @@
 """What a target can do, tried out in a scratch table: how fast rows go in, and by which settings."""
 
 from streamer.tune.advice import Advice, Settings, advise
-from streamer.tune.measured import Cost, LimitedBy, Measured, Round, Shot
+from streamer.tune.measured import LimitedBy, Measured, Round, Shot
 from streamer.tune.probe import Count, Probing, probe
+from streamer.tune.reading import source_speed
 
 __all__ = [
     "Advice",
-    "Cost",
     "Count",
     "LimitedBy",
     "Measured",
@@ -16,4 +16,5 @@ __all__ = [
     "Shot",
     "advise",
     "probe",
+    "source_speed",
 ]

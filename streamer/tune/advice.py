@@ -6,9 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from streamer import limits
-from streamer.model import Estimate, Measure, Plan, QualifiedName, Rate, TimedBy
-from streamer.plan.estimate import estimate, measure_of
-from streamer.plan.requests import Packing, row_requests
+from streamer.model import (
+    NOTHING_KNOWN,
+    Estimate,
+    Known,
+    Measure,
+    Plan,
+    QualifiedName,
+    Rate,
+    Speed,
+)
+from streamer.plan.estimate import estimate
+from streamer.plan.requests import AUTOMATIC, Packing
 from streamer.tune.measured import LimitedBy, Measured
 
 SIZES = (250_000, 500_000, 1_000_000, 2_000_000, 3_000_000, 4_000_000)
@@ -34,7 +43,7 @@ class Advice:
 
     `bytes_per_s` of request bodies and `rows_per_s` hold while rows like the probe's are sent, and at
     the rate limit's pace where the run has more requests than its first window takes; `request_s` is
-    what one request will take. `run` is the whole planned run.
+    what one request will take. `run` is the whole planned run, whose time follows from `speed`.
     """
 
     settings: Settings
@@ -43,6 +52,7 @@ class Advice:
     request_s: float
     limited_by: LimitedBy
     run: Estimate
+    speed: Speed
 
 
 def advise(
@@ -51,24 +61,35 @@ def advise(
     measures: Mapping[QualifiedName, Measure],
     *,
     rate: Rate | None,
-    most_bytes: int | None = None,
+    packing: Packing = AUTOMATIC,
+    known: Known = NOTHING_KNOWN,
+    source_bytes_per_s: float | None = None,
 ) -> Advice:
-    """The settings, and what comes of them; `most_bytes` is what the user said a request may have.
+    """The settings, and what comes of them; `packing` has what the user said a request may have.
 
-    A rate limit slows down only what has more requests than it lets through at once.
+    A rate limit slows down only what has more requests than it lets through at once. `known` says
+    how long the source takes before its first row comes, `source_bytes_per_s` how fast they come then.
     """
-    requests = estimate(plan.tables, None, measures, views=len(plan.views)).requests
-    felt = rate if rate is not None and requests > rate.requests else None
-    settings = choose(measured, felt, most_bytes)
-    cost = measured.cost()
-    speed = _speed(measured, settings, felt)
+    found = estimate(plan.tables, None, measures, views=len(plan.views), packing=packing)
+    felt = rate if rate is not None and found.requests > rate.requests else None
+    settings = choose(measured, felt, packing.batch_bytes)
+    speed = measured.speed(source_bytes_per_s)
+    expected = _expected(speed, settings, felt)
     return Advice(
         settings=settings,
-        bytes_per_s=speed,
-        rows_per_s=speed / max(measured.row_bytes, 1.0),
-        request_s=cost.seconds(settings.batch_bytes),
-        limited_by=_limit(measured, settings, felt),
-        run=_forecast(measured, settings, plan, measures, rate),
+        bytes_per_s=expected,
+        rows_per_s=expected / max(measured.row_bytes, 1.0),
+        request_s=speed.request_s(settings.batch_bytes),
+        limited_by=_limit(speed, settings, felt),
+        run=estimate(
+            plan.tables,
+            rate,
+            measures,
+            views=len(plan.views),
+            packing=replace(packing, batch_bytes=settings.batch_bytes),
+            known=replace(known, speed=speed, concurrency=settings.concurrency),
+        ),
+        speed=speed,
     )
 
 
@@ -77,54 +98,30 @@ def choose(measured: Measured, rate: Rate | None, most_bytes: int | None = None)
 
     Larger ones leave more of the rate limit to others.
     """
-    cost = measured.cost()
+    speed = measured.speed()
     most = min(most_bytes or SIZES[-1], (measured.refused_bytes or 2 * SIZES[-1]) // 2)
     sizes = [size for size in SIZES if size <= most] or [most]
-    usable = [size for size in sizes if cost.seconds(size) <= SLOW_S] or sizes[:1]
+    usable = [size for size in sizes if speed.request_s(size) <= SLOW_S] or sizes[:1]
     ways = [
         Settings(size, number)
         for number in range(1, MOST_AT_ONCE + 1)
         for size in reversed(usable)
         if number == 1 or number * size <= IN_FLIGHT_BYTES
     ]
-    best = max(_speed(measured, way, rate) for way in ways)
-    return next(way for way in ways if _speed(measured, way, rate) >= NEARLY * best)
+    best = max(_expected(speed, way, rate) for way in ways)
+    return next(way for way in ways if _expected(speed, way, rate) >= NEARLY * best)
 
 
-def _speed(measured: Measured, way: Settings, rate: Rate | None) -> float:
+def _expected(speed: Speed, way: Settings, rate: Rate | None) -> float:
     """Bytes of bodies in a second, for as long as it may take."""
-    speed = min(_reach(measured, way), measured.capacity())
-    return speed if rate is None else min(speed, way.batch_bytes * rate.requests / rate.seconds)
+    both = speed.of_both(way.batch_bytes, way.concurrency)
+    return both if rate is None else min(both, way.batch_bytes * rate.requests / rate.seconds)
 
 
-def _reach(measured: Measured, way: Settings) -> float:
-    """Bytes a second, if the database did any number of requests at once."""
-    return way.concurrency * way.batch_bytes / measured.cost().seconds(way.batch_bytes)
-
-
-def _limit(measured: Measured, way: Settings, rate: Rate | None) -> LimitedBy:
-    unlimited = _speed(measured, way, None)
-    if rate is not None and _speed(measured, way, rate) < unlimited:
+def _limit(speed: Speed, way: Settings, rate: Rate | None) -> LimitedBy:
+    both, target = (of(way.batch_bytes, way.concurrency) for of in (speed.of_both, speed.of_target))
+    if _expected(speed, way, rate) < both:
         return LimitedBy.RATE
-    if _reach(measured, way) < NEARLY * measured.capacity():
-        return LimitedBy.DISTANCE
-    return LimitedBy.TARGET
-
-
-def _forecast(
-    measured: Measured,
-    way: Settings,
-    plan: Plan,
-    measures: Mapping[QualifiedName, Measure],
-    rate: Rate | None,
-) -> Estimate:
-    """The planned run by these settings; it is never quicker than PostgreSQL and this machine are."""
-    packing = Packing(batch_bytes=way.batch_bytes)
-    found = estimate(plan.tables, None, measures, views=len(plan.views), packing=packing)
-    seen = [(table, measure_of(table, measures)) for table in plan.tables]
-    total = sum(measure.rows * measure.body_bytes for _, measure in seen)
-    others = found.requests - row_requests(seen, packing)
-    by_target = total / _speed(measured, way, None) + others * measured.round_trip_s
-    paced = (found.requests - rate.requests) * rate.seconds / rate.requests if rate else 0.0
-    took = round(max(found.least_seconds, by_target, paced), 1)
-    return replace(found, seconds=took, least_seconds=took, timed_by=TimedBy.PROBE)
+    if both < NEARLY * target:
+        return LimitedBy.SOURCE
+    return LimitedBy.DISTANCE if target < NEARLY * speed.bytes_per_s else LimitedBy.TARGET

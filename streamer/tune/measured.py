@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from streamer.model import Speed
+
 _LEAST_PER_BYTE_S = 1e-10  # 10 GB/s: nothing that is sent takes no time at all
 
 
@@ -18,6 +20,7 @@ class LimitedBy(Enum):
     RATE = "the rate limit"
     TARGET = "the database's own time for each request"
     DISTANCE = "the way there and back"
+    SOURCE = "reading rows from PostgreSQL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +45,6 @@ class Round:
     def bytes_per_s(self) -> float:
         """Bytes of bodies in a second."""
         return self.body_bytes / max(self.seconds, 1e-9)
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What a request takes: `base_s` whatever is in it, and `per_byte_s` for each byte of its body."""
-
-    base_s: float
-    per_byte_s: float
-
-    def seconds(self, body_bytes: float) -> float:
-        """How long a request with such a body takes alone."""
-        return self.base_s + self.per_byte_s * body_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +74,18 @@ class Measured:
         """Bytes of a request's body that a row takes, on average."""
         return self.body_bytes / max(self.rows, 1)
 
-    def cost(self) -> Cost:
-        """The line from the empty query through the shots, closest to the big ones (least squares)."""
+    def speed(self, source_bytes_per_s: float | None = None) -> Speed:
+        """The line from the empty query through the shots, closest to the big ones (least squares).
+
+        The target digests at least what it took one by one, or several at once.
+        """
         squares = sum(shot.body_bytes**2 for shot in self.shots)
         above = sum(shot.body_bytes * (shot.seconds - self.round_trip_s) for shot in self.shots)
-        return Cost(self.round_trip_s, max(above / max(squares, 1), _LEAST_PER_BYTE_S))
-
-    def capacity(self) -> float:
-        """Bytes a second that the target digests, however many requests are under way."""
+        byte_s = max(above / max(squares, 1), _LEAST_PER_BYTE_S)
         best = max((one.bytes_per_s for one in self.rounds), default=0.0)
-        return max(1 / self.cost().per_byte_s, best)
+        return Speed(
+            round_trip_s=self.round_trip_s,
+            byte_s=byte_s,
+            bytes_per_s=max(1 / byte_s, best),
+            source_bytes_per_s=source_bytes_per_s,
+        )

@@ -76,6 +76,20 @@ def test_what_it_writes_is_what_a_run_is_told(streamer: Streamer, tmp_path: Path
     assert (after == '# mine\nconcurrency = 16\n[source]\nuser = "x"\n') is (left.code == 3)
 
 
+def test_plan_reckons_by_what_was_measured_of_this_target_alone(streamer: Streamer) -> None:
+    made = streamer("tune", "--write-config", "streamer.toml")
+    here = streamer("plan", "--json", "--config", "streamer.toml")
+    streamer.overrides["D1_DATABASE_ID"] = "another"
+    there = streamer("plan", "--json", "--config", "streamer.toml")
+
+    assert (made.code, here.code, there.code) == (0, 0, 0), made.said + here.said + there.said
+    known, unknown = (json.loads(told.stdout)["estimate"] for told in (here, there))
+    assert (known["timed_by"], unknown["timed_by"]) == ("probe", "guess")
+    assert known["least_seconds"] == known["seconds"] > 0
+    assert "another target" not in here.stderr
+    assert "another target" in there.stderr
+
+
 READ_ONLY = {"status": 403, "code": 10000, "message": "Authentication error"}
 FULL = {"status": 400, "code": 7500, "message": "Exceeded maximum DB size: SQLITE_FULL"}
 USED_UP = {

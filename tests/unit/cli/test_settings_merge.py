@@ -15,6 +15,8 @@ from streamer.errors import SettingsError
 from tests.engines.catalogs import column, identified, plan_of
 
 FOUND = {"batch_bytes": 2_000_000, "concurrency": 3}
+SECTION = ["[measured]", "# What was seen.", 'kind = "d1"', "round_trip_s = 0.25"]
+SEEN = {"measured": {"kind": "d1", "round_trip_s": 0.25}}
 
 
 @pytest.mark.parametrize(
@@ -29,13 +31,13 @@ FOUND = {"batch_bytes": 2_000_000, "concurrency": 3}
     ],
 )
 def test_what_the_file_says_is_kept_and_the_settings_come_in(text: str) -> None:
-    after = settings_merge.merged(text, FOUND)
+    after = settings_merge.merged(text, FOUND, SECTION)
 
     assert after is not None
-    assert tomllib.loads(after) == {**tomllib.loads(text), **FOUND}
+    assert tomllib.loads(after) == {**tomllib.loads(text), **FOUND, **SEEN}
     lost = set(text.splitlines()) - set(after.splitlines())
     assert lost <= {'# concurrency = "auto"', '# batch_bytes = "auto"'}
-    assert settings_merge.merged(after, FOUND) == after
+    assert settings_merge.merged(after, FOUND, SECTION) == after
 
 
 @pytest.mark.parametrize(
@@ -48,7 +50,20 @@ def test_what_the_file_says_is_kept_and_the_settings_come_in(text: str) -> None:
     ],
 )
 def test_a_file_that_says_otherwise_or_is_not_understood_exactly_is_left(text: str) -> None:
-    assert settings_merge.merged(text, FOUND) is None
+    assert settings_merge.merged(text, FOUND, SECTION) is None
+
+
+@pytest.mark.parametrize("behind", ["", "\n# mine\n[source]\nport = 1\n", "[source]\nport = 1\n"])
+def test_what_was_seen_before_gives_way_to_what_was_seen_now(behind: str) -> None:
+    text = f'{settings_merge.lines(FOUND)[0]}\n[measured]\n# Long ago.\nat = "then"\n{behind}'
+
+    after = settings_merge.merged(text, FOUND, SECTION)
+
+    assert after is not None
+    source = {"source": {"port": 1}} if behind else {}
+    assert tomllib.loads(after) == {**FOUND, **SEEN, **source}
+    assert "Long ago" not in after
+    assert ("# mine" in after) is ("# mine" in behind)
 
 
 def test_a_file_is_replaced_whole_unless_it_changed_meanwhile(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from streamer.model import Loading, Measure, Rate, Table, TimedBy
+from streamer.model import Known, LastRun, Loading, Measure, Rate, Table, TimedBy
 from streamer.plan import PlanOptions, estimated_rows
 from streamer.plan.estimate import measured
 from tests.engines.catalogs import (
@@ -94,13 +94,17 @@ def test_time_is_a_span_where_nobody_measured_the_target_and_says_what_it_rests_
     measures = {name: Measure(1_000_000, 200.0, (4.0, 100.0))}
 
     guessed = measured(whole, Rate(1_080, 300), measures).estimate
-    known = measured(whole, Rate(1_080, 300), measures, last=(100_000_000, 10.0)).estimate
-    tiny = measured(whole, Rate(1_080, 300), measures, last=(1_000, 10.0)).estimate
+    known = measured(
+        whole, Rate(1_080, 300), measures, known=Known(1.0, last=LastRun(100_000_000, 11.0))
+    ).estimate
+    tiny = measured(
+        whole, Rate(1_080, 300), measures, known=Known(last=LastRun(1_000, 10.0))
+    ).estimate
     limited = measured(whole, Rate(10, 300), measures).estimate
 
     assert (guessed.timed_by, tiny) == (TimedBy.GUESS, guessed)
     assert guessed.least_seconds < 20 < guessed.seconds
-    assert (known.timed_by, known.seconds, known.least_seconds) == (TimedBy.LAST_RUN, 20.0, 20.0)
+    assert (known.timed_by, known.seconds, known.least_seconds) == (TimedBy.LAST_RUN, 21.0, 21.0)
     assert limited.timed_by is TimedBy.RATE_LIMIT
     assert limited.least_seconds == limited.seconds > 1_000
 

@@ -38,7 +38,7 @@ def test_a_target_far_away_needs_several_at_once() -> None:
 def test_a_slow_target_gets_requests_that_it_answers_in_time() -> None:
     measured = seen(0.1, 600_000)
 
-    assert measured.cost().seconds(choose(measured, RATE).batch_bytes) <= SLOW_S
+    assert measured.speed().request_s(choose(measured, RATE).batch_bytes) <= SLOW_S
 
 
 def test_what_was_refused_for_its_size_is_not_advised() -> None:
@@ -61,15 +61,15 @@ def test_what_is_advised_is_nearly_the_best_there_is(
     way = choose(measured, rate)
 
     def speed(size: int, number: int) -> float:
-        one = number * size / measured.cost().seconds(size)
+        one = number * size / measured.speed().request_s(size)
         most = size * rate.requests / rate.seconds if rate else one
-        return min(one, most, measured.capacity())
+        return min(one, most, measured.speed().bytes_per_s)
 
     others = [
         speed(size, number)
         for size in SIZES
         for number in range(1, 17)
-        if measured.cost().seconds(size) <= SLOW_S and number * size <= IN_FLIGHT_BYTES
+        if measured.speed().request_s(size) <= SLOW_S and number * size <= IN_FLIGHT_BYTES
     ]
     assert way.concurrency * way.batch_bytes <= IN_FLIGHT_BYTES
     assert speed(way.batch_bytes, way.concurrency) >= NEARLY * max(others, default=0.0) * 0.999
@@ -111,4 +111,13 @@ def test_the_planned_run_takes_as_long_as_the_slowest_of_rate_and_target() -> No
 def test_more_at_once_that_went_faster_counts() -> None:
     round_ = Round(8, 8_000_000, 80_000, 0.5)
 
-    assert seen(0.01, 1e6, round_).capacity() == pytest.approx(16e6)
+    assert seen(0.01, 1e6, round_).speed().bytes_per_s == pytest.approx(16e6)
+
+
+def test_a_source_that_is_slower_than_the_target_is_named_and_sets_the_time() -> None:
+    told = advise(seen(0.001, 50e6), PLAN, MANY, rate=None, source_bytes_per_s=2e6)
+
+    assert told.limited_by is LimitedBy.SOURCE
+    assert told.bytes_per_s == pytest.approx(2e6)
+    assert told.run.seconds == pytest.approx(1e9 / 2e6, rel=0.05)
+    assert told.speed.source_bytes_per_s == 2e6

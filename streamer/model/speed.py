@@ -1,0 +1,59 @@
+"""How fast a source and a target were seen to be, and when that counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """What was seen of a target, and of the source whose rows go there; nothing is 0.
+
+    A request takes `round_trip_s`, which others share that are under way with it, and `byte_s` for
+    each byte of its body. The target digests `bytes_per_s` of bodies, however many requests are
+    under way; the source gives `source_bytes_per_s` of them, None where that wasn't looked at.
+    """
+
+    round_trip_s: float
+    byte_s: float
+    bytes_per_s: float
+    source_bytes_per_s: float | None = None
+
+    def request_s(self, body_bytes: float) -> float:
+        """How long a request with such a body takes alone."""
+        return self.round_trip_s + self.byte_s * body_bytes
+
+    def of_target(self, body_bytes: float, concurrency: int) -> float:
+        """Bytes of bodies a second, with so many requests of such a body at once."""
+        return min(concurrency * body_bytes / self.request_s(body_bytes), self.bytes_per_s)
+
+    def of_both(self, body_bytes: float, concurrency: int) -> float:
+        """The same, from a source that may be slower."""
+        target = self.of_target(body_bytes, concurrency)
+        return target if self.source_bytes_per_s is None else min(target, self.source_bytes_per_s)
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """What the last run sent: `body_bytes` of rows, in so many `seconds` from its start to its end."""
+
+    body_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a run's time before it starts: of this very target, or nothing.
+
+    `start_s` is how long the source's catalog and the questions about its rows take. Of `speed`, which was
+    measured, and the `last` run the first counts that is known. `concurrency` is what the settings
+    say; None: a run finds the best.
+    """
+
+    start_s: float = 0.4
+    speed: Speed | None = None
+    last: LastRun | None = None
+    concurrency: int | None = None
+
+
+NOTHING_KNOWN = Known()

@@ -1,0 +1,72 @@
+"""How long a plan says that a run takes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.model import NOTHING_KNOWN, Known, LastRun, Rate, Speed, TimedBy
+from streamer.plan.requests import AUTOMATIC, Packing
+from streamer.plan.timing import Work, time_of
+
+WORK = Work(requests=58, row_requests=50, rows=1_000_000, body_bytes=200e6)
+NEAR = Speed(round_trip_s=0.01, byte_s=2e-8, bytes_per_s=50e6, source_bytes_per_s=25e6)
+
+
+def test_what_was_measured_counts_before_the_last_run_and_that_before_a_guess() -> None:
+    last = LastRun(150_000_000, 9.0)
+
+    every = time_of(WORK, None, AUTOMATIC, Known(1.0, NEAR, last))
+    lasting = time_of(WORK, None, AUTOMATIC, Known(1.0, None, last))
+    nothing = time_of(WORK, None, AUTOMATIC, NOTHING_KNOWN)
+
+    assert every.timed_by is TimedBy.PROBE
+    assert lasting.timed_by is TimedBy.LAST_RUN
+    assert (lasting.least_s, lasting.most_s) == pytest.approx((1 + 8 * 200 / 150,) * 2)
+    assert nothing.timed_by is TimedBy.GUESS
+    assert nothing.least_s < nothing.most_s
+
+
+def test_the_slower_of_source_and_target_sets_the_time() -> None:
+    fixed_s = 1.0 + 8 * 0.01
+
+    of_source = time_of(WORK, None, AUTOMATIC, Known(1.0, NEAR)).most_s
+    of_target = time_of(
+        WORK, None, AUTOMATIC, Known(1.0, replace(NEAR, source_bytes_per_s=None))
+    ).most_s
+
+    assert of_source == pytest.approx(fixed_s + 200 / 25 + NEAR.request_s(4e6))
+    assert of_target == pytest.approx(fixed_s + 200 / 50 + NEAR.request_s(4e6))
+
+
+def test_few_small_requests_to_a_target_far_away_wait_for_the_way() -> None:
+    far = replace(NEAR, round_trip_s=0.5, source_bytes_per_s=None)
+
+    one = time_of(WORK, None, Packing(1_000_000), Known(0.0, far, concurrency=1)).most_s
+    four = time_of(WORK, None, Packing(1_000_000), Known(0.0, far, concurrency=4)).most_s
+
+    assert one == pytest.approx(8 * 0.5 + 200 * 0.52 + 0.52)
+    assert four == pytest.approx(8 * 0.5 + 50 * 0.52 + 0.52)
+
+
+def test_a_run_that_moves_nothing_takes_its_start_and_its_round_trips() -> None:
+    nothing = Work(requests=8, row_requests=0, rows=0, body_bytes=0.0)
+
+    assert time_of(nothing, None, AUTOMATIC, Known(1.0, NEAR)).most_s == pytest.approx(1.08)
+
+
+@given(st.integers(1, 5_000), st.integers(1, 2_000))
+def test_the_rate_limit_takes_its_time_where_that_is_more(requests: int, allowed: int) -> None:
+    work = replace(WORK, requests=requests + 50)
+    known, rate = Known(1.0, NEAR), Rate(allowed, 300)
+
+    free, limited = (time_of(work, limit, AUTOMATIC, known) for limit in (None, rate))
+
+    waiting_s = max(0, requests + 50 - allowed) * 300 / allowed
+    assert limited.most_s == pytest.approx(
+        free.most_s if waiting_s <= free.most_s else 1.0 + waiting_s
+    )
+    assert (limited.timed_by is TimedBy.RATE_LIMIT) is (waiting_s > free.most_s)
