@@ -127,6 +127,22 @@ async def test_rows_that_are_there_with_other_values_are_tried_as_they_come(
     assert target.rows("SELECT k, n FROM c ORDER BY k") == [[1, "old"], [2, "new"]]
 
 
+async def test_fault_12_a_value_that_a_bad_row_holds_makes_no_other_row_bad(target: Target) -> None:
+    target.server.run(
+        target.uuid, "INSERT INTO c VALUES (1,'x','a','{}',NULL),(2,'x','b','{}',NULL)"
+    )
+    finding = Finding(target, Pack.JSON)
+    sink = finding.sink()._sink
+
+    with pytest.raises(FoundBadRowsError) as met:
+        await sink.write(finding.batch([("1", "x", "b", "{}"), ("2", None, "c", "{}")]))
+
+    assert [row.key for row in met.value.bad] == [("2",)]
+    target.server.run(target.uuid, "UPDATE c SET u = NULL WHERE k = 2")  # it lets go of the value
+    await sink.write(met.value.rest)
+    assert target.rows("SELECT k, n, u FROM c ORDER BY k") == [[1, "x", "b"], [2, "x", None]]
+
+
 async def test_without_a_place_for_bad_rows_the_first_is_named(target: Target) -> None:
     finding = Finding(target, Pack.JSON)
     sink = finding.sink()._sink
