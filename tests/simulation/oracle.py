@@ -302,13 +302,13 @@ class Oracle:
     def _rows(self, plan: Any, *, staged: bool = False) -> dict[Cells, Cells]:
         """The target's rows by key; with `staged`, those that wait for being published too."""
         columns = ", ".join(f"CAST({quote_identifier(c.target)} AS TEXT)" for c in plan.columns)
-        keys = ", ".join(f"CAST({quote_identifier(c)} AS TEXT)" for c in plan.key.targets)
-        rows: dict[Cells, Cells] = {}
-        for table in self._places(plan, staged=staged):
-            width = len(plan.key.targets)
-            for row in self._ask(f"SELECT {keys}, {columns} FROM {quote_identifier(table)}"):
-                rows[row[:width]] = row[width:]
-        return rows
+        names = [column.target for column in plan.columns]
+        at = [names.index(name) for name in plan.key.targets]
+        return {
+            tuple(row[n] for n in at): row
+            for table in self._places(plan, staged=staged)
+            for row in self._ask(f"SELECT {columns} FROM {quote_identifier(table)}")
+        }
 
     def _places(self, plan: Any, *, staged: bool) -> list[str]:
         """The tables of the target that hold its rows, or will be published into what does."""

@@ -190,6 +190,56 @@ def _accounts() -> Shape:
     return [(accounts, ("id",)), (notes, ("id",))], fill
 
 
+def _members() -> Shape:
+    """Values that may be there once, of rows that refer to others and are referred to."""
+    towns = identified("towns", column("land"))
+    members = identified(
+        "members",
+        column("mail", TEXT, not_null=True),
+        column("nick"),
+        column("town", INT4, not_null=True),
+        column("note"),
+        keys=[refers("of_town", "town", "towns")],
+        indexes=[
+            index("members_mail", "mail", unique=True),
+            index("members_nick", "nick", unique=True),
+        ],
+    )
+    cards = identified(
+        "cards", column("member", INT4, not_null=True), keys=[refers("of", "member", "members")]
+    )
+
+    def fill(server: Postgres, dice: random.Random, rows: int) -> None:
+        places = _numbers(dice, max(1, rows // 6))
+        for key in places:
+            server.insert("public.towns", {"id": key, "land": word(dice)})
+        keys = _numbers(dice, rows)
+        for key in keys:
+            nick = dice.choice([None, f"{word(dice)}{key}"])
+            cells = {"id": key, "mail": f"{key}{word(dice)}", "nick": nick, "note": word(dice)}
+            server.insert("public.members", {**cells, "town": dice.choice(places)})
+        for key in _numbers(dice, rows // 2):
+            server.insert("public.cards", {"id": key, "member": dice.choice(keys)})
+
+    return [(t, ("id",)) for t in (towns, members, cards)], fill
+
+
+def _wide() -> Shape:
+    """As many columns as D1 takes, of which a few are filled, without a key and with one."""
+    columns = [column(f"c{n}", INT4 if n % 2 else TEXT) for n in range(99)]
+    tables = [(identified("wide", *columns), ("id",)), (table("broad", *columns), ())]
+
+    def fill(server: Postgres, dice: random.Random, rows: int) -> None:
+        for made, keyed in tables:
+            for key in _numbers(dice, max(1, rows // 4)):
+                cells: dict[str, int | str | None] = {c.name: None for c in columns}
+                for n in dice.sample(range(99), dice.choice([0, 3, 99])):
+                    cells[f"c{n}"] = dice.randrange(100) if n % 2 else word(dice)
+                server.insert(str(made.name), {**cells, **({"id": key} if keyed else {})})
+
+    return tables, fill
+
+
 def _nodes() -> Shape:
     """A table without a key that refers to itself, and one that refers to it."""
     nodes = table(
@@ -276,6 +326,8 @@ SHAPES: tuple[Callable[[], Shape], ...] = (
     _fat,
     _many,
     _accounts,
+    _members,
+    _wide,
     _nodes,
     _loose,
 )
