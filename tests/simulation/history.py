@@ -26,6 +26,7 @@ from tests.simulation.trouble import Fate, SourceTrouble, TargetTrouble
 _STARTS = 80
 _LONGEST_QUOTA_S = 7_200.0
 _LONGEST_STOP_S = 30.0
+_OTHER, _FOUND = "other.checkpoint.db", "found.checkpoint.db"  # checkpoints beside the run's own
 _STALE = re.compile(r"\w+: D1 holds [\d,]+ rows, [\d,]+ were moved; compare both sides, .*")
 _REJECTED = re.compile(r"rejected: [\d,]+ rows?(, in .*)?")
 _POISONED = re.compile(r".*CHECK constraint failed.*", re.DOTALL)
@@ -89,6 +90,7 @@ class History:
         self._kills = self._signals = self._restarts = self._steps = 0
         self._losing = random.Random(f"losing {settings.seed}")
         self._late = random.Random(f"late {settings.seed}")
+        self._intruding = random.Random(f"intruding {settings.seed}")
         self._claimed = self._lost = self._anew = False
 
     def play(self) -> Told:
@@ -117,25 +119,32 @@ class History:
                 raise BrokenPromiseError(f"start {number} ended with {ended.code!r}: {ended.said}")
             self.oracle.after_crash()
             self._pass_time()
+            self._intrude()
             self._lose()
         raise BrokenPromiseError(f"not done after {_STARTS} starts: {ended.said}")
 
     def _start(self, number: int) -> Ended:
-        death, stop_after = None, None
+        death, stop_after, max_duration = None, None, None
         if self._kills < self._settings.kills:
             self._kills += 1
             death = self._death()
         elif self._signals < self._settings.signals:
             self._signals += 1
-            stop_after = exp(self._dice.uniform(log(0.05), log(300.0)))
-        return self._process(self._mode(number), death, stop_after)
+            after_s = exp(self._dice.uniform(log(0.05), log(300.0)))
+            stop_after, max_duration = (None, after_s) if self._settings.timed else (after_s, None)
+        mode = self._mode(number)
+        process = Process(
+            self.world, mode, death=death, stop_after=stop_after, max_duration=max_duration
+        )
+        return self._played(process)
 
-    def _process(
-        self, mode: Mode, death: Death | None = None, stop_after: float | None = None
-    ) -> Ended:
+    def _process(self, mode: Mode, death: Death | None = None) -> Ended:
+        return self._played(Process(self.world, mode, death=death))
+
+    def _played(self, process: Process) -> Ended:
         server = self.world.server
         seen = server.transaction, len(server.moments)
-        ended = Process(self.world, mode, death=death, stop_after=stop_after).play()
+        ended = process.play()
         self._steps += ended.steps
         self.world.d1.execute_due(self.world.true_now)
         self.oracle.take_note(*seen)
@@ -161,14 +170,55 @@ class History:
                 return Mode.RESTART
         return Mode.RESUME
 
+    def _intrude(self) -> None:
+        """Another run may be started into the same tables, or the checkpoint that was lost be found.
+
+        Both leave the tables to the run that has them.
+        """
+        owner = self._newest_owner()
+        if owner is None:
+            return
+        if self._intruding.random() < self._settings.intrudes:
+            self._play_beside(_OTHER, Mode.FIRST)
+        lost = peek(self.world.folder / _FOUND)
+        if lost is not None and owner > lost.run.epoch:
+            self._play_beside(_FOUND, Mode.RESUME)
+
+    def _newest_owner(self) -> int | None:
+        """The epoch of the newest start whose marks are in the target."""
+        ask = self.world.d1.database.ask
+        there = ask("SELECT 1 FROM sqlite_schema WHERE name = '_streamer_owner'")
+        owners = ask("SELECT CAST(epoch AS TEXT) FROM _streamer_owner") if there else []
+        return max((int(epoch) for (epoch,) in owners), default=None)
+
+    def _play_beside(self, name: str, mode: Mode) -> None:
+        """Play a start with a checkpoint of its own, called `name`, which is refused."""
+        world = self.world
+        own, moments = world.checkpoint_name, len(world.server.moments)
+        world.checkpoint_name = name
+        ended = Process(world, mode).play()
+        world.checkpoint_name = own
+        for path in world.folder.glob(f"{name}*"):
+            path.unlink()
+        del world.server.moments[moments:]
+        world.d1.execute_due(world.true_now)
+        if ended.code not in {ExitCode.FAILED, ExitCode.USAGE, ExitCode.RESUMABLE}:
+            raise BrokenPromiseError(f"{name} ended with {ended.code!r}: {ended.said}")
+        self.oracle.after_crash()
+
     def _lose(self) -> None:
-        """The checkpoint may be lost; the next starts make it anew where it isn't there."""
+        """The checkpoint may be lost, and found later; the next starts make it anew where it isn't there."""
         saved = peek(self.world.checkpoint)
         self._claimed |= saved is not None and bool(saved.run.document.get("claimed"))
         if not self._settings.restarts and self._losing.random() < self._settings.loses:
             self._lost = True
-            for path in self.world.folder.glob(f"{self.world.checkpoint.name}*"):
-                path.unlink()
+            is_found = self._intruding.random() < self._settings.intrudes
+            own = self.world.checkpoint_name
+            for path in self.world.folder.glob(f"{own}*"):
+                if is_found:
+                    path.replace(path.with_name(path.name.replace(own, _FOUND)))
+                else:
+                    path.unlink()
 
     def _death(self) -> Death:
         if self._dice.random() < 0.5:

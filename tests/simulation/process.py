@@ -108,6 +108,7 @@ class Ended:
 class World:
     """What outlives a process: both ends, the clock, and the machine's files in `folder`.
 
+    The checkpoint is called `checkpoint_name` there.
     `if_exists`, `max_rejects` and `on_error` are what runs are told. The machine's time is `now`; it was `asleep` for so many seconds, which the others have seen.
     """
 
@@ -123,6 +124,7 @@ class World:
     if_exists: IfExists = IfExists.FAIL
     max_rejects: int = 1_000
     on_error: OnError = OnError.STOP
+    checkpoint_name: str = "streamer.checkpoint.db"
     dice: random.Random = field(default_factory=random.Random)
 
     @property
@@ -132,7 +134,7 @@ class World:
 
     @property
     def checkpoint(self) -> Path:
-        return self.folder / "streamer.checkpoint.db"
+        return self.folder / self.checkpoint_name
 
 
 class Process:
@@ -145,16 +147,19 @@ class Process:
         *,
         death: Death | None = None,
         stop_after: float | None = None,
+        max_duration: float | None = None,
         liveness: Died | None = None,
     ) -> None:
         self.world = world
         self.liveness = liveness or Died()
         self._loop = VirtualLoop(world.now)
+        self._began = world.now
         self.events = Events(self._loop.time)
         self.watch: Callable[[float], None] | None = None
         self._mode = mode
         self._death = death
         self._stop_after = stop_after
+        self._max_duration = max_duration
         self._signalled_at: float | None = None
         self._transport = ModelTransport(world.d1, self.liveness, lambda: world.asleep)
         self._requests_before = len(world.d1.arrivals)
@@ -179,7 +184,10 @@ class Process:
                 code, said = error.exit_code, f"{type(error).__name__}: {error.what}"
         if code is not None:
             self.world.now = self._loop.time()
-        return Ended(code, said, self.world.now, self._loop.steps, self._signalled_at, errors)
+        asked_at = self._signalled_at
+        if self._max_duration is not None and self._began + self._max_duration <= self.world.now:
+            asked_at = self._began + self._max_duration
+        return Ended(code, said, self.world.now, self._loop.steps, asked_at, errors)
 
     async def _main(self) -> ExitCode:
         stop = asyncio.Event()
@@ -244,6 +252,8 @@ class Process:
                 if_exists=self.world.if_exists,
                 on_error=self.world.on_error,
                 max_rejects=self.world.max_rejects,
+                max_duration_s=self._max_duration,
+                max_snapshot_age_s=chosen.max_snapshot_age_s,
                 resume=self._mode in {Mode.RESUME, Mode.REBUILD},
                 rebuild_checkpoint=self._mode is Mode.REBUILD,
                 restart=self._mode is Mode.RESTART,

@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass, replace
 
 from streamer.config import PacingSettings
+from streamer.config.settings import MAX_SNAPSHOT_AGE_S
 from streamer.model import Consistency, IfExists, IndexTiming, OnError, Pack, Pushdown, Rate
 from tests.simulation.target import Network
 from tests.simulation.trouble import Rates
@@ -23,7 +24,9 @@ class HistorySettings:
     `mends_target` whether what is mended then are D1's tables rather than the rows, `retry_kills` how
     many starts die that send such rows again. `loses` is the probability that the checkpoint is
     lost between two starts; it is made anew then. `late` is the one that requests about a run's marks
-    are executed once more while the next start runs.
+    are executed once more while the next start runs, `intrudes` the one that another run, with a
+    checkpoint of its own, is started between two starts, and that a lost checkpoint is found again. With `timed`, those that are asked to stop
+    are so by their --max-duration.
     """
 
     seed: int
@@ -53,6 +56,9 @@ class HistorySettings:
     on_error: OnError = OnError.REJECT
     mends_target: bool = False
     retry_kills: int = 0
+    intrudes: float = 0.0
+    timed: bool = False
+    max_snapshot_age_s: float = MAX_SNAPSHOT_AGE_S
 
     def undisturbed(self, concurrency: int, if_exists: IfExists = IfExists.FAIL) -> HistorySettings:
         """The same, save that nothing goes wrong: for a test that does one thing to it."""
@@ -114,6 +120,9 @@ class HistorySettings:
             on_error=dice.choice([OnError.REJECT, OnError.REJECT, OnError.STOP]),
             mends_target=dice.random() < 0.3,
             retry_kills=dice.choice([0, 0, 1, 2]),
+            intrudes=dice.choice([0.0, 0.0, 0.5]),
+            timed=dice.random() < 0.5,
+            max_snapshot_age_s=dice.choice([MAX_SNAPSHOT_AGE_S, MAX_SNAPSHOT_AGE_S, 900.0]),
         )
 
 
