@@ -62,8 +62,11 @@ def _copy(tree: Path) -> None:
 
 
 def _everything(chosen: list[Break]) -> Break:
-    tests = dict.fromkeys(test for one in chosen for test in one.tests)
-    return Break("nothing", "", "", "", tuple(tests), histories=30)
+    """All who should notice any of them, each once; nothing is broken."""
+    named = dict.fromkeys(test for one in chosen for test in one.tests)
+    once = [test for test in named if "::" not in test or test.partition("::")[0] not in named]
+    histories = min(30, max((one.histories for one in chosen), default=0))
+    return Break("nothing", "", "", "", tuple(once), histories)
 
 
 def _is_noticed(tree: Path, one: Break) -> bool:

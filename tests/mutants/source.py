@@ -272,15 +272,6 @@ SOURCE = (
         faults=(37,),
     ),
     Break(
-        "settings outlive their transaction, and meet whom the pooler hands the session to",
-        "streamer/postgres/connect.py",
-        '    begin += [f"SET LOCAL {name}',
-        '    begin += [f"SET {name}',
-        (f"{_CONNECT}::test_every_transaction_has_our_settings_and_none_outlives_it",),
-        histories=0,
-        faults=(37,),
-    ),
-    Break(
         "a snapshot that can't last is refused only once tables are made",
         "streamer/run/sources.py",
         "        source.refuse_what_cannot_last()\n",
