@@ -22,6 +22,8 @@ LATENCY_RATIO = 2.2
 LATENCY_SLACK_S = 0.005
 LATENCY_CUT = 0.85
 OVERLOAD_CUT = 0.5
+PATIENCE = 8  # answers below a number that was too much, before it is tried again
+MOST_PATIENCE = 256
 CALIBRATE_EVERY_S = 60.0
 
 
@@ -90,6 +92,9 @@ class AdaptiveConcurrency:
     The best time is kept for each class of body sizes (each about 1.4 times the one below it),
     so that a big body isn't taken for a slow server. Under load even the best time is one of
     waiting in line; so once a minute one request travels alone, and its time becomes the measure.
+
+    A number at which D1 was overloaded comes again after `PATIENCE` answers, then after twice as many,
+    and so on, until it goes well for as long.
     """
 
     def __init__(self) -> None:
@@ -97,6 +102,9 @@ class AdaptiveConcurrency:
         self._best: dict[int, float] = {}
         self._cut_at = -inf
         self._doubling = True
+        self._too_many = CAP + 1
+        self._patience = PATIENCE
+        self._answers = 0
         self._calibrated_at: float | None = None
 
     @property
@@ -126,7 +134,19 @@ class AdaptiveConcurrency:
             # Twice: what was sent before the number grew counts too.
             self._limit = min(float(CAP), self._limit + 1)
         elif sample.in_flight >= self.level:
-            self._limit = min(float(CAP), self._limit + 1 / self._limit)
+            self._grow()
+
+    def _grow(self) -> None:
+        """By one a round; to a number that was too much only once enough went well right below it."""
+        grown = min(float(CAP), self._limit + 1 / self._limit)
+        if grown >= self._too_many:
+            self._answers += 1
+            if self._answers < self._patience:
+                return
+            if self.level >= self._too_many:
+                self._too_many = CAP + 1
+            self._answers = 0
+        self._limit = grown
 
     def _as_smaller_ones_say(self, sample: Sample) -> float:
         """What the body would take alone, if time grew with size from the best smaller ones.
@@ -142,7 +162,12 @@ class AdaptiveConcurrency:
         return min(smaller, default=inf)
 
     def overloaded(self, sent_at: float, now: float) -> None:
-        """Halve, once for all requests of one round."""
+        """Halve, once for all requests of one round, and be slow to come back to this number."""
+        if sent_at >= self._cut_at:
+            known = self._too_many <= CAP
+            self._patience = min(MOST_PATIENCE, 2 * self._patience) if known else PATIENCE
+            self._too_many = max(FLOOR + 1, self.level)
+            self._answers = 0
         self._cut(OVERLOAD_CUT, sent_at, now, float(FLOOR))
 
     def _cut(self, factor: float, sent_at: float, now: float, least: float) -> None:

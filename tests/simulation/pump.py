@@ -72,6 +72,7 @@ MODELS = (
     Model("150 ms away, slow", away_s=0.075, slower=5.0),
     Model("150 ms away, unsteady", away_s=0.075, slower=2.5, jitter=0.9),
     Model("overloaded beyond 3 waiting", away_s=0.04, slower=10.0, queue=3),
+    Model("overloaded beyond 1 waiting", away_s=0.075, slower=10.0, queue=1),
     Model("resets beyond 0.15 s", away_s=0.04, slower=4.0, most_s=0.15),
     Model("takes 2.5 MB at most", away_s=0.04, slower=4.0, most_mb=2.5),
 )

@@ -2,13 +2,21 @@
 
 import heapq
 from itertools import pairwise
+from math import log2
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.pace import AdaptiveConcurrency, FixedConcurrency, Sample
-from streamer.pace.concurrency import CALIBRATE_EVERY_S, CAP, LATENCY_FLOOR, START
+from streamer.pace.concurrency import (
+    CALIBRATE_EVERY_S,
+    CAP,
+    LATENCY_FLOOR,
+    MOST_PATIENCE,
+    PATIENCE,
+    START,
+)
 
 
 def play(latency_s: float, service_s: float, *, until_s: float):
@@ -79,6 +87,40 @@ def test_an_overload_ends_the_doubling() -> None:
     concurrency.overloaded(sent_at=0.0, now=0.5)
 
     assert a_round(concurrency, 1, 0.15) <= START
+
+
+def overloads(concurrency: AdaptiveConcurrency, rounds: range, most: int) -> int:
+    """How many rounds a D1 refuses requests in that takes no more than `most` at once."""
+    refused = 0
+    for second in rounds:
+        if concurrency.level > most:
+            concurrency.overloaded(sent_at=second, now=second + 0.2)
+            refused += 1
+        else:
+            a_round(concurrency, second, 0.15)
+    return refused
+
+
+@pytest.mark.parametrize("most", [1, 2, 5])
+def test_a_number_that_was_too_much_is_tried_again_more_and_more_seldom(most: int) -> None:
+    concurrency = AdaptiveConcurrency()
+    overloads(concurrency, range(PATIENCE), most)
+
+    refused = overloads(concurrency, range(PATIENCE, 1_000), most)
+
+    doublings = log2(MOST_PATIENCE / PATIENCE)
+    assert 1 <= refused <= doublings + 1_000 * most / MOST_PATIENCE
+    assert most // 2 <= concurrency.level <= most
+
+
+def test_a_d1_that_is_not_busy_any_more_gets_more_again() -> None:
+    concurrency = AdaptiveConcurrency()
+    overloads(concurrency, range(40), most=1)
+
+    refused = overloads(concurrency, range(40, 400), most=CAP)
+
+    assert refused == 0
+    assert concurrency.level == CAP
 
 
 def test_small_bodies_among_big_ones_do_not_look_like_a_slow_server() -> None:
