@@ -67,7 +67,12 @@ def execute(command: Command, arguments: Sequence[str], redact: Redactor) -> int
             code = _finished(module.run(args, config))
             flush_stdout()
         except BaseException as error:  # noqa: BLE001 (the last place that can tell the user)
-            outcome = explain(error, interrupted=command.interrupted, restarts="restart" in options)
+            outcome = explain(
+                error,
+                interrupted=command.interrupted,
+                restarts="restart" in options,
+                resumes="resume" in options,
+            )
             if outcome.lines:
                 logs.fail(outcome.lines)
             return outcome.code

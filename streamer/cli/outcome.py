@@ -27,17 +27,20 @@ def debugging() -> bool:
     return os.environ.get("STREAMER_DEBUG", "") not in {"", "0"}
 
 
-def explain(error: BaseException, *, interrupted: int, restarts: bool = False) -> Outcome:
+def explain(
+    error: BaseException, *, interrupted: int, restarts: bool = False, resumes: bool = True
+) -> Outcome:
     """What to tell about `error`; `interrupted` is the exit code for a keyboard interrupt.
 
     `restarts`: the command has the option --restart; for others, hints name the one that has.
+    `resumes`: it has --resume; others are run again as they were.
     """
     from asyncio import CancelledError  # noqa: PLC0415 (slow to load, and only needed here)
 
     causes = [leaf for leaf in leaves(error) if not isinstance(leaf, CancelledError)]
     known = [leaf for leaf in causes if isinstance(leaf, StreamerError)]
     if not causes or any(isinstance(leaf, KeyboardInterrupt) for leaf in causes):
-        advice = "; go on with --resume" if interrupted == ExitCode.RESUMABLE else ""
+        advice = "; go on with --resume" if resumes and interrupted == ExitCode.RESUMABLE else ""
         return Outcome(interrupted, (f"streamer: interrupted{advice}",))
     if len(causes) == 1 and isinstance(causes[0], SystemExit):
         return Outcome(_code(causes[0]))
@@ -48,6 +51,7 @@ def explain(error: BaseException, *, interrupted: int, restarts: bool = False) -
         return _told(
             min(known, key=lambda leaf: leaf.exit_code),
             resumable=interrupted == ExitCode.RESUMABLE,
+            resumes=resumes,
             restarts=restarts,
         )
     return _internal(error, next((leaf for leaf in causes if leaf not in known), error))
@@ -77,12 +81,13 @@ def _code(leaf: SystemExit) -> int:
     return leaf.code if isinstance(leaf.code, int) else ExitCode.FAILED
 
 
-def _told(error: StreamerError, *, resumable: bool, restarts: bool) -> Outcome:
+def _told(error: StreamerError, *, resumable: bool, resumes: bool, restarts: bool) -> Outcome:
     if isinstance(error, SettingsError):
         return Outcome(error.exit_code, tuple(f"streamer: {line}" for line in error.problems))
     code, hint = error.exit_code, error.hint
     if not resumable:  # a command that leaves no checkpoint has nothing to go on with
         code = ExitCode.FAILED if code is ExitCode.RESUMABLE else code
+    if not (resumable and resumes):
         hint = hint.replace(" with --resume", "")
     if not restarts:
         hint = _BARE_RESTART.sub("`streamer run --restart`", hint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,12 @@ def read(path: Path) -> str | None:
     except tomllib.TOMLDecodeError:
         raise _unusable(path, "it isn't valid TOML") from None
     return text
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Raise SettingsError where no file can be made at `path`, or put in the place of the one there."""
+    if not os.access(path.resolve().parent, os.W_OK | os.X_OK):
+        raise _unusable(path, "its folder can't be written into")
 
 
 def lines(settings: Mapping[str, int]) -> list[str]:

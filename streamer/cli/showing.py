@@ -80,7 +80,7 @@ def stopped_by_signals(stop: asyncio.Event, finishing: str) -> Generator[None]:
 
     def heard(name: str) -> None:
         if stop.is_set():
-            log.warning("%s again: stopping at once; go on with --resume", name)
+            log.warning("%s again: stopping at once", name)
             if task is not None:
                 task.cancel()
             return

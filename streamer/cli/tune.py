@@ -29,6 +29,7 @@ from streamer.progress import utc
 from streamer.progress.view import printable
 from streamer.progress.wording import size
 from streamer.run.outlook import Outlook, look_ahead
+from streamer.run.stopping import Stopping
 from streamer.targets import open_target
 from streamer.tune import Advice, Count, Measured, Probing, advise, probe, source_speed
 from streamer.tune.probe import AT_ONCE
@@ -68,6 +69,7 @@ class Tuned:
     advice: Advice
     requests: int
     rows_written: int
+    turned_away: int = 0
 
 
 def add_parser(commands: Commands) -> None:
@@ -89,20 +91,36 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
     """Plan, try the target out, print what was found, write it down where that is wanted."""
     path = Path(args.write_config) if args.write_config is not None else None
     before = settings_merge.read(path) if path is not None else None
+    if path is not None:
+        settings_merge.refuse_unwritable(path)
+    stop = asyncio.Event()
+    stopping = Stopping(stop, kept="your tables are as they were", again="streamer tune")
+    with stopped_by_signals(stop, "ending; the scratch table is taken away"):
+        async with stopping.heeded():
+            outlook, table, source = await _of_source(config)
+        stopping.heed()
+        tuned = await _tune(config, outlook, table, source, stopping)
+    print(as_json(tuned) if args.json else "\n".join(as_text(tuned, config)))
+    if tuned.turned_away:
+        log.warning(
+            "%s had to be sent again: the target had other things to do, and what was measured may"
+            " hold for no other time; run `streamer tune` again when it is quiet",
+            counted(tuned.turned_away, "request"),
+        )
+    if path is None:
+        return ExitCode.DONE
+    return _write(path, before, config, outlook.plan, tuned, env_file=args.env_file)
+
+
+async def _of_source(config: Config) -> tuple[Outlook, TablePlan, float | None]:
+    """The plan, the table that most bytes come from, and how fast its rows come."""
     outlook = await look_ahead(config)
     if outlook.plan.refusals:
         number = counted(len(outlook.plan.refusals), "object")
         log.warning("%s can't be moved as planned: see streamer plan", number)
     table = _heaviest(outlook.plan, outlook.measures)
     log.info("reading rows of %s", table.name)
-    source = await source_speed(config, table, SystemClock())
-    stop = asyncio.Event()
-    with stopped_by_signals(stop, "taking the scratch table away"):
-        tuned = await _tune(config, outlook, table, source, stop)
-    print(as_json(tuned) if args.json else "\n".join(as_text(tuned, config)))
-    if path is None:
-        return ExitCode.DONE
-    return _write(path, before, config, outlook.plan, tuned, env_file=args.env_file)
+    return outlook, table, await source_speed(config, table, SystemClock())
 
 
 async def _tune(
@@ -110,7 +128,7 @@ async def _tune(
     outlook: Outlook,
     table: TablePlan,
     source_bytes_per_s: float | None,
-    stop: asyncio.Event,
+    stopping: Stopping,
 ) -> Tuned:
     if config.target is None:
         raise AssertionError("the command is declared to need a target")
@@ -121,7 +139,11 @@ async def _tune(
         give_up_after_s=min(config.pacing.give_up_after_s, PATIENCE_S),
     )
     count = Count()
-    database = await open_target(config.target, pacing, count)
+    try:
+        async with stopping.heeded():
+            database = await open_target(config.target, pacing, count)
+    except TargetUnavailableError as error:
+        raise _for_now(error) from None
     try:
         log.info("trying %s with rows like those of %s", database.identity, table.name)
         probing = Probing(
@@ -130,13 +152,12 @@ async def _tune(
             pack=config.run.pack,
             count=count,
             clock=SystemClock(),
-            stop=stop,
+            stopping=stopping,
             most_bytes=config.pacing.batch_bytes,
         )
         measured = await probe(database, probing)
     except TargetUnavailableError as error:
-        hint = "Run `streamer tune` again later; a daily quota is renewed at 00:00 UTC."
-        raise TargetUnavailableError(error.what, hint=hint) from None
+        raise _for_now(error) from None
     finally:
         await database.aclose()
     advice = advise(
@@ -155,7 +176,13 @@ async def _tune(
         advice=advice,
         requests=count.requests,
         rows_written=count.rows_written,
+        turned_away=count.turned_away,
     )
+
+
+def _for_now(error: TargetUnavailableError) -> TargetUnavailableError:
+    hint = "Run `streamer tune` again later; a daily quota is renewed at 00:00 UTC."
+    return TargetUnavailableError(error.what, hint=hint)
 
 
 def _heaviest(plan: Plan, measures: Mapping[QualifiedName, Measure]) -> TablePlan:
@@ -205,7 +232,7 @@ def as_text(tuned: Tuned, config: Config) -> list[str]:
 def as_json(tuned: Tuned) -> str:
     """What was found, for programs.
 
-    `format_version`, `target`, `probe` (`like`, `requests`, `rows`, `rows_written`, `bytes`),
+    `format_version`, `target`, `probe` (`like`, `requests`, `turned_away`, `rows`, `rows_written`, `bytes`),
     `measured` (`round_trip_s`, `alone` and `together`: `concurrency`, `rows`, `bytes`, `seconds`;
     `source_bytes_per_s`, null where the table is too small to say), `expected` (`rows_per_s`,
     `bytes_per_s`, `request_s`, `limited_by`: `rate`, `target`, `distance`, `source`), `settings`
@@ -221,6 +248,7 @@ def as_json(tuned: Tuned) -> str:
         "probe": {
             "like": str(tuned.table.name),
             "requests": tuned.requests,
+            "turned_away": tuned.turned_away,
             "rows": seen.rows,
             "rows_written": tuned.rows_written,
             "bytes": seen.body_bytes,

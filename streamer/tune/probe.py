@@ -10,9 +10,8 @@ from random import Random
 from typing import Protocol
 
 from streamer import limits
-from streamer.d1 import Clock, RefusedRowsError, SilentObserver, TooLargeError
+from streamer.d1 import Clock, FailureKind, RefusedRowsError, SilentObserver, TooLargeError
 from streamer.errors import (
-    InterruptedRunError,
     StreamerError,
     TargetError,
     TargetUnavailableError,
@@ -20,6 +19,7 @@ from streamer.errors import (
 )
 from streamer.model import Answer, Measure, Pack, Statement, TablePlan
 from streamer.run.engine import with_engine
+from streamer.run.stopping import Stopping
 from streamer.tune.measured import Measured, Round, Shot
 from streamer.tune.scratch import Body, Scratch, drop, find_leftovers, leftovers, new_name
 
@@ -48,11 +48,15 @@ class Database(Protocol):
 
 
 class Count(SilentObserver):
-    """Counts the requests of a process, every try of each, and passes warnings on."""
+    """Counts the requests of a process, every try of each, and passes warnings on.
+
+    `turned_away` were sent again, for whatever reason.
+    """
 
     def __init__(self) -> None:
         self.requests = 0
         self.rows_written = 0
+        self.turned_away = 0
 
     def sent(self, body_bytes: int, /) -> None:
         """One more."""
@@ -64,6 +68,11 @@ class Count(SilentObserver):
         del seconds
         self.rows_written += rows_written
 
+    def retried(self, kind: FailureKind, wait_s: float, /) -> None:
+        """One of them wasn't taken."""
+        del kind, wait_s
+        self.turned_away += 1
+
     def warning(self, what: str, /) -> None:
         """Say it in the log."""
         log.warning("%s", what)
@@ -73,7 +82,7 @@ class Count(SilentObserver):
 class Probing:
     """What a probe is told: rows like whose, packed how, and what it has to do with.
 
-    `stop` is set where it is to end; `most_bytes` is what the user allows a request, None for no
+    `stopping` says when it is to end; `most_bytes` is what the user allows a request, None for no
     limit of theirs.
     """
 
@@ -82,7 +91,7 @@ class Probing:
     pack: Pack
     count: Count
     clock: Clock
-    stop: asyncio.Event
+    stopping: Stopping
     most_bytes: int | None = None
     random: Random = field(default_factory=Random)
 
@@ -94,12 +103,13 @@ async def probe(database: Database, probing: Probing) -> Measured:
     killed probes have left are taken away first.
 
     Raises:
-        InterruptedRunError: `stop` was set.
+        InterruptedRunError: it was to end.
         TargetError, TargetUnavailableError: the target can't be used, or too slowly to measure it.
         RefusedError: the table's statements are too long, as they would be in a run.
     """
-    answer, engine = await with_engine(database, [find_leftovers()])
-    await _tidy(database, leftovers(answer, 0))
+    async with probing.stopping.heeded():
+        answer, engine = await with_engine(database, [find_leftovers()])
+        await _tidy(database, leftovers(answer, 0))
     scratch = Scratch.like(
         probing.table,
         probing.measure,
@@ -108,7 +118,8 @@ async def probe(database: Database, probing: Probing) -> Measured:
         engine=engine,
     )
     try:
-        return await _Probe(database, probing, scratch).carry_out()
+        async with probing.stopping.heeded():
+            return await _Probe(database, probing, scratch).carry_out()
     finally:
         await _take_away(database, scratch.name)
 
@@ -211,11 +222,7 @@ class _Probe:
         return body
 
     async def _execute(self, statements: Sequence[Statement]) -> Answer:
-        if self._probing.stop.is_set():
-            raise InterruptedRunError(
-                "stopped by a signal; the scratch table is taken away.",
-                hint="Run `streamer tune` again.",
-            )
+        self._probing.stopping.heed()
         return await self._database.execute(statements)
 
     def _rows_of(self, body_bytes: int) -> int:

@@ -153,6 +153,50 @@ async def test_a_signal_leaves_nothing_and_after_a_kill_the_next_one_does(
     assert our_leftovers(workerd_d1, streamer.uuid) == []
 
 
+async def test_a_signal_before_anything_was_tried_ends_it_too(
+    streamer: Streamer, workerd_d1: Workerd
+) -> None:
+    heard: list[int] = []
+
+    async def signal_at(request: Request, forward: Forward) -> web.Response:
+        if not heard:
+            heard.append(request.number)
+            process.send_signal(signal.SIGTERM)
+        return await forward()
+
+    async with Between(workerd_d1) as between:
+        streamer.overrides["CLOUDFLARE_API_BASE_URL"] = between.base_url
+        between.deal = signal_at
+        process = streamer.start("tune")
+        stopped = await asyncio.to_thread(ended, process)
+
+    assert stopped.code == 75, stopped.said
+    assert "stopped by a signal" in stopped.stderr
+    assert "--resume" not in stopped.stderr
+    assert our_leftovers(workerd_d1, streamer.uuid) == []
+
+
+OVERLOADED = {
+    "status": 429,
+    "code": 7500,
+    "message": "D1 DB is overloaded. Too many requests queued.",
+}
+
+
+def test_a_target_that_is_busy_is_measured_and_called_so(
+    streamer: Streamer, workerd_d1: Workerd
+) -> None:
+    workerd_d1.set_faults({"match": "/raw", "contains": "INSERT INTO", "times": 2, **OVERLOADED})
+
+    told = streamer("tune", "--json")
+
+    workerd_d1.set_faults()
+    assert told.code == 0, told.said
+    assert json.loads(told.stdout)["probe"]["turned_away"] == 2
+    assert "2 requests had to be sent again" in told.stderr
+    assert our_leftovers(workerd_d1, streamer.uuid) == []
+
+
 def test_a_file_is_tried_out_too_and_one_made_for_that_is_gone(
     sample_source: Database, tmp_path: Path
 ) -> None:

@@ -35,6 +35,17 @@ def test_a_command_without_a_checkpoint_fails_where_a_run_could_be_resumed() -> 
     assert outcome.lines == ("streamer: lost", "  what to do: Run again.")
 
 
+def test_a_command_without_resume_is_run_again_as_it_was() -> None:
+    lost = SourceLostError("lost", hint="Run again with --resume.")
+
+    outcome = explain(lost, interrupted=75, resumes=False)
+    stopped = explain(KeyboardInterrupt(), interrupted=75, resumes=False)
+
+    assert (outcome.code, stopped.code) == (ExitCode.RESUMABLE, ExitCode.RESUMABLE)
+    assert outcome.lines == ("streamer: lost", "  what to do: Run again.")
+    assert stopped.lines == ("streamer: interrupted",)
+
+
 def test_a_command_that_can_not_start_over_names_the_one_that_can() -> None:
     error = UsageError("other settings", hint="Change them back, or start over with --restart.")
     named = UsageError("other files", hint="Start over with `streamer run --restart`.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 
@@ -76,6 +77,24 @@ def test_a_file_is_replaced_whole_unless_it_changed_meanwhile(tmp_path: Path) ->
         settings_merge.replace_file(path, "strict = true\n", "")
 
     assert path.read_text() == "strict = false\n"
+
+
+def test_a_folder_that_nothing_can_be_written_into_is_told_before_anything_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+
+    def access(folder: Path, wanted: int) -> bool:
+        asked.append(folder)
+        return not wanted & os.W_OK
+
+    (tmp_path / "mine.toml").symlink_to(tmp_path / "elsewhere" / "streamer.toml")
+    settings_merge.refuse_unwritable(tmp_path / "streamer.toml")
+    monkeypatch.setattr(os, "access", access)
+
+    with pytest.raises(SettingsError, match="can't be written into"):
+        settings_merge.refuse_unwritable(tmp_path / "mine.toml")
+    assert asked == [tmp_path / "elsewhere"]
 
 
 @pytest.mark.parametrize(("text", "why"), [(b"a = ", "TOML"), (b"\xff", "UTF-8")])
