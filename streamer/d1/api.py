@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from urllib.parse import quote
@@ -14,6 +14,7 @@ from streamer.errors import UsageError
 from streamer.model import Result, Statement
 
 PAGE = 100
+_OPEN, _BEHIND, _CLOSE = b'{"batch":[', b",", b"]}"
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -57,16 +58,34 @@ class Complaint:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A request body in pieces, as large as they come: joining them would copy megabytes."""
+    """What a request carries: the statements of one transaction, or nothing.
 
-    pieces: tuple[bytes, ...] = ()
+    It is as long as its JSON, which is made piece by piece while it is sent: at once it would copy
+    megabytes. A target in this process takes the statements as they are.
+    """
+
+    statements: tuple[Statement, ...] = ()
     _bytes: int = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_bytes", sum(map(len, self.pieces)))
+        framed = sum(statement.bytes + len(_BEHIND) for statement in self.statements)
+        object.__setattr__(
+            self, "_bytes", framed and len(_OPEN) + framed - len(_BEHIND) + len(_CLOSE)
+        )
 
     def __len__(self) -> int:
         return self._bytes
+
+    @property
+    def pieces(self) -> Iterator[bytes]:
+        """The JSON, piece by piece; anew each time."""
+        before = _OPEN
+        for statement in self.statements:
+            yield before
+            yield from statement.pieces
+            before = _BEHIND
+        if self.statements:
+            yield _CLOSE
 
 
 EMPTY = Body()
@@ -120,16 +139,6 @@ def database_path(account: str, database: str) -> str:
 def restore_path(base: str, bookmark: str) -> str:
     """The path that takes the database at `base` back to `bookmark`."""
     return f"{base}/time_travel/restore?bookmark={quote(bookmark, safe='')}"
-
-
-def body(statements: Sequence[Statement]) -> Body:
-    """The request body that runs `statements` in one transaction."""
-    pieces: list[bytes] = []
-    before = b'{"batch":['
-    for statement in statements:
-        pieces += [before + statement.head, statement.params]
-        before = b"},"
-    return Body((*pieces, b"}]}" if statements else b'{"batch":[]}'))
 
 
 def unreadable(reply: Reply) -> str:

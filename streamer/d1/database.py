@@ -17,7 +17,7 @@ from streamer.pack import BatchBytes
 
 _ABSENT = frozenset({404, 405, 501})
 _COSTLY = frozenset({FailureKind.TOO_SLOW, FailureKind.TIMEOUT})
-_PING = api.body([Statement("SELECT 1")])
+_PING = api.Body((Statement("SELECT 1"),))
 
 
 class D1Database:
@@ -87,7 +87,7 @@ class D1Database:
         """
         if not statements:
             raise ValueError("nothing to execute")
-        call = Call("POST", f"{self._path}/raw", api.body(statements))
+        call = Call("POST", f"{self._path}/raw", api.Body(tuple(statements)))
         try:
             results, spent = await self._caller.call(
                 call,

@@ -57,7 +57,15 @@ def _from_one(one: object) -> list[Query]:
         raise malformed("sql is required")
     if params is not None and not isinstance(params, list):
         raise malformed("params must be an array")
-    bound = tuple(map(_bind, cast("list[object]", params or [])))
+    return prepared(sql, cast("list[object]", params or []))
+
+
+def prepared(sql: str, params: Sequence[object]) -> list[Query]:
+    """The statements of `sql`, which is a single one where there are parameters.
+
+    Beside what JSON has, a parameter may be bytes: text for JSON functions, which read it as it is.
+    """
+    bound = tuple(map(_bind, params))
     statements = sqltext.split(sql)
     if bound and len(statements) > 1:
         raise malformed("a statement with params must stand alone")
@@ -71,6 +79,10 @@ def _bind(value: object) -> Bindable:
             return None
         case str():
             if _is_longer(value, VALUE_BYTES):
+                raise too_big()
+            return value
+        case bytes():
+            if len(value) > VALUE_BYTES:
                 raise too_big()
             return value
         case bool():

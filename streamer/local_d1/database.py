@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,9 +99,9 @@ class Database:
         return self._engine.size
 
     def run(
-        self, queries: Sequence[Query], *, foreign_keys: bool = True, timed: bool = True
+        self, queries: Iterable[Query], *, foreign_keys: bool = True, timed: bool = True
     ) -> list[Result]:
-        """All statements or none; raises ApiError.
+        """All statements or none, each taken when its turn has come; raises ApiError.
 
         Without `foreign_keys` nothing is checked: for import files that switch them off.
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
@@ -11,7 +11,7 @@ from typing import NewType
 import orjson
 
 from streamer.errors import OddAnswerError
-from streamer.model.printed import printed_cells
+from streamer.model.printed import PrintedRows, printed_cells
 
 Key = tuple[str, ...]
 """A row's key: one text a key column, as PostgreSQL's output function prints it."""
@@ -67,10 +67,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One SQL statement and its parameters, the latter as the text of a JSON array."""
+    """One SQL statement and its parameters.
+
+    These are the text of a JSON array, or rows as the server printed them, whose JSON is the only one:
+    who needs no request in JSON is spared writing and reading them once more.
+    """
 
     sql: str
-    params: bytes = b"[]"
+    params: bytes | PrintedRows = b"[]"
 
     @classmethod
     def of(cls, sql: str, *params: str | None) -> Statement:
@@ -78,13 +82,27 @@ class Statement:
         return cls(sql, orjson.dumps(params))
 
     @property
-    def head(self) -> bytes:
-        """The JSON object of the API's `batch` up to the parameters; `params` and `}` follow."""
-        return _head(self.sql)
+    def pieces(self) -> Iterator[bytes]:
+        """The statement as a JSON object of the API's `batch`, piece by piece; anew each time."""
+        yield _head(self.sql)
+        if isinstance(self.params, PrintedRows):
+            yield from self.params.as_parameter()
+        else:
+            yield self.params
+        yield b"}"
 
-    def encoded(self) -> bytes:
-        """The statement as a JSON object of the API's `batch`."""
-        return self.head + self.params + b"}"
+    @property
+    def bytes(self) -> int:
+        """How long that is."""
+        written = self.params
+        size = written.parameter_bytes if isinstance(written, PrintedRows) else len(written)
+        return len(_head(self.sql)) + size + len("}")
+
+    def values(self) -> list[object]:
+        """The parameters as a target reads them: rows as text."""
+        if isinstance(self.params, PrintedRows):
+            return [self.params.as_json().decode()]
+        return orjson.loads(self.params)
 
 
 @lru_cache(maxsize=256)

@@ -9,24 +9,39 @@ from typing import overload
 
 _SLICE_BYTES = 128 * 1024  # what the processor's cache holds, and malloc needn't ask the system for
 
+_BEFORE, _BETWEEN, _BEHIND = b" [[", b"],[", b"]]"  # what rows have between their brackets
 
 # A text in either kind of quotes; what is behind a backslash belongs to it.
 _TEXTS = re.compile(r"\"[^\"\\]*(?:\\.[^\"\\]*)*\"|'([^'\\]*(?:\\.[^'\\]*)*)'", re.DOTALL)
+_ROWS = re.compile(
+    rb"""\[((?:[^"'\]]++|"[^"\\]*(?:\\.[^"\\]*)*"|'[^'\\]*(?:\\.[^'\\]*)*')*)\]""", re.DOTALL
+)
 
 
 class PrintedRows(Sequence[tuple[str]]):
     """Rows, each with nothing but its text: a JSON array.
 
-    `lines` are `count` lines, at least one, in UTF-8, each with its end and otherwise without control
-    characters: a line is what stands between the brackets of a row's array. Its texts may be in single
-    quotes, as JSON5 has them (spec.json5.org/#strings): a request that carries them as a string needs
-    an escape for each double one. A row that is looked at singly is JSON.
+    Together they are an array of these, in UTF-8 and without control characters. Its texts may be in
+    single quotes, as JSON5 has them (spec.json5.org/#strings): a request that carries them as a
+    string needs an escape for each double one. A row that is looked at singly is JSON.
     """
 
-    def __init__(self, lines: bytes, count: int) -> None:
-        self._lines = lines
+    def __init__(self, pieces: Sequence[bytes], count: int, last: bytes) -> None:
+        """An array of `count` rows cut up somehow, and the last one without brackets; see `of_lines`."""
+        self._pieces = pieces
         self._count = count
+        self._last = last
         self._split: list[bytes] | None = None
+
+    @classmethod
+    def of_lines(cls, lines: bytes) -> PrintedRows:
+        """Rows of which each line, at least one, is what stands between the brackets of its array."""
+        pieces = [part.replace(b"\n", _BETWEEN) for part in slices(lines)]
+        grown = sum(map(len, pieces)) - len(lines)
+        pieces[0] = _BEFORE + pieces[0]
+        pieces[-1] = pieces[-1].removesuffix(_BETWEEN) + _BEHIND
+        last = lines[lines.rfind(b"\n", 0, -1) + 1 : -1]
+        return cls(pieces, grown // (len(_BETWEEN) - 1), last)
 
     def __len__(self) -> int:
         return self._count
@@ -39,39 +54,45 @@ class PrintedRows(Sequence[tuple[str]]):
 
     def __getitem__(self, at: int | slice) -> tuple[str] | list[tuple[str]]:
         if isinstance(at, slice):
-            return [_row(line) for line in self._each()[at]]
-        if at in {-1, self._count - 1}:
-            end = len(self._lines) - 1
-            return _row(self._lines[self._lines.rfind(b"\n", 0, end) + 1 : end])
-        return _row(self._each()[at])
+            return [_row(row) for row in self._each()[at]]
+        return _row(self._last if at in {-1, self._count - 1} else self._each()[at])
 
     @property
     def json_bytes(self) -> int:
-        """How long the JSON array of these rows is."""
-        return len(self._lines) + 2 * self._count + 1
+        """How long the JSON array of these rows is, the space left out."""
+        return sum(map(len, self._pieces)) - len(" ")
+
+    @property
+    def parameter_bytes(self) -> int:
+        """How long they are as the only one of a request's parameters."""
+        return self.json_bytes + sum(map(_escapes, self._pieces)) + len('[""]')
 
     def part(self, start: int, end: int) -> PrintedRows:
         """Rows [start, end), at least one."""
         if (start, end) == (0, self._count):
             return self
-        return PrintedRows(b"\n".join((*self._each()[start:end], b"")), end - start)
+        rows = self._each()[start:end]
+        return PrintedRows((_BEFORE + _BETWEEN.join(rows) + _BEHIND,), end - start, rows[-1])
 
     def standard(self) -> PrintedRows:
         """The same rows with all texts in double quotes."""
-        return PrintedRows(double_quoted(self._lines.decode()).encode(), self._count)
+        whole, last = (double_quoted(t.decode()).encode() for t in (self.as_json(), self._last))
+        return PrintedRows((whole,), self._count, last)
 
-    def as_parameter(self) -> bytes:
-        """A JSON array with one string in it, which is the array of these rows."""
-        escaped = [
-            part.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"],[")
-            for part in slices(self._lines)
-        ]
-        escaped[-1] = escaped[-1][: -len(b",[")]
-        return b"".join((b'["[[', *escaped, b']"]'))
+    def as_json(self) -> bytes:
+        """The JSON array of these rows, behind a space."""
+        return b"".join(self._pieces)
+
+    def as_parameter(self) -> Iterator[bytes]:
+        """A JSON array with one string in it, which is the array of these rows, in pieces."""
+        yield b'["'
+        for at, piece in enumerate(self._pieces):
+            yield piece[at == 0 :].replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+        yield b'"]'
 
     def _each(self) -> list[bytes]:
         if self._split is None:
-            self._split = self._lines.split(b"\n")[:-1]
+            self._split = _ROWS.findall(self.as_json(), len(_BEFORE) - 1)
         return self._split
 
 
@@ -82,6 +103,12 @@ def slices(lines: bytes) -> Iterator[bytes]:
         end = lines.find(b"\n", start + _SLICE_BYTES) + 1 or len(lines)
         yield lines[start:end]
         start = end
+
+
+def _escapes(piece: bytes) -> int:
+    """How many more bytes a piece takes within a JSON string."""
+    # Nearly no piece has a backslash, and looking for one is quicker than counting.
+    return piece.count(b'"') + (piece.count(b"\\") if b"\\" in piece else 0)
 
 
 def double_quoted(text: str) -> str:
@@ -116,8 +143,8 @@ def parsed_cells(cells: Iterable[object]) -> list[str | None]:
     return [str(int(cell)) if isinstance(cell, bool) else _text(cell) for cell in cells]
 
 
-def _row(line: bytes) -> tuple[str]:
-    return (f"[{double_quoted(line.decode())}]",)
+def _row(cells: bytes) -> tuple[str]:
+    return (f"[{double_quoted(cells.decode())}]",)
 
 
 def _text(cell: object) -> str | None:

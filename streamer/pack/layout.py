@@ -19,7 +19,6 @@ from streamer.model import (
     KeyKind,
     Loading,
     Pack,
-    Statement,
     StepKind,
     Storage,
     TablePlan,
@@ -60,10 +59,9 @@ class Layout:
     indexes of those that the step stores or looks up (a deferred column's cell isn't, in the first
     pass). `real_cells` are the indexes of cells that must be made exact one by one: none where the
     engine reads decimal text exactly. `rowid_cell` is the index of the cell that is SQLite's row
-    number (None: no cell is). `json_sql` expands one JSON parameter and, without its
-    parameters, takes `json_frame_bytes` in a request; `rows_per_statement` is how many rows a VALUES
-    list takes. `key` holds target names; for EDGES they are those of the first columns. With
-    `hides_key`, no message may name a row's key.
+    number (None: no cell is). `json_sql` expands one JSON parameter; `rows_per_statement` is how many
+    rows a VALUES list takes. `key` holds target names; for EDGES they are those of the first columns.
+    With `hides_key`, no message may name a row's key.
     """
 
     name: str
@@ -79,7 +77,6 @@ class Layout:
     engine: Engine
     rows_per_statement: int
     json_sql: str
-    json_frame_bytes: int
     hides_key: bool = False
 
     @classmethod
@@ -122,7 +119,6 @@ class Layout:
             engine=engine,
             rows_per_statement=1 if pack is Pack.ROWS else most,
             json_sql="",
-            json_frame_bytes=0,
             hides_key=plan.hides_key,
         )
         return draft.with_sql()
@@ -146,8 +142,7 @@ class Layout:
                 f"{limits.STATEMENT_BYTES:,} bytes.",
                 hint="Shorten the column names in PostgreSQL, or leave the table out with --exclude.",
             )
-        frame = len(Statement(sql, b"").encoded())
-        return replace(self, json_sql=sql, json_frame_bytes=frame)
+        return replace(self, json_sql=sql)
 
     def json_statement(self, bound: Mapping[int, str]) -> str:
         """SQL whose rows are the JSON arrays in ?1, save that the cells of `bound` have their own SQL."""

@@ -84,7 +84,7 @@ _BEGINNING = ""
 _REJECTED = "-rejected"
 _NAME_BYTES = 640  # a table's name of 63 bytes, escaped three times over, and the numbers
 
-LEDGER_FRAME_BYTES = len(Statement.of(_RECORD, "[]", "0" * 40, "0" * 20).encoded()) + 1
+LEDGER_FRAME_BYTES = Statement.of(_RECORD, "[]", "0" * 40, "0" * 20).bytes + 1
 """What the ledger statement of a batch takes in a request's body, its entries left out."""
 
 

@@ -104,7 +104,7 @@ def adjust_page(size: PageSize, *, rows: int, packed_bytes: int, target_bytes: i
 
 def statement_bytes(statement: Statement) -> int:
     """What a statement takes in a request's body, the comma after it included."""
-    return len(statement.encoded()) + 1
+    return statement.bytes + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +125,13 @@ def _json_parts(
     size = rows.json_bytes if isinstance(rows, PrintedRows) else len(rows)  # encoded, or shorter
     alone = end - start == 1
     if size <= PARAMETER_BYTES and (alone or size <= chunk_bytes):
-        params = rows.as_parameter() if isinstance(rows, PrintedRows) else orjson.dumps([rows])
-        body = layout.json_frame_bytes + len(params) + 1
-        if (alone or body <= chunk_bytes) and _is_within(rows, params):
-            yield _Part(start, end, (Statement(layout.json_sql, params),), body)
+        params = rows if isinstance(rows, PrintedRows) else orjson.dumps([rows])
+        statement = Statement(layout.json_sql, params)
+        body = statement_bytes(statement)
+        if (alone or body <= chunk_bytes) and _is_within(rows, body):
+            yield _Part(start, end, (statement,), body)
             return
-        size = len(params)
+        size = body
     if alone:
         yield _fat_part(layout, page, start)
         return
@@ -138,9 +139,9 @@ def _json_parts(
         yield from _json_parts(layout, page, low, high, chunk_bytes)
 
 
-def _is_within(rows: str | PrintedRows, params: bytes) -> bool:
-    """Whether the parameter that rows make in `params` is as short as it must be."""
-    if len(params) <= PARAMETER_BYTES or isinstance(rows, PrintedRows):
+def _is_within(rows: str | PrintedRows, body: int) -> bool:
+    """Whether the parameter that rows make in `body` bytes is as short as it must be."""
+    if body <= PARAMETER_BYTES or isinstance(rows, PrintedRows):
         return True
     return len(rows.encode()) <= PARAMETER_BYTES
 

@@ -79,8 +79,7 @@ def _halve_statement(layout: Layout, statement: Statement) -> tuple[Statement, S
     """A statement of several rows as two, and how many rows the first one has."""
     if statement.sql == layout.json_sql:
         # Numbers that the server printed keep their digits, as text: the column converts it.
-        text: str = orjson.loads(statement.params)[0]
-        rows = sent_rows(text)
+        rows = sent_rows(str(statement.values()[0]))
         middle = len(rows) // 2
         halves = [
             Statement.of(statement.sql, orjson.dumps(half).decode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import cast
 
 import orjson
 
@@ -54,7 +55,7 @@ def without_rows(
 
 def bound_rows(layout: Layout, statement: Statement) -> list[list[str | None]]:
     """The sent cells of each row of a VALUES statement."""
-    cells: list[str | None] = orjson.loads(statement.params)
+    cells = cast("list[str | None]", statement.values())
     width = len(layout.sent)
     return [cells[at : at + width] for at in range(0, len(cells), width)]
 
@@ -70,7 +71,7 @@ def whole_row(layout: Layout, statement: Statement) -> Row:
     Those of a second pass stay NULL there.
     """
     (small,) = statement_rows(layout, statement)
-    parameters: list[str] = orjson.loads(statement.params)
+    parameters = cast("list[str]", statement.values())
     cells = list(small)
     for n, sql in _bound_cells(layout, statement.sql).items():
         numbers = map(int, _PARAMETER.findall(sql))
@@ -102,8 +103,7 @@ def _is_json(layout: Layout, statement: Statement) -> bool:
 
 def _json_rows(statement: Statement) -> list[list[object]]:
     """The rows in a JSON statement's first parameter; numbers as the text they were sent as."""
-    text: str = orjson.loads(statement.params)[0]
-    return sent_rows(text)
+    return sent_rows(str(statement.values()[0]))
 
 
 def _spread(layout: Layout, row: list[str | None]) -> Row:

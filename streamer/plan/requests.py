@@ -127,13 +127,13 @@ def _stream(table: TablePlan, measure: Measure, packing: Packing) -> Stream:
     except RefusedError:
         return stream  # it won't move, which is said elsewhere
     if layout.form is Pack.JSON:
-        return replace(stream, frame_bytes=layout.json_frame_bytes + 1)
+        return replace(stream, frame_bytes=Statement(layout.json_sql, b"").bytes + 1)
     rows = layout.rows_per_statement
     one, all_ = (len(layout.values_statement(number)) for number in (1, rows))
     sql_bytes = (all_ - one) / max(1, rows - 1)  # of each row but the first
     return replace(
         stream,
-        frame_bytes=len(Statement.of(layout.values_statement(1)).encoded()) + 1 - round(sql_bytes),
+        frame_bytes=Statement.of(layout.values_statement(1)).bytes + 1 - round(sql_bytes),
         row_bytes=stream.row_bytes + sql_bytes,
         bodies=(),
         statement_rows=rows,

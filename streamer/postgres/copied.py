@@ -87,9 +87,10 @@ def printed_rows(lines: bytes, rows: int) -> PrintedRows | tuple[()]:
     """
     if not rows:
         return ()
-    if lines.count(b"\n") != rows or not all(map(_is_plain, slices(lines))):
-        lines = _without_control(lines.decode()).encode()
-    return PrintedRows(lines, rows)
+    printed = PrintedRows.of_lines(lines)
+    if len(printed) != rows or not all(map(_is_plain, slices(lines))):
+        return PrintedRows.of_lines(_without_control(lines.decode()).encode())
+    return printed
 
 
 def _is_plain(lines: bytes) -> bool:

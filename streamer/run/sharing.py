@@ -78,7 +78,7 @@ def _groups(tasks: Sequence[Task[T]]) -> Iterator[tuple[Task[T], ...]]:
     statements = size = 0
     load = 0.0
     for task in tasks:
-        its_bytes = sum(len(statement.encoded()) for statement in task.statements)
+        its_bytes = sum(statement.bytes for statement in task.statements)
         fits = (
             statements + len(task.statements) <= limits.BATCH_STATEMENTS
             and size + its_bytes <= BODY_BYTES

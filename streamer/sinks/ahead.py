@@ -379,7 +379,7 @@ def _requests(asked: Sequence[Question]) -> list[list[Question]]:
     requests: list[list[Question]] = []
     size = 0
     for question in asked:
-        more = len(question.statement.params)
+        more = question.statement.bytes
         full = requests and len(requests[-1]) == limits.BATCH_STATEMENTS
         if not requests or full or size + more > limits.BATCH_BYTES_START:
             requests.append([])

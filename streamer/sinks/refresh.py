@@ -65,7 +65,7 @@ class Fresh:
     @property
     def bytes(self) -> int:
         """About what the statements take in a request."""
-        return sum(len(s.sql) + len(s.params) for s in self.statements)
+        return sum(statement.bytes for statement in self.statements)
 
     @property
     def keys(self) -> set[Key]:
@@ -221,5 +221,5 @@ class Leaving:
 
 def fits(statements: Sequence[Statement], most_bytes: int) -> bool:
     """Whether one request takes them all, with what must go with them."""
-    size = sum(len(s.sql) + len(s.params) for s in statements)
+    size = sum(statement.bytes for statement in statements)
     return size <= most_bytes and len(statements) < limits.BATCH_STATEMENTS - 4

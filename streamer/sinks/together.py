@@ -136,7 +136,7 @@ class Together:
 
     def _check(self) -> None:
         statements = self.statements
-        size = sum(len(s.encoded()) + 1 for s in statements)
+        size = sum(statement.bytes + 1 for statement in statements)
         others = 1 + len(self.tables)  # the deferral, and a guard for each table
         if len(statements) + others > limits.BATCH_STATEMENTS:
             raise TooManyError

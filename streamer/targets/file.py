@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from math import inf
@@ -24,6 +24,7 @@ from streamer.local_d1 import body as bodies
 from streamer.local_d1.database import Database
 from streamer.local_d1.engine import Engine, SqliteError
 from streamer.local_d1.errors import ApiError
+from streamer.model.printed import PrintedRows
 from streamer.targets.place import Place, in_use, inspect, located, user_of
 
 # A rollback journal: at any moment the file is a plain one, or one that SQLite mends by itself.
@@ -69,7 +70,7 @@ T = TypeVar("T")
 class FileTransport:
     """Answers D1's API for one database, one request at a time, on a thread of its own.
 
-    Meanwhile another thread reads the next request: SQLite works without the interpreter.
+    Meanwhile the next rows are read: SQLite works without the interpreter.
     """
 
     account: ClassVar[str] = "local"
@@ -82,7 +83,7 @@ class FileTransport:
         self._place = place
         self._base = database_path(self.account, self.database)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-file")
-        self._parser = ThreadPoolExecutor(1, thread_name_prefix="sqlite-requests")
+        self._in_utf8 = database.ask("PRAGMA encoding") == [("UTF-8",)]
 
     @classmethod
     def open(cls, path: Path, *, writing: bool, guard: Path | None = None) -> Self:
@@ -121,7 +122,7 @@ class FileTransport:
             case "GET", "":
                 return await self._do(self._describe)
             case "POST", "/raw":
-                return await self._answer(body)
+                return await self._answer(lambda: _queries(body, in_utf8=self._in_utf8))
             case _:
                 return _reply(404, answers.failure(7003, "no such route"))
 
@@ -129,12 +130,10 @@ class FileTransport:
         """Leave a plain file, which others may use."""
         await self._do(self._close)
         self._thread.shutdown()
-        self._parser.shutdown()
 
-    async def _answer(self, body: Body) -> Reply:
+    async def _answer(self, queries: Callable[[], Iterable[bodies.Query]]) -> Reply:
         try:
-            queries = await asyncio.wrap_future(self._parser.submit(_queries, body))
-            return await self._do(lambda: self._run(queries))
+            return await self._do(lambda: self._run(queries()))
         except ApiError as error:
             found = _CODE.search(error.message)
             if found is not None and found[1] in _TROUBLE:
@@ -155,7 +154,7 @@ class FileTransport:
         size = self._database.size
         return _reply(200, answers.success({"uuid": self.database, "file_size": size}))
 
-    def _run(self, queries: Sequence[bodies.Query]) -> Reply:
+    def _run(self, queries: Iterable[bodies.Query]) -> Reply:
         try:
             results = self._database.run(queries)
         except SqliteError as error:  # of BEGIN or ROLLBACK, which no client sends
@@ -173,8 +172,17 @@ class FileTransport:
             self._place.leave(unused=unused)
 
 
-def _queries(body: Body) -> list[bodies.Query]:
-    return bodies.queries(bodies.parse(b"".join(body.pieces)))
+def _queries(body: Body, *, in_utf8: bool) -> Iterator[bodies.Query]:
+    """The statements of a request, one by one: of their rows only one's are copied at a time.
+
+    What a request in JSON would carry, but for rows where the file is `in_utf8`: these are bytes, which
+    as text would be decoded and encoded again. A BLOB that isn't SQLite's binary JSON is read as
+    its text (sqlite.org/json1.html#jblobbug), and what begins with a space is none.
+    """
+    for statement in body.statements:
+        rows = statement.params if in_utf8 else None
+        values = [rows.as_json()] if isinstance(rows, PrintedRows) else statement.values()
+        yield from bodies.prepared(statement.sql, values)
 
 
 def _reply(status: int, document: object) -> Reply:

@@ -49,7 +49,7 @@ class Database:
 
     def send(self, *statements: Statement) -> list[Result]:
         """One request; the results of its statements."""
-        queries = [orjson.loads(statement.encoded()) for statement in statements]
+        queries = [orjson.loads(b"".join(statement.pieces)) for statement in statements]
         answers = self._server.batch(self._uuid, [(q["sql"], q["params"]) for q in queries])
         return [
             Result(

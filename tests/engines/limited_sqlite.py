@@ -62,7 +62,7 @@ class LimitedSqlite:
         before = self.connection.total_changes()
         with self.connection:
             for statement in statements:
-                body = orjson.loads(statement.encoded())
+                body = orjson.loads(b"".join(statement.pieces))
                 self.connection.execute(body["sql"], body["params"]).fetchall()
         return self.connection.total_changes() - before
 
@@ -173,7 +173,7 @@ def chunk(number: int, size: int = 100, *, step: int = 1, statements: int = 1) -
     """A chunk of one row, of about `size` bytes, that stores nothing."""
     params = b'["' + b"x" * size + b'"]'
     made = tuple(Statement("SELECT ?1", params) for _ in range(statements))
-    total = sum(len(statement.encoded()) + 1 for statement in made)
+    total = sum(len(b"".join(statement.pieces)) + 1 for statement in made)
     after = (str(number - 1),) if number else None
     return Chunk(StepId(step), number, 1, after, (str(number),), made, total)
 

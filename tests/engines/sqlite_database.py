@@ -34,7 +34,7 @@ class SqliteDatabase(LimitedSqlite):
         try:
             with self.connection:
                 for statement in statements:
-                    body = orjson.loads(statement.encoded())
+                    body = orjson.loads(b"".join(statement.pieces))
                     rows = self.connection.execute(body["sql"], body["params"]).fetchall()
                     results.append(Result(rows=tuple(rows), size_after=4096))
         except (apsw.ConstraintError, apsw.SQLError) as error:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import apsw
 import pytest
 
-from streamer.d1.api import Body
+from streamer.local_d1 import body as bodies
 from streamer.targets import file as targets_file
 from streamer.targets.file import FileTransport
 from tests.engines.d1server import D1Server, HttpAnswer
@@ -107,7 +107,7 @@ class FileD1(D1Server):
         assert (method, route) == ("POST", "raw")
         transport = self._open[uuid]
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        reply = _elsewhere(transport._answer(Body((raw,))))
+        reply = _elsewhere(transport._answer(lambda: bodies.queries(bodies.parse(raw))))
         return HttpAnswer(reply.status, reply.headers, json.loads(reply.body))
 
 

@@ -85,7 +85,7 @@ def test_on_texts_in_single_quotes_which_are_those_that_were_copied(
     both: Pair, cells: list[str | int | None]
 ) -> None:
     printed = printed_rows(copied_lines([cells]), 1)
-    (parameter,) = json.loads(printed.as_parameter())
+    (parameter,) = json.loads(b"".join(printed.as_parameter()))
     columns = ",".join(f"typeof(v->>{n}), CAST(v->>{n} AS TEXT)" for n in range(len(cells)))
 
     for source in ROWS:

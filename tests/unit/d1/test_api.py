@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.d1 import api
-from streamer.d1.api import Complaint, Reply
+from streamer.d1.api import EMPTY, Body, Complaint, Reply
 from streamer.errors import UsageError
 from streamer.model import Statement
 
@@ -18,11 +18,18 @@ WHOLE = {
 
 
 def test_a_body_is_a_batch_of_the_statements_in_their_order() -> None:
-    body = api.body([Statement.of("SELECT ?", "ö\n"), Statement("SELECT 2")])
+    body = Body((Statement.of("SELECT ?", "ö\n"), Statement("SELECT 2")))
 
-    assert orjson.loads(b"".join(body.pieces)) == {
+    written = b"".join(body.pieces)
+    assert orjson.loads(written) == {
         "batch": [{"sql": "SELECT ?", "params": ["ö\n"]}, {"sql": "SELECT 2", "params": []}]
     }
+    assert len(body) == len(written)
+    assert b"".join(body.pieces) == written
+
+
+def test_where_there_are_no_statements_there_is_no_body() -> None:
+    assert (len(EMPTY), *EMPTY.pieces) == (0,)
 
 
 @pytest.mark.parametrize("text", ["", "a/b", "..", "a b", "é", "x" * 65, "a?b", "a\n"])

@@ -7,13 +7,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import orjson
 import pytest
 
 from streamer.d1.api import Body, Break, Broken, Reply
 from streamer.d1.http import HttpTransport
 from streamer.d1.transport import checked_base_url, checked_token
 from streamer.errors import UsageError
-from streamer.model import Secret
+from streamer.model import Secret, Statement
+from streamer.model.printed import PrintedRows
+from streamer.postgres.copied import printed_rows
 
 TOKEN = Secret("canary-token")
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -88,23 +91,33 @@ async def client(url: str, **options) -> AsyncIterator[HttpTransport]:
         await transport.aclose()
 
 
-async def exchange(*script: bytes | None, body: bytes = b"{}", **options) -> Reply | Break:
+SMALL = Body((Statement("SELECT 1"),))
+
+
+async def exchange(*script: bytes | None, body: Body = SMALL, **options) -> Reply | Break:
     """What comes of one POST to a server with this script."""
     async with serving(Server(*script)) as server, client(server.url, **options) as http:
-        return await http.send("POST", "/raw", Body((body,)))
+        return await http.send("POST", "/raw", body)
 
 
 async def test_a_request_carries_the_token_and_the_whole_body_once() -> None:
-    body = bytes(range(256)) * 16_384  # 4 MB
+    rows = printed_rows(b"7,'\\'\"'\n" * 500_000, 500_000)
+    assert isinstance(rows, PrintedRows)
+    long = b'["' + b"x" * 2_000_000 + b'"]'
+    body = Body((Statement("A ?", long), Statement("B ?", rows)))  # 12 MB
 
     async with serving(Server()) as server, client(server.url + "/client/v4/") as http:
-        await http.send("POST", "/x?y=1", Body((body[:5], body[5:])))
+        await http.send("POST", "/x?y=1", body)
 
     (request,) = server.requests
     head, _, sent = request.partition(b"\r\n\r\n")
     assert head.startswith(b"POST /client/v4/x?y=1 HTTP/1.1")
     assert b"Authorization: Bearer canary-token" in head
-    assert sent == body
+    assert sent == b"".join(body.pieces)
+    assert len(sent) == len(body)
+    first, second = orjson.loads(sent)["batch"]
+    assert first == {"sql": "A ?", "params": ["x" * 2_000_000]}
+    assert second["params"][0][:20] == """[[7,'\\'"'],[7,'\\'"']"""[:20]
 
 
 async def test_an_answer_comes_with_its_status_and_its_headers_in_lower_case() -> None:
@@ -127,7 +140,7 @@ async def test_a_compressed_answer_is_read_and_garbage_in_its_place_is_not() -> 
 async def test_a_connection_is_kept_and_used_again() -> None:
     async with serving(Server()) as server, client(server.url) as http:
         for _ in range(5):
-            await http.send("POST", "/raw", Body((b"{}",)))
+            await http.send("POST", "/raw", SMALL)
 
     assert server.connections == 1
 
@@ -136,7 +149,7 @@ async def test_a_connection_is_kept_and_used_again() -> None:
 async def test_a_kept_connection_that_was_closed_is_told_apart_and_nothing_is_sent_twice(
     method,
 ) -> None:
-    body = Body() if method == "GET" else Body((b"{}",))
+    body = Body() if method == "GET" else SMALL
     script = (answer(b"1"), None, answer(b"3"))
     async with serving(Server(*script)) as server, client(server.url) as http:
         first = await http.send(method, "/raw", body)
@@ -205,7 +218,7 @@ async def test_nobody_listening_means_that_nothing_was_sent() -> None:
         url = server.url
 
     async with client(url) as http:
-        outcome = await http.send("POST", "/raw", Body((b"{}",)))
+        outcome = await http.send("POST", "/raw", SMALL)
 
     assert isinstance(outcome, Break)
     assert outcome.how is Broken.NOT_CONNECTED
@@ -227,7 +240,7 @@ async def test_a_certificate_of_ones_own_making_is_refused_before_the_token_is_s
     tls.load_cert_chain(Path(__file__).with_name("self_signed.pem"))
 
     async with serving(Server(), tls) as server, client(server.url) as http:
-        outcome = await http.send("POST", "/raw", Body((b"{}",)))
+        outcome = await http.send("POST", "/raw", SMALL)
 
     assert isinstance(outcome, Break)
     assert outcome.how is Broken.CERTIFICATE
@@ -239,7 +252,7 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch) -> None:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("http_proxy", proxy.url)
         async with client(server.url) as http:
-            await http.send("POST", "/raw", Body((b"{}",)))
+            await http.send("POST", "/raw", SMALL)
 
     assert proxy.connections == 0
     assert len(server.requests) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import apsw
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,18 +33,23 @@ def made(rows: list[list[Cell]]) -> PrintedRows:
 
 def parsed(rows: PrintedRows) -> list[list[Cell]]:
     """The rows as D1 sees them in a request."""
-    (text,) = orjson.loads(rows.as_parameter())
-    assert len(text.encode()) == rows.json_bytes
-    (standard,) = orjson.loads(rows.standard().as_parameter())
+    parameter = b"".join(rows.as_parameter())
+    (text,) = orjson.loads(parameter)
+    assert (len(parameter), len(text.encode())) == (rows.parameter_bytes, rows.json_bytes)
+    (standard,) = orjson.loads(b"".join(rows.standard().as_parameter()))
     assert standard == double_quoted(text) == double_quoted(standard)
+    assert stored(text) == stored(rows.as_json()) == orjson.loads(standard)
+    return orjson.loads(standard)
+
+
+def stored(rows: str | bytes) -> list[list[Cell]]:
+    """What SQLite makes of them, be they text or a BLOB."""
     database = apsw.Connection(":memory:")
-    stored = [
+    return [
         [database.execute("SELECT ?1->>?2", (row, n)).get for n in range(len(found))]
-        for (row,) in database.execute("SELECT jsonb(value) FROM json_each(?1)", (text,))
+        for (row,) in database.execute("SELECT jsonb(value) FROM json_each(?1)", (rows,))
         for found in [orjson.loads(database.execute("SELECT json(?1)", (row,)).get)]
     ]
-    assert stored == orjson.loads(standard)
-    return orjson.loads(standard)
 
 
 @given(ROWS, st.data())
@@ -68,6 +74,12 @@ def test_rows_longer_than_a_slice_are_cut_nowhere_else_than_between_them():
 
     assert parsed(made(rows)) == rows
     assert parsed(made(rows[-1:])) == rows[-1:]
+
+
+@pytest.mark.parametrize("digits", range(1, 9))
+def test_no_array_is_taken_for_binary_json(digits: int):
+    # JSONB's first byte tells a kind and a length, as "[" could for an array of as many bytes.
+    assert stored(made([[10 ** (digits - 1)]]).as_json()) == [[10 ** (digits - 1)]]
 
 
 def test_of_no_rows_nothing_is_made():

@@ -39,8 +39,8 @@ def test_batches_hold_every_chunk_in_order_and_stay_within_the_limits(
     steps = {c.step: LedgerStep("t" * 63, StepKind.ROWS) for c in chunks}
     for batch in batches:
         ledger = record_batch(batch, steps, run="r" * 36, epoch=10**6)
-        encoded = [s.encoded() for c in batch.chunks for s in c.statements]
-        body = b'{"batch":[' + b",".join([ledger.encoded(), *encoded]) + b"]}"
+        encoded = [b"".join(s.pieces) for c in batch.chunks for s in c.statements]
+        body = b'{"batch":[' + b",".join([b"".join(ledger.pieces), *encoded]) + b"]}"
         assert len(body) <= max_bytes or len(batch.chunks) == 1
         assert batch.statements <= max_statements
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from streamer import limits
 from streamer.errors import BadRowsError
-from streamer.model import Chunk, Pack, Page, PageSize, Storage
+from streamer.model import Chunk, Pack, Page, PageSize, Statement, Storage
 from streamer.pack import adjust_page, oversized_rows, pack_page
 from streamer.pack.layout import PARAMETER_BYTES
 from tests.engines.limited_sqlite import (
@@ -34,7 +34,7 @@ ONE_BLOB = table_plan([column("k", Storage.INTEGER), column("a", Storage.BLOB)])
 
 
 def body_bytes(chunk: Chunk) -> int:
-    return sum(len(statement.encoded()) + len(",") for statement in chunk.statements)
+    return sum(len(b"".join(statement.pieces)) + len(",") for statement in chunk.statements)
 
 
 @given(
@@ -75,7 +75,7 @@ def test_chunks_cover_the_page_without_gap_or_overlap_and_keep_to_their_size(
 
 def test_a_chunk_goes_beyond_its_size_for_a_single_row_only() -> None:
     rows = [(str(k), "x" * (2_000 if k == 20 else 10)) for k in range(30)]
-    frame = layout_of(ONE_TEXT).json_frame_bytes
+    frame = Statement(layout_of(ONE_TEXT).json_sql, b"").bytes
 
     chunks = packed(layout_of(ONE_TEXT), page_of(rows), chunk_bytes=frame + 600)
 

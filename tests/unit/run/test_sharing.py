@@ -30,7 +30,7 @@ class Picky:
     requests: list[list[str]] = field(default_factory=list[list[str]])
 
     async def execute(self, statements: Sequence[Statement]) -> Answer:
-        texts = [statement.head.decode() for statement in statements]
+        texts = [b"".join(statement.pieces).decode() for statement in statements]
         self.requests.append(texts)
         if any("bad" in text for text in texts):
             raise self.error

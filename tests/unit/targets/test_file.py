@@ -17,8 +17,11 @@ from streamer.config import FileTarget, PacingSettings
 from streamer.d1 import D1Database, SilentObserver
 from streamer.errors import TargetError, TargetUnavailableError
 from streamer.model import Statement
+from streamer.model.printed import PrintedRows
+from streamer.postgres.copied import printed_rows
 from streamer.targets import identity_of, open_target
 from streamer.targets.place import located
+from tests.engines.copied import copied_lines
 
 PACING = PacingSettings(rate=None, concurrency=2, give_up_after_s=1.0)
 
@@ -171,3 +174,25 @@ async def test_a_request_that_nobody_waits_for_any_more_is_rolled_back(tmp_path:
 
     assert going.cancelled()
     assert ask(path, "SELECT count(*) FROM t") == [(0,)]
+
+
+@pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16le"])
+async def test_printed_rows_are_stored_as_they_are_whatever_the_file_is_written_in(
+    tmp_path: Path, encoding: str
+) -> None:
+    path = tmp_path / "x.db"
+    ask(path, f"PRAGMA encoding = '{encoding}'; CREATE TABLE t (a INTEGER, b TEXT, c REAL)")
+    cells = [[n, text, "0.1"] for n, text in enumerate(["é😀", "'\"\\", "\n\x01", "", "[1],\n[2"])]
+    rows = printed_rows(copied_lines(cells), len(cells))
+    assert isinstance(rows, PrintedRows)
+    database = await opened(path)
+
+    written = Statement(
+        "INSERT INTO t SELECT value->>0, value->>1, value->>2 FROM jsonb_each(?1)", rows
+    )
+    await database.execute([written])
+    await database.aclose()
+
+    stored = ask(path, "SELECT a, b, c, typeof(a), typeof(b) FROM t ORDER BY a")
+    assert stored == [(n, text, 0.1, "integer", "text") for n, text, _ in cells]
+    assert ask(path, "PRAGMA encoding") == [(encoding,)]

@@ -45,5 +45,5 @@ def test_rows_of_the_wanted_lengths_get_in(kind: KeyKind, pack: Pack) -> None:
         f'SELECT count(*), min(length(note)), max(length(note)) FROM "{scratch.name}"'
     )
     assert rows == [(body.rows, 30, 30)]
-    assert body.bytes == sum(len(one.encoded()) + 1 for one in body.statements)
+    assert body.bytes == sum(len(b"".join(one.pieces)) + 1 for one in body.statements)
     assert body.rows == 50
