@@ -25,7 +25,7 @@ API_BASE_URL = "https://api.cloudflare.com/client/v4"
 GIVE_UP_AFTER_S = 6 * 3600.0
 MAX_REJECTS = 1_000
 MAX_SNAPSHOT_AGE_S = 6 * 3600.0
-FILE_CONCURRENCY = 2  # one request is executed while the next one is made
+FILE_CONCURRENCY = 6  # what comes while others are executed is committed with them
 DEFAULT_RATE = Rate(RATE_LIMIT_REQUESTS, API_WINDOW_S)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,21 +110,34 @@ class Database:
         self._engine.deadline = time.monotonic() + self._query_s if timed else float("inf")
         if not foreign_keys:
             ask("PRAGMA foreign_keys = OFF")
-        ask("BEGIN")
         try:
-            results = [self._one(query) for query in queries]
-            self._commit()
-        except BaseException:
-            self._engine.deadline = float("inf")
-            self._written.forget()
-            if self._engine.in_transaction:
-                ask("ROLLBACK")
-            raise
+            with self._transaction():
+                results = [self._one(query) for query in queries]
         finally:
             if not foreign_keys:
                 ask("PRAGMA foreign_keys = ON")
         self.writes += any(result.meta.changed_db for result in results)
         return results
+
+    def run_together(self, requests: Iterable[Iterable[Query]]) -> list[list[Result]] | None:
+        """Several requests in one transaction, since a commit can take longer than thousands of rows.
+
+        None: nothing was done, since one of them fails, and each must be run by itself. Of the others
+        they see what they would see then: none leaves a foreign key open, or deferred, for the next.
+        """
+        self._engine.deadline = float("inf")
+        found: list[list[Result]] = []
+        try:
+            with self._transaction():
+                for queries in requests:
+                    found.append([self._one(query) for query in queries])
+                    if self._engine.owes_rows:
+                        raise failed(_VIOLATED)
+                    self._engine.ask("PRAGMA defer_foreign_keys = OFF")
+        except (ApiError, SqliteError):
+            return None
+        self.writes += sum(any(result.meta.changed_db for result in results) for results in found)
+        return found
 
     def copy_to(self, path: Path) -> None:
         """Write a copy of the whole database to `path`."""
@@ -134,6 +148,21 @@ class Database:
         self._engine.copy_from(path)
         self._written.forget()
         self.writes += 1
+
+    @contextmanager
+    def _transaction(self) -> Generator[None]:
+        """Commit what is done in here; roll it back where that fails."""
+        ask = self._engine.ask
+        ask("BEGIN")
+        try:
+            yield
+            self._commit()
+        except BaseException:
+            self._engine.deadline = float("inf")
+            self._written.forget()
+            if self._engine.in_transaction:
+                ask("ROLLBACK")
+            raise
 
     def _one(self, query: Query) -> Result:
         engine = self._engine

@@ -166,6 +166,11 @@ class Engine:
         return self._connection.in_transaction
 
     @property
+    def owes_rows(self) -> bool:
+        """Whether the transaction has foreign keys that point nowhere, and may not be committed so."""
+        return self._connection.status(apsw.SQLITE_DBSTATUS_DEFERRED_FKS)[0] > 0
+
+    @property
     def changes(self) -> int:
         """Rows changed since the file was opened, those of triggers included."""
         return self._connection.total_changes()

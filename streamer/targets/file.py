@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 from typing import ClassVar, Self, TypeVar
@@ -21,7 +23,7 @@ from streamer.d1.api import EMPTY, Body, Break, Reply, database_path
 from streamer.errors import StreamerError, TargetError, TargetUnavailableError, UsageError
 from streamer.local_d1 import answers
 from streamer.local_d1 import body as bodies
-from streamer.local_d1.database import Database
+from streamer.local_d1.database import Database, Result
 from streamer.local_d1.engine import Engine, SqliteError
 from streamer.local_d1.errors import ApiError
 from streamer.model.printed import PrintedRows
@@ -67,10 +69,23 @@ _TROUBLE: dict[str, tuple[type[StreamerError], str, str]] = {
 T = TypeVar("T")
 
 
-class FileTransport:
-    """Answers D1's API for one database, one request at a time, on a thread of its own.
+Queries = Callable[[], Iterable[bodies.Query]]
 
-    Meanwhile the next rows are read: SQLite works without the interpreter.
+
+@dataclass(slots=True, eq=False)
+class _Request:
+    """Statements to run, whose answer goes into `done`; unless it isn't wanted any more."""
+
+    queries: Queries
+    done: Future[Reply] = field(default_factory=Future[Reply])
+    is_wanted: bool = True
+
+
+class FileTransport:
+    """Answers D1's API for one database, on a thread of its own.
+
+    Meanwhile the next rows are read: SQLite works without the interpreter. Requests that came
+    while it worked share a transaction, and so the wait for the disk; to each it looks like its own.
     """
 
     account: ClassVar[str] = "local"
@@ -84,6 +99,8 @@ class FileTransport:
         self._base = database_path(self.account, self.database)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-file")
         self._in_utf8 = database.ask("PRAGMA encoding") == [("UTF-8",)]
+        self._waiting = deque[_Request]()
+        self._running: list[_Request] = []
 
     @classmethod
     def open(cls, path: Path, *, writing: bool, guard: Path | None = None) -> Self:
@@ -131,35 +148,68 @@ class FileTransport:
         await self._do(self._close)
         self._thread.shutdown()
 
-    async def _answer(self, queries: Callable[[], Iterable[bodies.Query]]) -> Reply:
+    async def _answer(self, queries: Queries) -> Reply:
+        request = _Request(queries)
+        self._waiting.append(request)
+        self._thread.submit(self._serve)
         try:
-            return await self._do(lambda: self._run(queries()))
+            return await asyncio.wrap_future(request.done)
+        except asyncio.CancelledError:
+            request.is_wanted = False
+            if request in self._running:
+                self._database.interrupt()
+            raise
         except ApiError as error:
             found = _CODE.search(error.message)
             if found is not None and found[1] in _TROUBLE:
                 raise _known(self._path, found[1]) from None
             return _reply(error.status, answers.failure(error.code, error.message))
 
-    async def _do(self, work: Callable[[], T]) -> T:
-        """Do `work` on the thread; a caller that goes away takes a running statement with it."""
-        started = self._thread.submit(work)
+    def _serve(self) -> None:
+        """Answer all that wait: in one transaction where they all succeed, else one by one."""
+        if not self._waiting:
+            return  # the last time has answered them
+        self._running = requests = list[_Request]()
         try:
-            return await asyncio.wrap_future(started)
-        except asyncio.CancelledError:
-            if started.running():
-                self._database.interrupt()
-            raise
+            found = self._database.run_together(self._taken(requests))
+            for request, results in zip(requests, found or (), strict=found is not None):
+                request.done.set_result(_success(results))
+            for request in requests if found is None else ():
+                self._running = [request]
+                self._serve_alone(request)
+        except BaseException as error:  # noqa: BLE001 - raised where they are waited for
+            for request in requests:
+                if not request.done.done():
+                    request.done.set_exception(error)
+        finally:
+            self._running = []
+
+    def _taken(self, requests: list[_Request]) -> Iterator[Iterable[bodies.Query]]:
+        """What waits, and what comes before the last of it is done; each goes into `requests`."""
+        while self._waiting:
+            request = self._waiting.popleft()
+            if request.done.set_running_or_notify_cancel():
+                requests.append(request)
+                yield request.queries()
+
+    def _serve_alone(self, request: _Request) -> None:
+        if not request.is_wanted:
+            request.done.set_exception(asyncio.CancelledError())
+            return
+        try:
+            request.done.set_result(_success(self._database.run(request.queries())))
+        except SqliteError as error:  # of BEGIN or ROLLBACK, which no client sends
+            request.done.set_exception(_trouble(self._path, error))
+        except ApiError as error:
+            request.done.set_exception(error)
+
+    async def _do(self, work: Callable[[], T]) -> T:
+        """Do `work` on the thread."""
+        return await asyncio.wrap_future(self._thread.submit(work))
 
     def _describe(self) -> Reply:
         size = self._database.size
         return _reply(200, answers.success({"uuid": self.database, "file_size": size}))
-
-    def _run(self, queries: Iterable[bodies.Query]) -> Reply:
-        try:
-            results = self._database.run(queries)
-        except SqliteError as error:  # of BEGIN or ROLLBACK, which no client sends
-            raise _trouble(self._path, error) from None
-        return _reply(200, answers.success([answers.as_arrays(result) for result in results]))
 
     def _close(self) -> None:
         unused = False
@@ -170,6 +220,10 @@ class FileTransport:
         self._database.close()
         if self._place is not None:
             self._place.leave(unused=unused)
+
+
+def _success(results: Iterable[Result]) -> Reply:
+    return _reply(200, answers.success([answers.as_arrays(result) for result in results]))
 
 
 def _queries(body: Body, *, in_utf8: bool) -> Iterator[bodies.Query]:

@@ -47,7 +47,7 @@ def test_nothing_limits_requests_to_a_file_unless_the_user_does() -> None:
     free = job({"target": "sqlite:x.db"}).pacing
     bound = job({"target": "sqlite:x.db", "rate_limit": "7/1", "concurrency": "auto"}).pacing
 
-    assert (free.rate, free.concurrency) == (None, 2)
+    assert (free.rate, free.concurrency) == (None, 6)
     assert (bound.rate, bound.concurrency) == (Rate(7, 1), None)
 
 

@@ -6,7 +6,8 @@ import asyncio
 import os
 import resource
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,11 +16,13 @@ import pytest
 
 from streamer.config import FileTarget, PacingSettings
 from streamer.d1 import D1Database, SilentObserver
+from streamer.d1.api import Body, Break, Reply, complaints, database_path
 from streamer.errors import TargetError, TargetUnavailableError
 from streamer.model import Statement
 from streamer.model.printed import PrintedRows
 from streamer.postgres.copied import printed_rows
 from streamer.targets import identity_of, open_target
+from streamer.targets.file import FileTransport
 from streamer.targets.place import located
 from tests.engines.copied import copied_lines
 
@@ -196,3 +199,126 @@ async def test_printed_rows_are_stored_as_they_are_whatever_the_file_is_written_
     stored = ask(path, "SELECT a, b, c, typeof(a), typeof(b) FROM t ORDER BY a")
     assert stored == [(n, text, 0.1, "integer", "text") for n, text, _ in cells]
     assert ask(path, "PRAGMA encoding") == [(encoding,)]
+
+
+class Held:
+    """A transport whose thread waits until as many requests as there are to be have come."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.transport = FileTransport.open(path, writing=True)
+
+    async def send(self, *requests: Sequence[str]) -> list[asyncio.Task[Reply | Break]]:
+        """Tasks that wait for the answers to these requests, which were there before one was begun."""
+        gate = threading.Event()
+        self.transport._thread.submit(gate.wait)
+        tasks = [asyncio.create_task(self._sent(statements)) for statements in requests]
+        await asyncio.sleep(0)
+        gate.set()
+        return tasks
+
+    async def _sent(self, statements: Sequence[str]) -> Reply | Break:
+        body = Body(tuple(map(Statement, statements)))
+        path = database_path(self.transport.account, self.transport.database)
+        return await self.transport.send("POST", f"{path}/raw", body)
+
+    async def answers(self, *requests: Sequence[str]) -> list[str]:
+        """For each of these requests '', or what is wrong with it."""
+        replies = await asyncio.gather(*await self.send(*requests))
+        found = [complaints(reply) for reply in replies if isinstance(reply, Reply)]
+        return ["".join(one.message for one in some) for some in found]
+
+    @property
+    def commits(self) -> int:
+        """How often the file was changed: www.sqlite.org/fileformat.html, 1.3.8."""
+        return int.from_bytes(self.path.read_bytes()[24:28], "big")
+
+
+@pytest.fixture
+async def held(tmp_path: Path) -> AsyncIterator[Held]:
+    made = Held(tmp_path / "x.db")
+    yield made
+    await made.transport.aclose()
+
+
+TABLES = (
+    "CREATE TABLE p (a INTEGER PRIMARY KEY)",
+    "CREATE TABLE c (a INTEGER REFERENCES p)",
+    "CREATE TABLE d (a INTEGER REFERENCES p DEFERRABLE INITIALLY DEFERRED)",
+)
+VIOLATED = "constraints were violated: FOREIGN KEY constraint failed"
+
+
+async def test_requests_that_wait_together_share_a_commit(held: Held) -> None:
+    await held.answers(TABLES)
+    before = held.commits
+
+    said = await held.answers(*[[f"INSERT INTO p VALUES ({n})"] for n in range(9)])
+
+    assert said == [""] * 9
+    assert ask(held.path, "SELECT count(*) FROM p") == [(9,)]
+    assert held.commits == before + 1
+
+
+async def test_of_requests_that_wait_together_only_those_fail_that_fail_alone(held: Held) -> None:
+    await held.answers(TABLES)
+
+    said = await held.answers(
+        ["INSERT INTO p VALUES (1)"],
+        ["INSERT INTO p VALUES (2)", "INSERT INTO p VALUES (1)"],
+        ["INSERT INTO p VALUES (3)"],
+        ["INSERT OR ROLLBACK INTO p VALUES (3)"],
+        ["INSERT INTO p VALUES (4)"],
+    )
+
+    assert [bool(one) for one in said] == [False, True, False, True, False]
+    assert "UNIQUE constraint failed: p.a" in said[1]
+    assert ask(held.path, "SELECT a FROM p") == [(1,), (3,), (4,)]
+
+
+@pytest.mark.parametrize(
+    "orphan",
+    [
+        ["INSERT INTO d VALUES (7)"],
+        ["PRAGMA defer_foreign_keys = on", "INSERT INTO c VALUES (7)"],
+    ],
+)
+async def test_a_foreign_key_left_open_isnt_mended_by_the_next_request(
+    held: Held, orphan: list[str]
+) -> None:
+    await held.answers(TABLES)
+
+    said = await held.answers(orphan, ["INSERT INTO p VALUES (7)"])
+
+    assert VIOLATED in said[0]
+    assert said[1] == ""
+    assert ask(held.path, "SELECT count(*) FROM c UNION ALL SELECT count(*) FROM d") == [(0,)] * 2
+
+
+async def test_what_one_request_defers_the_next_one_does_not(held: Held) -> None:
+    await held.answers(TABLES)
+    late = ["INSERT INTO c VALUES (7)", "INSERT INTO p VALUES (7)"]
+    later = ["INSERT INTO c VALUES (8)", "INSERT INTO p VALUES (8)"]
+
+    first, second = await held.answers(["PRAGMA defer_foreign_keys = on", *late], later)
+
+    assert first == ""
+    assert second.startswith("FOREIGN KEY constraint failed")
+
+
+async def test_a_request_that_is_given_up_takes_none_with_it_that_waits_beside_it(
+    held: Held,
+) -> None:
+    await held.answers(TABLES)
+    endless = "INSERT INTO p WITH RECURSIVE n(x) AS (SELECT 9 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n"
+    before, going, unseen, behind = await held.send(
+        ["INSERT INTO p VALUES (1)"], [endless], [endless], ["INSERT INTO p VALUES (2)"]
+    )
+    await asyncio.to_thread(wait_for, held.path.with_name("x.db-journal"))
+
+    going.cancel()
+    unseen.cancel()
+    replies = await asyncio.gather(before, behind)
+
+    assert [reply.status for reply in replies if isinstance(reply, Reply)] == [200, 200]
+    assert ask(held.path, "SELECT a FROM p") == [(1,), (2,)]
