@@ -10,6 +10,9 @@ from contextlib import contextmanager
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # malloc.h of glibc
 LARGE_BYTES = 512 * 1024  # not the 256 KB that asyncio makes room for at each reading of a socket
+IDLE_BYTES = (
+    2 * 1024 * 1024
+)  # of each of two heaps: the next page needs again what this one gave up
 YOUNG_OBJECTS = 100_000  # rows are plain tuples that reference counting frees
 
 
@@ -43,5 +46,5 @@ def _return_large_buffers() -> None:
     except AttributeError:  # another libc
         return
     mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
-    mallopt(M_TRIM_THRESHOLD, LARGE_BYTES)
+    mallopt(M_TRIM_THRESHOLD, IDLE_BYTES)
     mallopt(M_ARENA_MAX, 2)
