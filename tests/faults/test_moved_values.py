@@ -209,3 +209,8 @@ async def test_fault_12_and_36_a_row_that_cannot_be_read_again_keeps_no_other_fr
     assert "precious" not in done.said
     query = "SELECT id, mail FROM member WHERE id IN (10, 910, 920) ORDER BY id"
     assert streamer.target.rows(streamer.uuid, query) == [[10, "x"], [910, "m10"], [920, "m20"]]
+    assert "couldn't be built" in done.stderr  # row 20 has the value of row 920 still
+    await streamer.source.execute("UPDATE town SET land = 'b'")
+    repaired = streamer("validate", "--full", "--repair", "--table", "town", "--table", "member")
+    assert repaired.code == 0, repaired.said
+    streamer.target.run(streamer.uuid, "CREATE UNIQUE INDEX once ON member (mail)")
