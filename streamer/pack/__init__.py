@@ -13,7 +13,7 @@ from streamer.pack.facts import (
     record_facts,
 )
 from streamer.pack.fat import Oversized, oversized_rows
-from streamer.pack.layout import Layout, step_columns
+from streamer.pack.layout import Layout, by_number, step_columns
 from streamer.pack.ledger import (
     LEDGER_TABLE,
     OWNER_TABLE,
@@ -58,6 +58,7 @@ __all__ = [
     "adjust_page",
     "before_rows",
     "blame",
+    "by_number",
     "chunk_rows",
     "chunk_share",
     "chunks_in_batch",

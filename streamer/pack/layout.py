@@ -51,6 +51,14 @@ def step_columns(plan: TablePlan, kind: StepKind) -> tuple[ColumnPlan, ...]:
     return columns
 
 
+def by_number(plan: TablePlan) -> TablePlan:
+    """A table whose rows are told apart in the target: one without a key by their rowid."""
+    if plan.key.kind is not KeyKind.PHYSICAL:
+        return plan
+    key = replace(plan.key, kind=KeyKind.UNIQUE, targets=(plan.key.rowid,))
+    return replace(plan, key=key, columns=(_rowid_column(plan), *plan.columns))
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """What packing must know of one step of one table.

@@ -17,6 +17,7 @@ from streamer.run.journal import Journal
 from streamer.run.rejects import Rejects
 from streamer.run.schema import empty, empty_behind, is_there_behind, let_go, loose_columns
 from streamer.run.sources import JobSource
+from streamer.run.states import StepName
 from streamer.sinks import FixedPlacesError, Ownership
 
 READ_AGAIN = 3  # times that one is read anew since rows beside it changed
@@ -56,15 +57,34 @@ class Keyless:
     async def read_again(self, fixed: FixedPlacesError) -> StreamerError:
         """Have staged ones read again by the next start; what ends this one."""
         names = [steps.rows_step(table) for table in fixed.tables]
+        along = self._rejected_with(fixed.tables)
+        if fixed.is_sure:
+            await self._journal.start_over([*names, *along])
+            return fixed.problem
         times = 1 + max(self._journal.count(name, "read_again") for name in names)
         if times > READ_AGAIN:
             return fixed.problem
-        await self._journal.start_over(names, {name: {"read_again": times} for name in names})
+        facts = {name: {"read_again": times} for name in names}
+        await self._journal.start_over([*names, *along], facts)
         which = ", ".join(str(table.name) for table in fixed.tables)
         return SourceMovedError(
             f"{which}: rows changed while they were read, and without a key they can't be looked up.",
             hint="Go on with --resume, which reads the table again.",
         )
+
+    def _rejected_with(self, tables: Collection[TablePlan]) -> list[StepName]:
+        """The steps of other tables that are published with `tables` and had rows rejected.
+
+        These may have been so for what they refer to, which is looked at anew.
+        """
+        rejected = {row.table for row in self._journal.rejected}
+        return [
+            steps.rows_step(other)
+            for other in self._tables
+            if str(other.name) in rejected
+            and other not in tables
+            and any(_are_published_together(other, table) for table in tables)
+        ]
 
     async def _go_on_with(self, table: TablePlan) -> None:
         at = self._journal.position(steps.rows_step(table))

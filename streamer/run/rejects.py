@@ -57,7 +57,7 @@ class Rejects:
         self._tables = {str(table.name): table for table in tables}
         self._most = most
         self._one = asyncio.Lock()
-        self._keys: dict[_Columns, set[Key]] = {}
+        self._keys: dict[_Columns, dict[Key, Key]] = {}
         by_target = {table.target: table for table in tables}
         self._known_by = {
             str(table.name): columns
@@ -79,7 +79,11 @@ class Rejects:
 
     def holds(self, target: str, columns: tuple[str, ...], key: Key) -> bool:
         """Whether the row of the target table `target` that has `key` in `columns` is rejected."""
-        return key in self._keys.get((target, columns), ())
+        return self.place(target, columns, key) is not None
+
+    def place(self, target: str, columns: tuple[str, ...], key: Key) -> Key | None:
+        """The key of that row (of a table without a key its number); None where none is rejected."""
+        return self._keys.get((target, columns), {}).get(key)
 
     async def record(self, rows: Sequence[BadRow]) -> list[Reject]:
         """Write rows down, durably; what the checkpoint is to know of each, in their order.
@@ -113,7 +117,7 @@ class Rejects:
                 if kind is StepKind.ROWS:
                     layout = row.carried.layout
                     targets = [column.target for column in layout.columns]
-                    self._know_cells(table, dict(zip(targets, row.cells, strict=True)))
+                    self._know_cells(table, row.key, dict(zip(targets, row.cells, strict=True)))
             return [self._lines[name] for name in names]
 
     async def forget_unknown(self, known: Collection[Rejected]) -> None:
@@ -131,7 +135,7 @@ class Rejects:
         mine = [row for row in known if row.table == table and row.kind is StepKind.ROWS]
         filed = await self.rows(self._tables[table].name) if mine else {}
         for row in mine:
-            self._know_cells(table, filed.get(row.reject.line, {}))
+            self._know_cells(table, row.reject.key, filed.get(row.reject.line, {}))
 
     async def rows(self, table: QualifiedName) -> dict[str, Mapping[str, object]]:
         """The run's rejected rows of a table as its file has them, by line; cells by target name."""
@@ -143,17 +147,18 @@ class Rejects:
             self._lines[row.table, row.kind, row.reject.key] = row.reject
             table = self._tables.get(row.table)
             if table is not None and row.kind is StepKind.ROWS:
-                self._keys.setdefault((table.target, table.key.targets), set()).add(row.reject.key)
+                keys = self._keys.setdefault((table.target, table.key.targets), {})
+                keys[row.reject.key] = row.reject.key
 
-    def _know_cells(self, table: str, cells: Mapping[str, object]) -> None:
-        """Know a row without a key by what others refer to it by, where the table has no key."""
+    def _know_cells(self, table: str, place: Key, cells: Mapping[str, object]) -> None:
+        """Know a row by what others refer to it by, where the table has no key."""
         plan = self._tables[table]
         by_target = {column.target: column for column in plan.columns}
         for columns in self._known_by.get(table, ()):
             texts = [(by_target[name], cells.get(name)) for name in columns if name in by_target]
             key = tuple(key_text(column, cell) for column, cell in texts if isinstance(cell, str))
             if len(key) == len(columns):
-                self._keys.setdefault((plan.target, columns), set()).add(key)
+                self._keys.setdefault((plan.target, columns), {})[key] = place
 
     def _too_many(self, row: BadRow) -> TooManyRejectsError:
         return TooManyRejectsError(

@@ -1,6 +1,7 @@
 """Sends rejected rows once more, after the user has mended what was wrong with them.
 
-The rows are read anew by their keys, those of tables without a key from their file. What goes through
+The rows are read anew by their keys, those of tables without a key from their file, where they may be
+mended; what D1 refuses even then is read anew by what others refer to it by, if by anything. What goes through
 is in the target first, then out of the checkpoint, then out of the file: so a retry that is killed is
 begun anew without harm, even where it had nothing left to do but to take its marks from the target.
 """
@@ -39,20 +40,34 @@ from streamer.run.reporting import save_report, take_over_figures
 from streamer.run.writing import Writing
 from streamer.sinks import BadRow, Carried
 from streamer.sinks.bad_rows import stored_key
-from streamer.sinks.references import keyed_by
+from streamer.sinks.late_places import known_by, known_keys, with_places
+from streamer.sinks.references import found_by, keyed_by
 
 AT_ONCE = 200  # rows that are looked up, sent and written down together
+ROUNDS = 3  # of reading rows without a key anew that D1 refused, while the source goes on changing
 _STEP = StepId(1)
 
 
 @dataclass(slots=True)
 class _Trial:
-    """One table's rejected rows by their lines, and which of them D1 still refuses."""
+    """One table's rejected rows by their lines, and which of them D1 still refuses.
+
+    Those that are `known` without a key can be looked for in the source, and are if `anew`.
+    """
 
     carried: Carried
     lines: Mapping[Key, str]
     found: set[str] = field(default_factory=set[str])
     bad: set[str] = field(default_factory=set[str])
+    anew: bool = False
+    known: set[str] = field(default_factory=set[str])
+
+    @property
+    def lost(self) -> set[str]:
+        """Those that the source hasn't got any more."""
+        if self.carried.plan.key.kind is KeyKind.PHYSICAL:
+            return self.known - self.found if self.anew else set()
+        return {*self.lines.values()} - self.found
 
     async def record(self, rows: Sequence[BadRow]) -> list[Reject]:
         """Take note that D1 still refuses rows; they are in the file already."""
@@ -80,7 +95,6 @@ class Retry:
             ends.transforms,
         )
         self._engine = ends.survey.engine
-        self._keyless = {t.target for t in ends.plan.tables if t.key.kind is KeyKind.PHYSICAL}
         self._writing = Writing(config, journal, ends.database, self._source, engine=self._engine)
 
     async def carry_out(self) -> ExitCode:
@@ -107,22 +121,30 @@ class Retry:
         for kind in (StepKind.ROWS, StepKind.EDGES):  # which refer to those
             alike = [row for row in mine if row.kind is kind]
             for start in range(0, len(alike), AT_ONCE):
-                some = alike[start : start + AT_ONCE]
-                trial = await self._tried(table, kind, some)
-                lost = {row.reject.line for row in some} - trial.found
-                if table.key.kind is KeyKind.PHYSICAL:
-                    lost = set[str]()
-                gone += len(lost)
-                written = trial.found - trial.bad
-                await self._journal.settle_rejects(str(table.name), written, lost)
-                await self._writing.rejects.forget_unknown(self._journal.rejected)
+                gone += await self._retry_some(table, kind, alike[start : start + AT_ONCE])
         if gone:
             self._events.warning(
                 f"{table.name}: {gone:,} rejected rows are gone from PostgreSQL, or left out by "
                 "the settings; they are dropped from the list"
             )
 
-    async def _tried(self, table: TablePlan, kind: StepKind, some: Sequence[Rejected]) -> _Trial:
+    async def _retry_some(self, table: TablePlan, kind: StepKind, some: Sequence[Rejected]) -> int:
+        """Send rows again, and write down what went through; how many are gone from the source."""
+        gone = 0
+        for turn in range(1 + ROUNDS):
+            trial = await self._tried(table, kind, some, anew=turn > 0)
+            gone += len(trial.lost)
+            written = trial.found - trial.bad
+            await self._journal.settle_rejects(str(table.name), written, trial.lost)
+            await self._writing.rejects.forget_unknown(self._journal.rejected)
+            some = [row for row in some if row.reject.line in trial.known & trial.bad]
+            if not some:
+                break
+        return gone
+
+    async def _tried(
+        self, table: TablePlan, kind: StepKind, some: Sequence[Rejected], *, anew: bool
+    ) -> _Trial:
         """Try rows that steps of this `kind` found: whole, save where only references are at hand."""
         if table.key.kind is not KeyKind.PHYSICAL:
             kind = StepKind.ROWS
@@ -130,26 +152,48 @@ class Retry:
             table = replace(table, loading=Loading.DIRECT, deferred=())
         layout = Layout.of(table, kind, Pack.JSON, into_stage=False, engine=self._engine)
         carried = Carried(table, layout)
-        trial = _Trial(carried, {row.reject.key: row.reject.line for row in some})
+        trial = _Trial(carried, {row.reject.key: row.reject.line for row in some}, anew=anew)
         ledger = LedgerStep(table.target, kind, keys_hidden=table.hides_key)
-        sink = self._writing.sink({_STEP: (carried, ledger)}, trial.record, self._stays_rejected)
-        for page in await self._pages(carried, some):
+        sink = self._writing.sink(
+            {_STEP: (carried, ledger)}, trial.record, lambda _table, _columns, _key: False
+        )
+        for page in await self._pages(trial, some):
             trial.take_note(page)
             await self._send(trial, page, sink)
         return trial
 
-    def _stays_rejected(self, target: str, columns: tuple[str, ...], key: Key) -> bool:
-        """Whether a row mustn't come for others' sake: without a key, it is the one of the file."""
-        keyless = target in self._keyless
-        return keyless and self._writing.rejects.holds(target, columns, key)
-
-    async def _pages(self, carried: Carried, some: Sequence[Rejected]) -> list[Page]:
-        plan = carried.plan
+    async def _pages(self, trial: _Trial, some: Sequence[Rejected]) -> list[Page]:
+        plan = trial.carried.plan
         if plan.key.kind is KeyKind.PHYSICAL:
-            return await self._filed(carried, some)
+            return await self._without_key(trial, some)
         keyed = keyed_by(plan, plan.key.targets)
         assert keyed is not None, "a table with a key has its columns"
         return await self._source.lookup(keyed, list({row.reject.key: None for row in some}))
+
+    async def _without_key(self, trial: _Trial, some: Sequence[Rejected]) -> list[Page]:
+        """The rows as they are filed, or, if `anew`, as the source has them now."""
+        filed = await self._filed(trial.carried, some)
+        if trial.carried.layout.kind is not StepKind.ROWS:
+            return filed
+        plan = trial.carried.plan
+        columns = known_by(plan, {t.target: t for t in self._ends.plan.tables})
+        wanted: dict[tuple[str, ...], list[Key]] = {}
+        for record in (record for page in filed for record in page.records):
+            for searched, key in known_keys(plan, record[1:], columns)[:1]:
+                wanted.setdefault(searched, []).append(key)
+                trial.known.add(trial.lines[(str(record[0]),)])
+        if not trial.anew:
+            return filed
+        pages: list[Page] = []
+        place = self._writing.rejects.place
+        for searched, keys in wanted.items():
+            found = found_by(plan, searched)
+            assert found is not None, "a row is known by columns that it has"
+            pages += [
+                with_places(plan, page, columns, searched, place)
+                for page in await self._source.lookup(found, keys)
+            ]
+        return pages
 
     async def _filed(self, carried: Carried, some: Sequence[Rejected]) -> list[Page]:
         """The rows as the file of the table has them; a line that can't be one is said."""

@@ -35,7 +35,7 @@ from streamer.sinks.ahead import RefusedParentsError, Telling, parents_of
 from streamer.sinks.parents import IsRejected
 from streamer.sinks.refresh import Fresh
 from streamer.sinks.rejecting import Record
-from streamer.sinks.staged import SetAside
+from streamer.sinks.taking_out import SetAside
 
 
 class Writing:
@@ -90,6 +90,7 @@ class Writing:
             telling=Telling(self._expect_parents, self.expect_deletions),
             engine=engine,
             untying=untying,
+            rejected=self.rejects.place,
         )
         self.duplicates = Duplicates(database, self._renewing, self.ahead.exchange)
 

@@ -12,7 +12,8 @@ from streamer.sinks.references import Carried
 from streamer.sinks.refresh import Leaving
 from streamer.sinks.rejecting import Rejecting
 from streamer.sinks.renewing import Renewing
-from streamer.sinks.staged import FixedPlacesError, Stages
+from streamer.sinks.staged import Stages
+from streamer.sinks.taking_out import FixedPlacesError
 from streamer.sinks.untying import Untying
 
 __all__ = [

@@ -25,7 +25,7 @@ from streamer.model import (
 )
 from streamer.pack import Engine, Layout, LedgerStep, chunk_rows, pack_page
 from streamer.sinks.bad_rows import FoundBadRowsError
-from streamer.sinks.late_places import known_by, with_places
+from streamer.sinks.late_places import PlaceOf, known_by, with_places
 from streamer.sinks.ownership import Database, Ownership
 from streamer.sinks.references import (
     Carried,
@@ -83,6 +83,7 @@ class Ahead:
         telling: Telling,
         engine: Engine,
         untying: Untying,
+        rejected: PlaceOf = lambda _table, _columns, _key: None,
     ) -> None:
         self._database = database
         self._ownership = ownership
@@ -91,6 +92,7 @@ class Ahead:
         self._telling = telling
         self._engine = engine
         self.untying = untying
+        self._rejected = rejected
 
     async def lacking(self, groups: Iterable[tuple[Carried, Sequence[Row]]]) -> Lacking:
         """What rows refer to and D1 hasn't got.
@@ -122,7 +124,7 @@ class Ahead:
             guard = self._ownership.guard(LedgerStep(table, StepKind.ROWS))
             for start in range(0, len(keys), LOOKUP_KEYS):
                 for found in await self._source.lookup(plan, keys[start : start + LOOKUP_KEYS]):
-                    page = self._placed(table, found)
+                    page = self._placed(table, columns, found)
                     await self._telling.expect(
                         {table: len(page.records)}, frozenset({page.snapshot})
                     )
@@ -309,7 +311,7 @@ class Ahead:
         for page in await self._looked_up(table, columns, keys):
             found.there |= self._wanted_in(page, table, columns)
             try:
-                placed = self._placed(table, page)
+                placed = self._placed(table, columns, page)
                 chunks = pack_page(layout, placed, step=StepId(0), number=0, after=None)
             except BadRowsError as error:
                 raise RefusedParentsError(error.what) from None
@@ -331,9 +333,9 @@ class Ahead:
         assert plan is not None, "nothing is asked about columns that the target hasn't got"
         return plan
 
-    def _placed(self, table: str, page: Page) -> Page:
+    def _placed(self, table: str, columns: tuple[str, ...], page: Page) -> Page:
         plan = self.tables[table]
-        return with_places(plan, page, known_by(plan, self.tables))
+        return with_places(plan, page, known_by(plan, self.tables), columns, self._rejected)
 
     def _wanted_in(self, page: Page, table: str, columns: tuple[str, ...]) -> set[Wanted]:
         """The rows of a page, by the cells that others refer to."""

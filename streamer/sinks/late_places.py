@@ -8,11 +8,17 @@ made of what it has there: so it stands once, however often it is sent, and is i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import orjson
 
-from streamer.model import ForeignKeyPlan, KeyKind, Page, TablePlan
+from streamer.model import ForeignKeyPlan, Key, KeyKind, Page, TablePlan
+from streamer.sinks.references import key_text
+
+PlaceOf = Callable[[str, tuple[str, ...], Key], Key | None]
+"""The key of the rejected row of a table (target name) that has a key in these columns; None: none is."""
+
+Known = tuple[tuple[str, ...], Key]  # columns, and what a row has there
 
 _NUMBER_BYTES = 8
 
@@ -23,28 +29,45 @@ def known_by(table: TablePlan, tables: Mapping[str, TablePlan]) -> list[tuple[st
     return sorted({key.parent_columns for key in keys if key.parent == table.target})
 
 
-def with_places(table: TablePlan, page: Page, columns: Sequence[tuple[str, ...]]) -> Page:
-    """Rows that were found by some of `columns`, as their table's layout has them.
+def with_places(
+    table: TablePlan,
+    page: Page,
+    columns: Sequence[tuple[str, ...]],
+    searched: tuple[str, ...],
+    rejected: PlaceOf,
+) -> Page:
+    """Rows that were `searched` for by one of `columns`, as their table's layout has them.
 
-    Rows of a table without a key get their number in front.
+    Rows of a table without a key get their number in front; one that was `rejected`, the number that it
+    has when it is sent again.
     """
     if table.key.kind is not KeyKind.PHYSICAL:
         return page
-    at = {column.target: n for n, column in enumerate(table.columns)}
-    places = [tuple(at[name] for name in some) for some in columns if at.keys() >= set(some)]
-    records = [
-        (str(_number(row[: page.width], places)), *row[: page.width]) for row in page.records
-    ]
+    records: list[tuple[str | None, ...]] = []
+    for record in page.records:
+        row = record[: page.width]
+        keys = known_keys(table, row, columns)
+        ours = sorted(keys, key=lambda key: key[0] != searched)
+        known = next((place for key in ours if (place := rejected(table.target, *key))), None)
+        records.append((known[0] if known else str(_number(keys[0])), *row))
     return Page(records, 1 + page.width, (0,), snapshot=page.snapshot)
 
 
-def _number(row: Sequence[str | None], places: Sequence[tuple[int, ...]]) -> int:
-    """A negative 64-bit number, of the first of `places` where the row has all cells."""
-    for some in places:
-        cells = [row[n] for n in some]
-        if None not in cells:
-            digest = hashlib.blake2b(
-                orjson.dumps([some, cells]), digest_size=_NUMBER_BYTES
-            ).digest()
-            return -1 - (int.from_bytes(digest, "big") >> 1)
-    raise AssertionError("a row was found by columns of which one is NULL")
+def known_keys(
+    table: TablePlan, row: Sequence[str | None], columns: Sequence[tuple[str, ...]]
+) -> list[Known]:
+    """What a row, a cell a column of its table, is known by: columns, and its key in them."""
+    cells = dict(zip((column.target for column in table.columns), row, strict=True))
+    by_target = {column.target: column for column in table.columns}
+    found: list[Known] = []
+    for some in columns:
+        texts = [key_text(by_target[n], cell) for n in some if (cell := cells.get(n)) is not None]
+        if len(texts) == len(some):
+            found.append((some, tuple(texts)))
+    return found
+
+
+def _number(known: Known) -> int:
+    """A negative 64-bit number."""
+    digest = hashlib.blake2b(orjson.dumps(known), digest_size=_NUMBER_BYTES).digest()
+    return -1 - (int.from_bytes(digest, "big") >> 1)

@@ -10,7 +10,7 @@ again. Only what refers to nothing even then is a bad row.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -18,60 +18,26 @@ import orjson
 
 from streamer.d1 import RefusedRowsError
 from streamer.errors import BadRowsError
-from streamer.model import (
-    ForeignKeyPlan,
-    Key,
-    Result,
-    Statement,
-    StepId,
-    StepKind,
-    Storage,
-    TablePlan,
-)
+from streamer.model import ForeignKeyPlan, Key, Result, Statement, Storage, TablePlan
 from streamer.model.sql import quote_identifier
-from streamer.pack import LedgerStep
+from streamer.pack import by_number
 from streamer.sinks.ahead import Ahead, RefusedParentsError, lacks_parents, parents_of
-from streamer.sinks.bad_rows import MEND, BadRow, stored_key
 from streamer.sinks.duplicates import Duplicates, Sharing
 from streamer.sinks.giving_way import GivingWay, Way
 from streamer.sinks.left_out import hint_of, why_missing
 from streamer.sinks.parents import IsRejected
-from streamer.sinks.references import Carried, Wanted, found_by, text_of
-from streamer.sinks.refresh import TooManyError, can_refresh, read_again
+from streamer.sinks.references import Wanted, found_by, text_of
+from streamer.sinks.refresh import TooManyError, can_refresh
 from streamer.sinks.renewing import Renewing
+from streamer.sinks.taking_out import HELD, SHARED, FixedPlacesError, SetAside, TakingOut
 from streamer.sinks.unfit import Unfit
-from streamer.sinks.uniqueness import (
-    Unique,
-    delete,
-    kept_out,
-    keys_of,
-    later_duplicates,
-    uniques_of,
-)
+from streamer.sinks.uniqueness import Unique, keys_of, uniques_of
 
 GENERATIONS = 200  # of rows that refer to rows
 ROUNDS = 5  # of looking for a row that isn't there, while the source goes on changing
 AT_ONCE = 2_000  # references of one foreign key that are looked at in one request
 
-TWICE = "another row that is moved has its value, as D1 compares it"
-HELD = "a row of D1 that isn't among those moved has its value, and can't leave"
 LET_GO = "Change or delete that row in D1, then go on with --resume; --on-error reject sets such rows aside."
-SHARED = (
-    "Rows that are published together share a value that may be there once, as D1 compares it: mend "
-    "them in PostgreSQL, then go on with --resume; --on-error reject sets such rows aside."
-)
-
-
-class FixedPlacesError(Exception):
-    """Rows of a table without a key stand in the way: `tables` must be read again as a whole.
-
-    `problem` is what is to be said where they were read again and nothing changed.
-    """
-
-    def __init__(self, tables: Sequence[TablePlan], problem: BadRowsError) -> None:
-        super().__init__()
-        self.tables = tables
-        self.problem = problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +63,9 @@ class _Gap:
 
     def referring(self, missing: Sequence[Wanted], *, broken: bool = True) -> Statement:
         """Which rows refer to these (that nowhere has, if `broken`): keys, as `keys_of` reads them."""
-        columns = {column.target: column for column in self.table.columns}
-        keys = ", ".join(text_of("o", columns[name]) for name in self.table.key.targets)
+        rows = by_number(self.table)
+        columns = {column.target: column for column in rows.columns}
+        keys = ", ".join(text_of("o", columns[name]) for name in rows.key.targets)
         cells = ", ".join(f"value->>{n}" for n in range(len(self.outputs)))
         stage = f"FROM {quote_identifier(self.table.stage)} AS o WHERE"
         rows = f"{self.broken} AND" if broken else stage
@@ -107,10 +74,6 @@ class _Gap:
             f"(SELECT {cells} FROM json_each(?1)) LIMIT {AT_ONCE}",
             orjson.dumps([parent.key for parent in missing]).decode(),
         )
-
-
-SetAside = Callable[[TablePlan, Sequence[BadRow]], Awaitable[None]]
-"""Writes down durably that rows of a table, which count as moved, are rejected."""
 
 
 class Stages:
@@ -128,7 +91,7 @@ class Stages:
         set_aside: SetAside | None,
     ) -> None:
         self._is_rejected = is_rejected
-        self._set_aside = set_aside
+        self._out = TakingOut(renewing, set_aside)
         self._ahead = ahead
         self._renewing = renewing
         self._duplicates = Duplicates(renewing.database, renewing)
@@ -165,16 +128,14 @@ class Stages:
 
         Whether there were any.
         """
-        if not (keys := await self._unfit.among(table)):
+        rows = by_number(table)
+        if not (left := await self._unfit.among(rows)):
             return False
-        await self._renewing.renew(table, keys, staged=True)
-        if not (left := await self._unfit.among(table, keys)):
-            return True
-        reasons = await self._unfit.reasons(table, left)
-        if self._set_aside is None:
-            row = self._renewing.layout(table, staged=True).row_named(left[0])
-            raise BadRowsError(f"{row}: {reasons[left[0]]}", hint=MEND)
-        await self._reject(table, reasons)
+        if can_refresh(table):
+            await self._renewing.renew(table, left, staged=True)
+            left = await self._unfit.among(rows, left)
+        if left:
+            await self._out.bad(table, await self._unfit.reasons(rows, left))
         return True
 
     async def _let_go(self, message: str) -> bool:
@@ -185,7 +146,7 @@ class Stages:
             gives, gone = await self._giving.look(table, unique)
             await self._renew_referring(table, gone)
             helped = helped or gives or shared is Sharing.ENDED
-        return helped or await self._reject_clashing(message)
+        return helped or await self._out.reject_clashing(self._named(message), message)
 
     def _named(self, message: str) -> list[tuple[TablePlan, Unique]]:
         """The tables and UNIQUEs that D1's message may be about."""
@@ -205,49 +166,11 @@ class Stages:
                 if keys := keys_of(answer.results[0]):
                     await self._renewing.renew(gap.table, keys, staged=True)
 
-    async def _reject_clashing(self, message: str) -> bool:
-        """Set staged rows aside whose values others have; whether there were any."""
-        found = False
-        for table, unique in self._named(message) if self._set_aside else ():
-            for question, why in (
-                (kept_out(table, unique, AT_ONCE), HELD),
-                (later_duplicates(table, table.stage, unique, AT_ONCE), TWICE),
-            ):
-                if not can_refresh(table) or not (keys := await self._clashing(table, question)):
-                    continue
-                await self._reject(table, dict.fromkeys(keys, f"{message}: {why}"))
-                found = True
-        return found
-
-    async def _clashing(self, table: TablePlan, question: Statement) -> list[Key]:
-        """The answer of D1, asked once more when its rows are as the source has them now."""
-        if keys := keys_of((await self._ahead.ask([question])).results[0]):
-            await self._renewing.renew(table, keys, staged=True)
-            return keys_of((await self._ahead.ask([question])).results[0])
-        return []
-
-    async def _reject(self, table: TablePlan, reasons: Mapping[Key, str]) -> None:
-        """Set staged rows aside, and take them from the stage; those that are gone go anyway."""
-        assert self._set_aside is not None, "rows are to stop the run"
-        layout = self._renewing.layout(table, staged=True)
-        fresh = await read_again(self._renewing.source, table, layout, reasons)
-        carried = Carried(table, layout)
-        why = [reasons[stored_key(layout, row)] for row in fresh.rows]
-        bad = [BadRow(carried, StepId(0), 0, *one) for one in zip(fresh.rows, why, strict=True)]
-        if fresh.gone:
-            await self._renewing.renew(table, fresh.gone, staged=True)
-        if bad:
-            # Durable first: a row that was taken away before would be missing, and nobody would know.
-            await self._set_aside(table, bad)
-            taken = delete(table, table.stage, [row.key for row in bad])
-            guard = self._renewing.ownership.guard(LedgerStep(table.target, StepKind.ROWS))
-            await self._renewing.database.execute([*taken, guard])
-
     async def unmended(self, refused: RefusedRowsError) -> BadRowsError:
         """What to say of what D1 `refused` to publish, where nothing can be done."""
         for table, unique in self._named(refused.failure.message):
             if keys := await self._giving.kept_out(table, unique):
-                row = self._renewing.layout(table, staged=True).row_named(keys[0])
+                row = self._out.named(table, keys[0])
                 return BadRowsError(f"{row}: {refused.failure.message}: {HELD}", hint=LET_GO)
         if "UNIQUE constraint failed" in refused.failure.message:
             return RefusedRowsError(refused.what, refused.failure, hint=SHARED)
@@ -328,13 +251,20 @@ class Stages:
         self, lacking: list[tuple[_Gap, set[Wanted]]], hopeless: set[Wanted]
     ) -> None:
         """Set the rows aside that refer to one of the `hopeless`, or stop."""
-        tables = [gap.table for gap, some in lacking if some & hopeless]
-        if self._set_aside is None or not all(map(can_refresh, tables)):
+        if self._out.stops:
             raise await self._explained(lacking, hopeless)
         for gap, some in lacking:
-            for one in sorted(some & hopeless, key=lambda wanted: wanted.key):
+            missing = some & hopeless
+            if not can_refresh(gap.table) and (gone := await self._gone(missing)):
+                raise await self._explained([(gap, gone)], gone)
+            for one in sorted(missing, key=lambda wanted: wanted.key):
                 if keys := await self._keys(gap, [one]):
-                    await self._reject(gap.table, dict.fromkeys(keys, self._why(one)))
+                    await self._out.reject(gap.table, dict.fromkeys(keys, self._why(one)))
+
+    async def _gone(self, missing: set[Wanted]) -> set[Wanted]:
+        """Those that the source hasn't got: what referred to them has changed as well."""
+        known = {w for w in missing if self._is_rejected(w.parent, w.columns, w.key)}
+        return missing - known - await self._ahead.there(missing - known)
 
     def _why(self, missing: Wanted) -> str:
         return why_missing(
@@ -350,9 +280,8 @@ class Stages:
         gap, missing = next((g, some & hopeless) for g, some in lacking if some & hopeless)
         table, parent = gap.table, self._ahead.tables[gap.key.parent]
         first = min(missing, key=lambda one: one.key)
-        row = str(table.name)
-        if can_refresh(table) and (keys := await self._keys(gap, [first])):
-            row = self._renewing.layout(table, staged=True).row_named(keys[0])
+        keys = await self._keys(gap, [first])
+        row = self._out.named(table, keys[0]) if keys else str(table.name)
         problem = BadRowsError(f"{row}: {self._why(first)}", hint=hint_of(parent))
         fixed = [
             member

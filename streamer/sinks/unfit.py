@@ -18,7 +18,6 @@ from streamer.pack import LedgerStep
 from streamer.sinks.bad_rows import OTHER, reason_of
 from streamer.sinks.ownership import Database, Ownership
 from streamer.sinks.references import text_of
-from streamer.sinks.refresh import can_refresh
 from streamer.sinks.uniqueness import among_keys, keys_of
 
 AT_ONCE = 2_000  # rows that are looked at together
@@ -37,13 +36,11 @@ class Unfit:
     ownership: Ownership
 
     async def among(self, table: TablePlan, keys: Collection[Key] | None = None) -> list[Key]:
-        """The keys of staged rows (of these, where some are given) that the table takes never.
+        """The keys of staged rows of a table `by_number` (of these, where some are given) that the table takes never.
 
         Not those that only lack a row which they refer to, or share a UNIQUE value with another.
-        None are found of tables without a key, or where that can't be tried.
+        None are found where that can't be tried.
         """
-        if not can_refresh(table):
-            return []
         left = None if keys is None else sorted(keys)
         while left is None or left:
             try:

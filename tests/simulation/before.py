@@ -35,7 +35,7 @@ def prepare(settings: HistorySettings, server: Postgres, d1: D1, plans: Mapping[
     """Make what is there before; returns the rows that are in the target and not in the source."""
     dice = random.Random(f"before {settings.seed}")
     if settings.poison:
-        _poison(server, plans, settings.poison, dice)
+        _poison(server, settings.poison, dice)
         _execute(d1, [(_refusing(plan), ()) for plan in plans.values()])
     if if_exists_of(settings, plans) is IfExists.FAIL:
         return {}
@@ -85,14 +85,10 @@ def is_poisonous(cells: Cells) -> bool:
     return POISON in cells.values()
 
 
-def _poison(server: Postgres, plans: Mapping[str, Any], share: float, dice: random.Random) -> None:
-    for name, stored in server.tables.items():
+def _poison(server: Postgres, share: float, dice: random.Random) -> None:
+    for stored in server.tables.values():
         texts = [c for c in _texts(stored) if (c,) not in uniques(stored)]
-        # Rows without a key that are published with others can't be set aside by themselves.
-        stages = [plans[n].cycle for n, s in server.tables.items() if not s.key and plans[n].stage]
-        if not texts or (plans[name].stage and plans[name].cycle in stages):
-            continue
-        for version in stored.versions:
+        for version in stored.versions if texts else ():
             if dice.random() < share:
                 version.cells = {**version.cells, texts[0]: POISON}
 

@@ -243,6 +243,7 @@ class History:
     def _retry(self) -> None:
         """Send rejected rows again, in vain perhaps; mend what D1 refuses, and then nothing is left out."""
         self.oracle.retried = True
+        self.oracle.refused.sent_again = {**self.oracle.refused.rejected}
         if self._dice.random() < 0.3:
             self._send_again()
             if not self.oracle.refused:

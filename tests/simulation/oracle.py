@@ -14,7 +14,7 @@ from streamer.model.sql import quote_identifier
 from streamer.plan import PlanOptions, make_plan
 from tests.simulation.before import as_it_was
 from tests.simulation.process import World
-from tests.simulation.refused import BrokenPromiseError, Refused, demand
+from tests.simulation.refused import BrokenPromiseError, Refused, demand, is_late
 from tests.simulation.rows import Cells as RowCells
 from tests.simulation.rows import Stored, Version
 
@@ -262,11 +262,12 @@ class Oracle:
         columns = ", ".join(f"CAST({quote_identifier(c.target)} AS TEXT)" for c in plan.columns)
         sql = f"SELECT CAST({plan.key.rowid} AS TEXT), {columns} FROM {target}"
         found: dict[Cells, Cells] = {row[:1]: row[1:] for row in self._ask(sql)}
-        late = [found.pop(key) for key in [*found] if int(key[0] or "") < 0]
-        held = [_cells(plan, v) for lives in self._lives(stored).values() for v in lives]
-        strange = [row for row in late if row not in held]
-        demand(not strange, f"{name}: never in the source: {strange[:3]}")
-        missing, cut = (keys.get(name, set()) for keys in (self.refused.rejected, self.refused.cut))
+        missing, cut = (
+            {key for key in keys.get(name, set()) if not is_late(key)}
+            for keys in (self.refused.rejected, self.refused.cut)
+        )
+        again = self.refused.sent_again.get(name, set())
+        self._hold_some_moment(stored, plan, found, again, missing)
         moments = [*self._moments, self.world.server.transaction]
         seen: list[int] = []
         for moment in moments:
@@ -274,13 +275,35 @@ class Oracle:
             seen.append(len(wanted))
             if not wanted.keys() >= missing | cut:
                 continue
-            wanted = {key: row for key, row in wanted.items() if key not in missing}
-            wanted |= self._without_references(plan, found, {key: wanted[key] for key in cut})
+            wanted = {key: row for key, row in wanted.items() if key not in missing | again}
+            cuts = {key: wanted[key] for key in cut - again}
+            wanted |= self._without_references(plan, found, cuts)
             if found == wanted:
                 return
         raise BrokenPromiseError(
             f"{name}: {len(found)} rows are none of {seen} that were read, less {len(missing)}"
         )
+
+    def _hold_some_moment(
+        self,
+        stored: Stored,
+        plan: Any,
+        found: dict[Cells, Cells],
+        again: set[Cells],
+        missing: set[Cells],
+    ) -> None:
+        """Take those out of `found` that came late or `again`: each was so once.
+
+        None of the latter is lost, but those that may be `missing` still.
+        """
+        lives = self._lives(stored)
+        held = [_cells(plan, v) for versions in lives.values() for v in versions]
+        for key in again - missing - found.keys():
+            gone = is_late(key) or any(v.gone is not None for v in lives.get(key, ()))
+            demand(gone, f"{stored.table.name}: {key} was rejected and is missing")
+        for key in [key for key in found if is_late(key) or key in again]:
+            row = found.pop(key)
+            demand(row in held, f"{stored.table.name}: never in the source: {row}")
 
     def _lives(self, stored: Stored, since: int | None = None) -> dict[Cells, list[Version]]:
         """The rows that each key had since a transaction (None: since the run began)."""

@@ -29,12 +29,17 @@ def demand(holds: bool, what: str) -> None:  # noqa: FBT001 (as `assert`)
         raise BrokenPromiseError(what)
 
 
+def is_late(key: Cells) -> bool:
+    """Whether a row without a key came when its table had been read: its number is no position."""
+    return int(key[0] or "") < 0
+
+
 @dataclass(slots=True)
 class Refused:
     """The rows that the newest run has `rejected`, and those that are there `cut` from what they refer to.
 
     `lives` tells the rows that each key of a table had since the run began, `is_there` whether the
-    target has one.
+    target has one. Those that were `sent_again`, at least in vain, may be as they are by then.
     """
 
     world: World
@@ -42,6 +47,7 @@ class Refused:
     is_there: Callable[[str, Cells], bool]
     rejected: Keys = field(default_factory=Keys)
     cut: Keys = field(default_factory=Keys)
+    sent_again: Keys = field(default_factory=Keys)
     _run: str = ""
     _lines: set[str] = field(default_factory=set[str])
 
@@ -75,6 +81,8 @@ class Refused:
         """Each rejected row of a table was refused for a reason."""
         lives = self.lives(stored)
         for key in self.rejected.get(name, set()) | self.cut.get(name, set()):
+            if not stored.key and is_late(key):
+                continue  # nothing tells which row of the source it is
             reasons = (self._is_refused(stored, version) for version in lives.get(key, ()))
             demand(any(reasons), f"{name}: {key} was rejected for nothing")
 
@@ -91,6 +99,7 @@ class Refused:
             return True
         return any(
             key in self.rejected.get(name, ())
+            or self._may_be_late(name)
             or ((name, key) not in seen and self._could_not_be_sent(name, key, seen))
             for reference in stored.table.foreign_keys
             for name, key in self._parents(reference, version.cells[reference.columns[0]])
@@ -105,6 +114,11 @@ class Refused:
             for key, lives in parents.items()
             if cell is not None and any(v.cells[column] == cell for v in lives)
         ]
+
+    def _may_be_late(self, name: str) -> bool:
+        """Whether a row may be one of those without a key that came late and were rejected."""
+        keyless = not self.world.server.tables[name].key
+        return keyless and any(map(is_late, self.rejected.get(name, ())))
 
     def _could_not_be_sent(self, name: str, key: Cells, seen: _Seen) -> bool:
         stored = self.world.server.tables[name]

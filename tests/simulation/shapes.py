@@ -271,6 +271,7 @@ def _loose() -> Shape:
         "locks",
         column("id", INT4),
         column("of", INT4, not_null=True),
+        column("mark"),
         indexes=[index("locks_id", "id", unique=True)],
         keys=[refers("of_bolt", "of", "bolts")],
     )
@@ -284,7 +285,8 @@ def _loose() -> Shape:
     def fill(server: Postgres, dice: random.Random, rows: int) -> None:
         keys = _numbers(dice, max(1, rows // 3))
         for key in keys:
-            server.insert("public.locks", {"id": key, "of": dice.choice(keys)})
+            cells = {"id": key, "of": dice.choice(keys), "mark": word(dice)}
+            server.insert("public.locks", cells)
         for key in keys:
             cells = {"id": key, "of": dice.choice(keys), "note": word(dice)}
             server.insert("public.bolts", cells)
