@@ -58,14 +58,15 @@ class Keyless:
         """Have staged ones read again by the next start; what ends this one."""
         names = [steps.rows_step(table) for table in fixed.tables]
         along = self._rejected_with(fixed.tables)
+        times = max(self._journal.count(name, "read_again") for name in names)
+        facts = {name: {"read_again": times} for name in [*names, *along]}
         if fixed.is_sure:
-            await self._journal.start_over([*names, *along])
+            await self._journal.start_over(facts, facts)
             return fixed.problem
-        times = 1 + max(self._journal.count(name, "read_again") for name in names)
+        times += 1
         if times > READ_AGAIN:
             return fixed.problem
-        facts = {name: {"read_again": times} for name in names}
-        await self._journal.start_over([*names, *along], facts)
+        await self._journal.start_over(facts, {name: {"read_again": times} for name in facts})
         which = ", ".join(str(table.name) for table in fixed.tables)
         return SourceMovedError(
             f"{which}: rows changed while they were read, and without a key they can't be looked up.",

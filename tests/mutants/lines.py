@@ -344,8 +344,8 @@ LINES = (
     Break(
         "rows of a cycle that its tables didn't take aren't read again",
         "streamer/sinks/staged.py",
-        "        await self._renewing.renew(table, keys, staged=True)\n        if not (left",
-        "        if not (left",
+        "            await self._renewing.renew(table, left, staged=True)\n            left = ",
+        "            left = ",
         _POISON,
         histories=0,
         faults=(12,),

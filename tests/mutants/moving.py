@@ -289,7 +289,7 @@ MOVING = (
     ),
     Break(
         "a row that can't be published is taken away before it is written down",
-        "streamer/sinks/staged.py",
+        "streamer/sinks/taking_out.py",
         "            await self._set_aside(table, bad)\n",
         "",
         ("tests/faults/test_staged_over_older.py",),
