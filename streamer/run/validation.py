@@ -72,6 +72,7 @@ async def validate(config: Config, events: Events, stop: asyncio.Event) -> Valid
                 # Rows are looked at again anyway; so no snapshot has to be kept for long.
                 Consistency.ROLLING,
                 events.warning,
+                pushdown=config.run.pushdown,
                 hash_key=config.shaping.hash_key,
             )
         )
