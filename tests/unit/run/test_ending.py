@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
 from checkpoints import RunRecord
-from streamer.errors import FencedError, InterruptedRunError
-from streamer.model import Statement, TablePlan
+from streamer.errors import FencedError, InterruptedRunError, TargetUnavailableError
+from streamer.model import Answer, Statement, TablePlan
 from streamer.model.plan import ViewPlan
 from streamer.progress import Events
 from streamer.run import resume, steps
@@ -19,7 +19,7 @@ from streamer.run.schema import create
 from streamer.run.states import RunState, Start, State
 from streamer.run.survey import survey
 from streamer.sinks import Ownership
-from tests.engines.catalogs import TEXT, column, identified, plan_of, qualified
+from tests.engines.catalogs import TEXT, column, identified, index, plan_of, qualified
 from tests.engines.sqlite_database import SqliteDatabase
 from tests.fakes.memory_checkpoint import MemoryCheckpoint, Place
 
@@ -27,6 +27,8 @@ from tests.fakes.memory_checkpoint import MemoryCheckpoint, Place
 SHOP = replace(WHOLE, after_sql=("INSERT OR IGNORE INTO shop VALUES (7, 'after')",))
 NAMES = ViewPlan(qualified("names"), "names", "CREATE VIEW names AS SELECT name FROM shop")
 BROKEN = ViewPlan(qualified("broken"), "broken", "CREATE VIEW broken AS SELECT nosuch FROM shop")
+
+UNTOUCHED = {steps.empty_step(WHOLE), steps.schema_step(WHOLE)}  # what comes before the rows
 
 
 def never() -> None:
@@ -73,6 +75,28 @@ class Target:
         await ending.carry_out()
         documents = [step.document for step in self.journal.steps.values()]
         return [str(found["problem"]) for found in documents if found.get("problem")]
+
+    async def is_cut_off(self, at: int, table: TablePlan, *views: ViewPlan, executed: bool) -> bool:
+        """End the run, whose request number `at` (from 1) fails; whether there was such a one."""
+        execute, requests = self.database.execute, 0
+
+        async def failing(statements: Sequence[Statement]) -> Answer:
+            nonlocal requests
+            requests += 1
+            if requests != at:
+                return await execute(statements)
+            if executed:
+                await execute(statements)
+            raise TargetUnavailableError("gone")
+
+        self.database.execute = failing
+        try:
+            await self.end(table, *views)
+        except TargetUnavailableError:
+            return True
+        finally:
+            self.database.execute = execute
+        return False
 
 
 async def test_statements_that_follow_the_rows_are_carried_out_once() -> None:
@@ -140,6 +164,32 @@ async def test_fault_35_a_table_whose_rows_are_done_is_counted_all_the_same_and_
         found
     )
     assert again == found
+
+
+@pytest.mark.parametrize("executed", [False, True], ids=["before it is done", "once it is done"])
+async def test_fault_35_an_end_cut_off_at_any_of_its_requests_is_taken_up_where_it_was(
+    *, executed: bool
+) -> None:
+    (table,) = plan_of(
+        identified("shop", column("name", TEXT), indexes=[index("shop_name", "name")])
+    ).tables
+    table = replace(table, after_sql=SHOP.after_sql)
+    cut_off_at, goes_on = 0, True
+    while goes_on:
+        cut_off_at += 1
+        target = Target()
+        await target.begin(table, NAMES)
+        rows = target.journal.steps[steps.rows_step(table)]
+        target.journal.steps[steps.rows_step(table)] = replace(rows, state=State.DONE, rows=1)
+
+        goes_on = await target.is_cut_off(cut_off_at, table, NAMES, executed=executed)
+
+        assert await target.end(table, NAMES) == []
+        made = target.database.rows("SELECT type, name FROM sqlite_schema WHERE sql NOT NULL")
+        assert {("index", "shop_name"), ("view", "names")} <= {*made}, cut_off_at
+        assert target.database.rows("SELECT id, name FROM shop") == [(7, "after")]
+        assert all(map(target.journal.is_done, target.journal.steps.keys() - UNTOUCHED))
+    assert cut_off_at > 3
 
 
 async def test_views_are_made_and_those_that_cannot_be_read_are_not() -> None:
