@@ -51,6 +51,7 @@ make bench                      # all, about half an hour
 make bench-peers                # installs other tools into bench/.peers and runs them beside
 .venv/bin/python -m bench P1 P8 --pairs 3
 .venv/bin/python -m bench --quick
+.venv/bin/python -m bench grid  # settings beside each other on the real engine, 7 minutes
 .venv/bin/python -m bench P1 -- --concurrency 4 --pushdown json
 .venv/bin/python -m bench.estimates bench my.sql   # what plan says beside what a run does
 ```
