@@ -71,7 +71,7 @@ class Connection:
         if sql.startswith("BEGIN"):
             self._began = asyncio.get_running_loop().time()
 
-    async def fetchrow(self, _sql: str, *, timeout: float | None) -> dict[str, Any]:
+    async def fetchrow(self, _sql: str, *, timeout: float | None = None) -> dict[str, Any]:
         del timeout
         return {"lsn": "0/1", "taken_at": datetime(2026, 1, 1, tzinfo=UTC), "visible": "3:3:"}
 
