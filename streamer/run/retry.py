@@ -41,6 +41,7 @@ from streamer.run.writing import Writing
 from streamer.sinks import BadRow, Carried
 from streamer.sinks.bad_rows import stored_key
 from streamer.sinks.late_places import known_by, known_keys, with_places
+from streamer.sinks.left_out import is_orphaned
 from streamer.sinks.references import found_by, keyed_by
 
 AT_ONCE = 200  # rows that are looked up, sent and written down together
@@ -61,6 +62,7 @@ class _Trial:
     bad: set[str] = field(default_factory=set[str])
     anew: bool = False
     known: set[str] = field(default_factory=set[str])
+    orphaned: set[str] = field(default_factory=set[str])
 
     @property
     def lost(self) -> set[str]:
@@ -73,6 +75,9 @@ class _Trial:
         """Take note that D1 still refuses rows; they are in the file already."""
         lines = [self.lines[row.key] for row in rows]
         self.bad.update(lines)
+        self.orphaned |= {
+            line for line, row in zip(lines, rows, strict=True) if is_orphaned(row.reason)
+        }
         return [Reject(line, row.key, row.reason) for line, row in zip(lines, rows, strict=True)]
 
     def take_note(self, page: Page) -> None:
@@ -130,12 +135,15 @@ class Retry:
 
     async def _retry_some(self, table: TablePlan, kind: StepKind, some: Sequence[Rejected]) -> int:
         """Send rows again, and write down what went through; how many are gone from the source."""
-        gone = 0
+        gone, orphaned = 0, set[str]()
         for turn in range(1 + ROUNDS):
             trial = await self._tried(table, kind, some, anew=turn > 0)
-            gone += len(trial.lost)
+            # What has no key and D1 refuses for itself may be taken as it is filed, once D1 is mended.
+            lost = trial.lost & orphaned if trial.anew else trial.lost
+            orphaned |= trial.orphaned
+            gone += len(lost)
             written = trial.found - trial.bad
-            await self._journal.settle_rejects(str(table.name), written, trial.lost)
+            await self._journal.settle_rejects(str(table.name), written, lost)
             await self._writing.rejects.forget_unknown(self._journal.rejected)
             some = [row for row in some if row.reject.line in trial.known & trial.bad]
             if not some:

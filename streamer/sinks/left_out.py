@@ -5,6 +5,8 @@ from __future__ import annotations
 from streamer.model import KeyKind, TablePlan
 from streamer.sinks.references import Wanted
 
+_NOT_THERE = "that the source hasn't got"
+
 
 def is_thinned(table: TablePlan) -> bool:
     """Whether settings may leave rows of `table` out."""
@@ -43,7 +45,12 @@ def why_missing(
             f"can't be stored, for {row} that isn't moved: {' or '.join(settings)} leaves it out, "
             "or PostgreSQL has it no more"
         )
-    return f"{row} that the source hasn't got"
+    return f"{row} {_NOT_THERE}"
+
+
+def is_orphaned(reason: str) -> bool:
+    """Whether a row was bad since the source hasn't got what it refers to (any more)."""
+    return reason.endswith(_NOT_THERE)
 
 
 def hint_of(parent: TablePlan) -> str:
