@@ -231,6 +231,33 @@ async def test_a_second_pass_takes_along_what_its_references_were_changed_to(
     assert await differing(streamer) == []
 
 
+async def test_a_second_pass_sets_to_null_what_let_go_after_it_was_read(
+    streamer: Streamer, between: Between
+) -> None:
+    await streamer.source.execute(CIRCLES)
+    stopped_at(streamer, 'UPDATE "worker"')
+    await streamer.source.execute(
+        "INSERT INTO worker VALUES (-9000, 1, 1); UPDATE worker SET boss = -9000 WHERE id > 1990"
+    )
+    let_go = asyncio.Lock()
+
+    async def deal(request: Request, forward: Forward) -> web.Response:
+        if b"-9000" in request.body and not let_go.locked():
+            await let_go.acquire()
+            await streamer.source.execute(
+                "UPDATE worker SET boss = NULL WHERE boss = -9000; DELETE FROM worker WHERE id = -9000"
+            )
+        return await forward()
+
+    between.deal = deal
+    done = await through(streamer, between, "--consistency", "rolling")
+
+    assert done.code == 0, done.said
+    assert let_go.locked()
+    query = "SELECT count(*), count(boss) FROM worker WHERE id > 1990"
+    assert streamer.target.rows(streamer.uuid, query) == [[10, 0]]
+
+
 async def test_a_second_pass_asks_the_target_for_what_it_does_not_carry(streamer: Streamer) -> None:
     await streamer.source.execute(CIRCLES)
     stopped_at(streamer, 'UPDATE "note"')
