@@ -77,13 +77,13 @@ class Shape:
 
 
 class _Rows(PrintedRows):
-    """Rows that come again and again, and are encoded once; of a single one only its key is shown."""
+    """Rows that come again and again, and are printed once; of a single one only its key is shown."""
 
     def __init__(self, shape: Shape, start: int, count: int) -> None:
         self._shape = shape
         self._start = start
         self._turn = start % len(shape.row_bytes)
-        super().__init__(_lines(shape, self._turn, count), count)
+        super().__init__((_json(shape, self._turn, count),), count, b"")
 
     def __getitem__(self, at: Any) -> Any:
         return (f'["{self._start + at % len(self)}"]',)
@@ -91,12 +91,9 @@ class _Rows(PrintedRows):
     def part(self, start: int, end: int) -> PrintedRows:
         return _Rows(self._shape, self._start + start, end - start)
 
-    def as_parameter(self) -> bytes:
-        return _parameter(self._shape, self._turn, len(self))
-
 
 @lru_cache(maxsize=128)
-def _lines(shape: Shape, turn: int, count: int) -> bytes:
+def _json(shape: Shape, turn: int, count: int) -> bytes:
     """Rows as COPY prints them: a short key, and texts that share the rest of a row's room."""
     others = shape.columns - 1
     lines: list[str] = []
@@ -104,18 +101,12 @@ def _lines(shape: Shape, turn: int, count: int) -> bytes:
         row_bytes = shape.row_bytes[n % len(shape.row_bytes)]
         each, more = divmod(row_bytes - _FRAME_BYTES - len("1") - others * len(",''"), others)
         lines.append("1," + ",".join(f"'{'x' * (each + (n < more))}'" for n in range(others)))
-    return "\n".join((*lines, "")).encode()
+    return PrintedRows.of_lines("\n".join((*lines, "")).encode()).as_json()
 
 
-@lru_cache(maxsize=128)
-def _parameter(shape: Shape, turn: int, count: int) -> bytes:
-    return PrintedRows(_lines(shape, turn, count), count).as_parameter()
-
-
-@lru_cache(maxsize=128)
-def rows_of(parameter: bytes) -> int:
-    """How many rows travel in a statement's one parameter."""
-    return parameter.count(b"],[") + 1
+def rows_of(params: bytes | PrintedRows) -> int:
+    """How many rows a statement carries, as they were printed or as a request's one parameter."""
+    return len(params) if isinstance(params, PrintedRows) else params.count(b"],[") + 1
 
 
 # Texts and, as hex digits, twice as long ones, of 50 to 900 KB.

@@ -115,8 +115,8 @@ class _D1:
             return Reply(413, b"")
         if self._waiting > model.queue:
             return _refusal(429, _SERIAL)
-        statements = body.pieces[1:-1:2]
-        rows = sum(map(rows_of, statements[:-1]))  # the last one is the ledger's
+        *of_rows, _ledger = body.statements
+        rows = sum(rows_of(statement.params) for statement in of_rows)
         needs_s = model.slower * (S_A_MB * size_mb + self.shape.row_s * rows)
         self._waiting += 1
         try:
@@ -128,7 +128,7 @@ class _D1:
         if needs_s > model.most_s:
             return _refusal(500, _RESET)
         self.rows += rows
-        return _reply([_RESULT] * len(statements))
+        return _reply([_RESULT] * len(body.statements))
 
 
 @dataclass(frozen=True, slots=True)
