@@ -149,7 +149,7 @@ def _cycle() -> Shape:
         keys = _numbers(dice, max(1, rows // 2))
         for name in ("chickens", "eggs"):
             for key in keys:
-                note = dice.choice([None, f"{key}{word(dice, 20)}"])
+                note = dice.choice([None, f"{key}:{word(dice, 20)}"])
                 cells = {"id": key, "other": dice.choice(keys), "note": note, "colour": word(dice)}
                 farm = {"farm": dice.choice([None, *farms])} if name == "chickens" else {}
                 server.insert(f"public.{name}", {**cells, **farm})
@@ -180,9 +180,9 @@ def _accounts() -> Shape:
     def fill(server: Postgres, dice: random.Random, rows: int) -> None:
         keys = _numbers(dice, rows)
         for n, key in enumerate(keys):
-            nick = dice.choice([None, f"{word(dice)}{key}"])
+            nick = dice.choice([None, f"{word(dice)}:{key}"])
             seat = dice.choice([None, n % 5])
-            cells = {"id": key, "mail": f"{key}{word(dice)}", "nick": nick, "org": n // 5}
+            cells = {"id": key, "mail": f"{key}:{word(dice)}", "nick": nick, "org": n // 5}
             server.insert("public.accounts", {**cells, "seat": seat})
         for key in _numbers(dice, rows // 2):
             server.insert("public.notes", {"id": key, "account": dice.choice([None, *keys])})
@@ -215,8 +215,8 @@ def _members() -> Shape:
             server.insert("public.towns", {"id": key, "land": word(dice)})
         keys = _numbers(dice, rows)
         for key in keys:
-            nick = dice.choice([None, f"{word(dice)}{key}"])
-            cells = {"id": key, "mail": f"{key}{word(dice)}", "nick": nick, "note": word(dice)}
+            nick = dice.choice([None, f"{word(dice)}:{key}"])
+            cells = {"id": key, "mail": f"{key}:{word(dice)}", "nick": nick, "note": word(dice)}
             server.insert("public.members", {**cells, "town": dice.choice(places)})
         for key in _numbers(dice, rows // 2):
             server.insert("public.cards", {"id": key, "member": dice.choice(keys)})
