@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import checkpoints
 from streamer.model import ForeignKey, StepKind
 from streamer.run.rejected import all_rejected
 from tests.simulation.before import is_poisonous
+from tests.simulation.changes import uniques
 from tests.simulation.process import World
 from tests.simulation.rows import Cell, Stored, Version
 
@@ -84,7 +85,10 @@ class Refused:
             if not stored.key and is_late(key):
                 continue  # nothing tells which row of the source it is
             reasons = (self._is_refused(stored, version) for version in lives.get(key, ()))
-            demand(any(reasons), f"{name}: {key} was rejected for nothing")
+            demand(
+                any(reasons) or self._is_kept_out(stored, key),
+                f"{name}: {key} was rejected for nothing",
+            )
 
     def _filed(self) -> Iterator[dict[str, object]]:
         for path in (self.world.folder / "rejects").glob("*.ndjson"):
@@ -104,6 +108,21 @@ class Refused:
             for reference in stored.table.foreign_keys
             for name, key in self._parents(reference, version.cells[reference.columns[0]])
         )
+
+    def _is_kept_out(self, stored: Stored, key: Cells) -> bool:
+        """Whether a UNIQUE value moved between the row and one that D1 refuses, or by way of others."""
+        lives = self.lives(stored)
+        seen, waiting = {key}, [key]
+        while waiting:
+            held = _values(stored, lives.get(waiting.pop(), ()))
+            for other, versions in lives.items():
+                if other in seen or not held & _values(stored, versions):
+                    continue
+                if any(self._is_refused(stored, version) for version in versions):
+                    return True
+                seen.add(other)
+                waiting.append(other)
+        return False
 
     def _parents(self, reference: ForeignKey, cell: Cell) -> list[tuple[str, Cells]]:
         """The rows that had what is referred to."""
@@ -126,3 +145,13 @@ class Refused:
             return False
         seen |= {(name, key)}
         return any(self._is_refused(stored, v, seen) for v in self.lives(stored).get(key, ()))
+
+
+def _values(stored: Stored, versions: Iterable[Version]) -> set[tuple[tuple[str, ...], Cells]]:
+    """What a row has had that may be there once, by its columns."""
+    return {
+        (columns, tuple(None if cell is None else str(cell) for cell in cells))
+        for version in versions
+        for columns in uniques(stored)
+        if None not in (cells := [version.cells[column] for column in columns])
+    }
