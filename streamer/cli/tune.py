@@ -55,7 +55,7 @@ rows written, within the rate limit that all commands share. Your tables aren't 
 read to see how fast PostgreSQL is. What a tune that was killed has left, the next one takes away.
 
 --write-config makes the file, or adds the two settings to one that is there, and [measured], by which
-streamer plan --config FILE reckons minutes. What the file says of the settings already is never
+the minutes of a plan with --config FILE are reckoned. What the file says of the settings already is never
 changed, then the lines are printed only.
 
 exit codes: 0 done; 1 failed: token, permission, database full; 2 wrong settings, or nothing to move;

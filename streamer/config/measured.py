@@ -48,7 +48,7 @@ def read_measured(section: object, path: str, problems: list[str]) -> MeasuredTa
         if (problem := _problem(key, value)) is not None:
             problems.append(f"{SECTION}.{key} ({path}): {problem}")
     problems += [
-        f"{SECTION}.{key} ({path}): isn't there; have `streamer tune --write-config` write it anew"
+        f"{SECTION}.{key} ({path}): isn't there; have `streamer tune --write-config FILE` write it anew"
         for key in sorted(_NEEDED - entries.keys())
     ]
     if len(problems) > before:

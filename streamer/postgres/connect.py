@@ -23,6 +23,7 @@ from streamer.postgres.address import Address, Protection, protection
 from streamer.postgres.failures import HostLostError, Place
 
 CONNECT_TIMEOUT_S = 10.0
+GIVE_UP_S = 0.5  # how long a connection may take that isn't wanted any more
 COMMAND_TIMEOUT_S = 300.0
 KEEPALIVE_IDLE_S = 30
 KEEPALIVE_INTERVAL_S = 10
@@ -177,6 +178,14 @@ class Connector:
         return session
 
     async def _connect(self) -> Session:
+        opening = asyncio.create_task(self._opened(), name="connect")
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            await _give_up(opening)
+            raise
+
+    async def _opened(self) -> Session:
         at = self.address
         return await asyncpg.connect(
             host=list(at.hosts) or None,
@@ -191,6 +200,18 @@ class Connector:
             server_settings={"application_name": "streamer"},
             connection_class=KeptAlive,
         )
+
+
+async def _give_up(opening: asyncio.Task[Session]) -> None:
+    """Let a connection that nobody waits for any more come about, for a moment, and close it.
+
+    asyncpg 0.32 that is cancelled just then leaves an error that nobody retrieves: the loop tells it.
+    """
+    await asyncio.wait({opening}, timeout=GIVE_UP_S)
+    if not opening.done():
+        opening.cancel()
+    elif not opening.cancelled() and opening.exception() is None:
+        opening.result().terminate()
 
 
 def _tls(wanted: Protection, address: Address) -> Tls:
