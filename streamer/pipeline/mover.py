@@ -319,6 +319,7 @@ class Mover:
                     raise
                 return  # it wasn't sent, or not answered; others in flight may yet be
             self._acknowledge(batch, answer)
+            del batch  # who waits for the next one would keep it: megabytes, for each idle uploader
 
     def _acknowledge(self, batch: Batch, answer: Answer) -> None:
         names = dict.fromkeys(self._loads[chunk.step].name for chunk in batch.chunks)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.errors import TargetError
-from streamer.model import Answer, Batch, KeyKind
+from streamer.model import Answer, Batch, Key, KeyKind, Page, PageSize, StepKind, TablePlan
 from streamer.pipeline import Load, Position
-from tests.unit.pipeline.moving import Job, Memory
+from tests.unit.pipeline.moving import Job, Memory, Rows
 
 
 @given(
@@ -125,6 +127,30 @@ async def test_a_child_goes_on_at_once_where_rows_without_a_key_came_in_an_earli
     assert await job.run([child, parent])
 
     assert job.saved["child"].done
+
+
+async def test_what_was_written_is_let_go_while_uploaders_wait_for_more() -> None:
+    def batches() -> list[Batch]:
+        return [one for one in gc.get_objects() if isinstance(one, Batch)]
+
+    others = batches()  # that other tests have left
+    left: list[int] = []
+
+    class Slow(Rows):
+        async def read(
+            self, plan: TablePlan, kind: StepKind, after: Key | None, page_size: PageSize
+        ) -> AsyncGenerator[Page]:
+            async for page in super().read(plan, kind, after, page_size):
+                yield page
+            for _ in range(500):
+                await asyncio.sleep(0)
+            assert job.sink.held_bytes == 0
+            left.append(sum(all(one is not other for other in others) for one in batches()))
+
+    job = Job({"a": 400}, Memory(random.Random(1)))
+
+    assert await job.run(source=Slow(job.counts))
+    assert left == [0]
 
 
 async def test_small_tables_share_requests() -> None:
