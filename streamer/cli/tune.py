@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import orjson
 
@@ -18,9 +16,8 @@ from streamer.cli import settings_file, settings_merge
 from streamer.cli.parser import Commands
 from streamer.cli.plan import estimate_json, estimate_lines, run_parser
 from streamer.cli.showing import stopped_by_signals
-from streamer.config import Config, MeasuredTarget, Target, TargetSettings
+from streamer.config import Config, MeasuredTarget, TargetSettings
 from streamer.config.measured import measured_lines
-from streamer.config.values import is_loopback
 from streamer.d1 import SystemClock
 from streamer.errors import ExitCode, TargetUnavailableError, UsageError
 from streamer.model import Measure, Plan, QualifiedName, TablePlan
@@ -41,7 +38,6 @@ log = logging.getLogger("streamer.tune")
 
 FORMAT_VERSION = 1
 PATIENCE_S = 30.0
-_BUSY = 3  # processes at once: PostgreSQL, the target, and this one
 EXAMPLES = """\
 examples:
   streamer tune                                 what to expect, and the settings for it
@@ -172,7 +168,6 @@ async def _tune(
         packing=Packing.of(config),
         known=outlook.known,
         source_bytes_per_s=source_bytes_per_s,
-        in_turn=_in_turn(config.target),
     )
     return Tuned(
         target=database.identity,
@@ -183,14 +178,6 @@ async def _tune(
         rows_written=count.rows_written,
         turned_away=count.turned_away,
     )
-
-
-def _in_turn(target: Target) -> bool:
-    """Whether the target is on this machine, and that has no processor for each of PostgreSQL, it and us."""
-    here = not isinstance(target, TargetSettings) or is_loopback(
-        urlsplit(target.api_base_url).hostname or ""
-    )
-    return here and (os.cpu_count() or 1) < _BUSY
 
 
 def _for_now(error: TargetUnavailableError) -> TargetUnavailableError:

@@ -17,7 +17,6 @@ from streamer.model import Speed
 SECTION = "measured"
 _TEXTS = ("at", "kind", "account", "database", "database_name", "api_base_url")
 _NUMBERS = ("round_trip_s", "request_s_per_mb", "target_mb_per_s", "source_mb_per_s")
-_IN_TURN = "in_turn"
 _NEEDED = frozenset({"kind", "database", *_NUMBERS[:3]})
 _MB = 1_000_000
 _COMMENT = (
@@ -71,7 +70,6 @@ def measured_lines(measured: MeasuredTarget) -> list[str]:
         _COMMENT,
         *(f"{key} = {toml_text(texts[key])}" for key in _TEXTS if texts.get(key)),
         *(f"{key} = {_shown(value)}" for key, value in numbers.items() if value),
-        *([f"{_IN_TURN} = true"] if speed.in_turn else []),
     ]
 
 
@@ -93,9 +91,7 @@ def _problem(key: str, value: object) -> str | None:
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf:
             return None
         return "is a number above 0; `streamer tune` writes it"
-    if key == _IN_TURN:
-        return None if isinstance(value, bool) else "is true or false; `streamer tune` writes it"
-    return f"unknown setting{nearest(key, [*_TEXTS, *_NUMBERS, _IN_TURN])}; correct its name or remove it"
+    return f"unknown setting{nearest(key, [*_TEXTS, *_NUMBERS])}; correct its name or remove it"
 
 
 def _understood(entries: Mapping[str, object]) -> MeasuredTarget:
@@ -108,7 +104,6 @@ def _understood(entries: Mapping[str, object]) -> MeasuredTarget:
             byte_s=numbers["request_s_per_mb"] / _MB,
             bytes_per_s=numbers["target_mb_per_s"] * _MB,
             source_bytes_per_s=source * _MB if source is not None else None,
-            in_turn=entries.get(_IN_TURN) is True,
         ),
         target={key: text for key, text in texts.items() if key != "at"},
         at=texts.get("at", ""),

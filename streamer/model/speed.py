@@ -12,14 +12,12 @@ class Speed:
     A request takes `round_trip_s`, which others share that are under way with it, and `byte_s` for
     each byte of its body. The target digests `bytes_per_s` of bodies, however many requests are
     under way; the source gives `source_bytes_per_s` of them, None where that wasn't looked at.
-    They work at the same time, unless `in_turn`: on too few processors for both.
     """
 
     round_trip_s: float
     byte_s: float
     bytes_per_s: float
     source_bytes_per_s: float | None = None
-    in_turn: bool = False
 
     def request_s(self, body_bytes: float) -> float:
         """How long a request with such a body takes alone."""
@@ -30,11 +28,9 @@ class Speed:
         return min(concurrency * body_bytes / self.request_s(body_bytes), self.bytes_per_s)
 
     def of_both(self, body_bytes: float, concurrency: int) -> float:
-        """The same, from the source."""
-        target, source = self.of_target(body_bytes, concurrency), self.source_bytes_per_s
-        if source is None:
-            return target
-        return 1 / (1 / target + 1 / source) if self.in_turn else min(target, source)
+        """The same, from a source that may be slower."""
+        target = self.of_target(body_bytes, concurrency)
+        return target if self.source_bytes_per_s is None else min(target, self.source_bytes_per_s)
 
 
 @dataclass(frozen=True, slots=True)

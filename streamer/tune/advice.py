@@ -64,18 +64,16 @@ def advise(
     packing: Packing = AUTOMATIC,
     known: Known = NOTHING_KNOWN,
     source_bytes_per_s: float | None = None,
-    in_turn: bool = False,
 ) -> Advice:
     """The settings, and what comes of them; `packing` has what the user said a request may have.
 
     A rate limit slows down only what has more requests than it lets through at once. `known` says
     how long the source takes before its first row comes, `source_bytes_per_s` how fast they come then.
-    `in_turn`: both ends have too few processors to work at the same time.
     """
     found = estimate(plan.tables, None, measures, views=len(plan.views), packing=packing)
     felt = rate if rate is not None and found.requests > rate.requests else None
     settings = choose(measured, felt, packing.batch_bytes)
-    speed = measured.speed(source_bytes_per_s, in_turn=in_turn)
+    speed = measured.speed(source_bytes_per_s)
     expected = _expected(speed, settings, felt)
     return Advice(
         settings=settings,
@@ -121,9 +119,9 @@ def _expected(speed: Speed, way: Settings, rate: Rate | None) -> float:
 
 
 def _limit(speed: Speed, way: Settings, rate: Rate | None) -> LimitedBy:
-    target = speed.of_target(way.batch_bytes, way.concurrency)
-    if _expected(speed, way, rate) < speed.of_both(way.batch_bytes, way.concurrency):
+    both, target = (of(way.batch_bytes, way.concurrency) for of in (speed.of_both, speed.of_target))
+    if _expected(speed, way, rate) < both:
         return LimitedBy.RATE
-    if speed.source_bytes_per_s is not None and speed.source_bytes_per_s < NEARLY * target:
+    if both < NEARLY * target:
         return LimitedBy.SOURCE
     return LimitedBy.DISTANCE if target < NEARLY * speed.bytes_per_s else LimitedBy.TARGET

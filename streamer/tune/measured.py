@@ -74,7 +74,7 @@ class Measured:
         """Bytes of a request's body that a row takes, on average."""
         return self.body_bytes / max(self.rows, 1)
 
-    def speed(self, source_bytes_per_s: float | None = None, *, in_turn: bool = False) -> Speed:
+    def speed(self, source_bytes_per_s: float | None = None) -> Speed:
         """The line from the empty query through the shots, closest to the big ones (least squares).
 
         The target digests at least what it took one by one, or several at once.
@@ -88,5 +88,4 @@ class Measured:
             byte_s=byte_s,
             bytes_per_s=max(1 / byte_s, best),
             source_bytes_per_s=source_bytes_per_s,
-            in_turn=in_turn,
         )

@@ -28,7 +28,7 @@ def written(folder: Path, lines: list[str]) -> Path:
     return path
 
 
-@given(st.builds(Speed, AMOUNTS, AMOUNTS, AMOUNTS, st.none() | AMOUNTS, st.booleans()), st.text())
+@given(st.builds(Speed, AMOUNTS, AMOUNTS, AMOUNTS, st.none() | AMOUNTS), st.text())
 def test_speeds_come_back_as_exact_as_anybody_needs_them(speed: Speed, name: str) -> None:
     facts = {"kind": "sqlite", "database": "sqlite:/x", "database_name": name}
     document = tomllib.loads("\n".join(measured_lines(MeasuredTarget(speed, facts))))
@@ -49,7 +49,6 @@ def astuple(speed: Speed) -> tuple[float, ...]:
         speed.byte_s,
         speed.bytes_per_s,
         speed.source_bytes_per_s or 0.0,
-        speed.in_turn,
     )
 
 

@@ -42,12 +42,6 @@ def test_the_slower_of_source_and_target_sets_the_time() -> None:
     assert of_target == pytest.approx(fixed_s + 200 / 50 + NEAR.request_s(4e6))
 
 
-def test_where_both_ends_share_too_few_processors_their_times_add_up() -> None:
-    took = time_of(WORK, None, AUTOMATIC, Known(1.0, replace(NEAR, in_turn=True))).most_s
-
-    assert took == pytest.approx(1.0 + 8 * 0.01 + 200 / 25 + 200 / 50 + NEAR.request_s(4e6))
-
-
 def test_few_small_requests_to_a_target_far_away_wait_for_the_way() -> None:
     far = replace(NEAR, round_trip_s=0.5, source_bytes_per_s=None)
 

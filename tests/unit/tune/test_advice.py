@@ -121,12 +121,3 @@ def test_a_source_that_is_slower_than_the_target_is_named_and_sets_the_time() ->
     assert told.bytes_per_s == pytest.approx(2e6)
     assert told.run.seconds == pytest.approx(1e9 / 2e6, rel=0.05)
     assert told.speed.source_bytes_per_s == 2e6
-
-
-def test_where_both_ends_share_too_few_processors_their_times_add_up() -> None:
-    fast = seen(0.0, 50e6)
-
-    both = advise(fast, PLAN, MANY, rate=None, source_bytes_per_s=50e6, in_turn=True)
-
-    assert both.bytes_per_s == pytest.approx(25e6)
-    assert both.limited_by is LimitedBy.TARGET
