@@ -72,7 +72,8 @@ async def test_fault_24_rows_that_are_published_refer_to_what_is_there_by_then(
     streamer: Streamer, changes: str
 ) -> None:
     await streamer.source.execute(KEYED)
-    streamer.stopped_at("_streamer_stage_egg", *OPTIONS, requests=3)
+    # One at a time: what is acknowledged behind the refused request isn't written down, and would stay.
+    streamer.stopped_at("_streamer_stage_egg", *OPTIONS, "--concurrency", "1", requests=3)
     await streamer.source.execute(changes)
 
     done = streamer("run", "--resume", *OPTIONS)
