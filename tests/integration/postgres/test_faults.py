@@ -125,7 +125,7 @@ async def test_a_statement_timeout_is_met_with_smaller_pages(any_database: Datab
 async def test_a_snapshot_lets_go_at_its_maximum_age(database: Database):
     await database.execute(NUMBERS)
     await database.execute(
-        f'ALTER DATABASE "{database.name}" SET idle_in_transaction_session_timeout = 300'
+        f'ALTER DATABASE "{database.name}" SET idle_in_transaction_session_timeout = 2000'
     )
 
     async with PostgresSource.open(settings_of(database), patience=HASTY) as source:
