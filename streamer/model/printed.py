@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import overload
 
 _SLICE_BYTES = 128 * 1024  # what the processor's cache holds, and malloc needn't ask the system for
@@ -62,9 +63,9 @@ class PrintedRows(Sequence[tuple[str]]):
         """How long the JSON array of these rows is, the space left out."""
         return sum(map(len, self._pieces)) - len(" ")
 
-    @property
+    @cached_property
     def parameter_bytes(self) -> int:
-        """How long they are as the only one of a request's parameters."""
+        """How long they are as the only one of a request's parameters; both packing and sending ask."""
         return self.json_bytes + sum(map(_escapes, self._pieces)) + len('[""]')
 
     def part(self, start: int, end: int) -> PrintedRows:
