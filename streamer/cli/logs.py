@@ -15,6 +15,7 @@ from streamer.cli.log_file import LogFile
 from streamer.cli.redact import Redactor
 from streamer.config import LogFormat, OutputSettings
 from streamer.progress.story import FACTS
+from streamer.progress.view import printable
 
 # A step's log has no option of its own: it lies in the step's folder.
 _BESIDE_ITS_FILES = "move away what has that name, or make its folder writable for yourself"
@@ -32,7 +33,7 @@ class _Lines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The record's line, without a line break and without secrets."""
         moment = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        level, message = record.levelname.lower(), record.getMessage()
+        level, message = record.levelname.lower(), _harmless(record.getMessage())
         if record.exc_info and record.exc_info[0] is not None:
             # A foreign exception's text may hold rows or secrets: its type must do.
             message += f" ({record.exc_info[0].__name__})"
@@ -80,7 +81,7 @@ class Logs:
             self._screen.handle(record)
         else:
             with suppress(OSError, ValueError):
-                _print_line("\n".join(lines))
+                _print_line(_harmless("\n".join(lines)))
 
     @contextmanager
     def shown_by(self, say: Callable[[str], None]) -> Generator[None]:
@@ -146,6 +147,11 @@ def _screen_level(verbosity: int) -> int:
     if verbosity < 0:
         return logging.ERROR
     return logging.DEBUG if verbosity > 0 else logging.INFO
+
+
+def _harmless(text: str) -> str:
+    """Lines in which nothing moves a cursor: names of tables are whatever their owner likes."""
+    return "\n".join(printable(line) for line in text.split("\n"))
 
 
 def _print_line(text: str) -> None:

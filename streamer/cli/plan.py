@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import orjson
@@ -20,6 +20,7 @@ from streamer.model import Estimate, Finding, KeyKind, Loading, Plan, TablePlan,
 from streamer.model.words import counted
 from streamer.plan import by_table, estimated_rows
 from streamer.plan.digest import in_short
+from streamer.progress.view import printable
 from streamer.progress.wording import cost_of, duration, size
 from streamer.run.outlook import exit_code, read_plan
 
@@ -91,7 +92,9 @@ def render_plan(plan: Plan) -> str:
         blocks.append("No table would be moved.")
     if plan.views:
         blocks.append(
-            "\n".join(["Views:", *(f"  {view.source} → {view.target}" for view in plan.views)])
+            "\n".join(
+                ["Views:", *(printable(f"  {view.source} → {view.target}") for view in plan.views)]
+            )
         )
     for title, findings in (("Can't be moved", plan.refusals), ("Warnings", said[""])):
         if findings:
@@ -99,7 +102,9 @@ def render_plan(plan: Plan) -> str:
     short = [*in_short(plan.warnings)]
     if len(short) < len(plan.warnings):
         blocks.append(
-            "\n".join(["Not as in PostgreSQL, in short:", *(f"  {line}" for line in short)])
+            "\n".join(
+                ["Not as in PostgreSQL, in short:", *(f"  {printable(line)}" for line in short)]
+            )
         )
     blocks.append("\n".join(["Estimate:", *estimate_lines(plan.estimate)]))
     return "\n\n".join(blocks) + "\n"
@@ -153,26 +158,31 @@ def _table_block(number: int, table: TablePlan) -> str:
     name = str(table.name) if table.target == table.name.name else f"{table.name} → {table.target}"
     rows = estimated_rows(table.table, table.columns)
     lines = [
-        f"{number}. {name}: about {counted(rows, 'row')}, {size(table.table.bytes)}",
+        f"{number}. {printable(name)}: about {counted(rows, 'row')}, {size(table.table.bytes)}",
         f"   key: {_key(table)}",
     ]
     if table.loading is Loading.TWO_PASS:
-        lines.append(f"   loaded with NULL at first, set afterwards: {', '.join(table.deferred)}")
+        lines.append(f"   loaded with NULL at first, set afterwards: {_names(table.deferred)}")
     if table.loading is Loading.STAGED:
         lines.append("   loaded beside its place, published together with its cycle")
-    widths = (
-        max(len(column.source) for column in table.columns),
-        max(len(column.type_name) for column in table.columns),
-    )
-    for column in table.columns:
-        text = f"   {column.source:{widths[0]}}  {column.type_name:{widths[1]}}  {column.storage}"
-        lines.append(f"{text:<{len(text)}}{f'  {column.note}' if column.note else ''}")
+    columns = [
+        (printable(column.source), printable(column.type_name), column.storage, column.note)
+        for column in table.columns
+    ]
+    widths = max(len(source) for source, *_ in columns), max(len(kind) for _, kind, *_ in columns)
+    for source, kind, storage, note in columns:
+        text = f"   {source:{widths[0]}}  {kind:{widths[1]}}  {storage}"
+        lines.append(f"{text}{f'  {printable(note)}' if note else ''}")
     if table.generated:
-        lines.append(f"   computed by D1: {', '.join(table.generated)}")
+        lines.append(f"   computed by D1: {_names(table.generated)}")
     if table.indexes:
-        names = (f"{i.name} (unique)" if i.unique else i.name for i in table.indexes)
-        lines.append(f"   indexes: {', '.join(names)}")
+        names = _names(f"{i.name} (unique)" if i.unique else i.name for i in table.indexes)
+        lines.append(f"   indexes: {names}")
     return "\n".join(lines)
+
+
+def _names(names: Iterable[str]) -> str:
+    return printable(", ".join(names))
 
 
 def _losses(table: TablePlan, findings: Sequence[Finding]) -> list[str]:
@@ -183,9 +193,9 @@ def _losses(table: TablePlan, findings: Sequence[Finding]) -> list[str]:
     for finding in findings:
         name = finding.object.removeprefix(str(table.name)).removeprefix(".")
         what = f"{name}: {finding.what}" if name else finding.what
-        lines.append(f"   - {what}{_rows(finding)}")
+        lines.append(f"   - {printable(what)}{_rows(finding)}")
         if finding.hint:
-            lines.append(f"     {finding.hint}")
+            lines.append(f"     {printable(finding.hint)}")
     return lines
 
 
@@ -199,15 +209,15 @@ def _rows(finding: Finding) -> str:
 def _key(table: TablePlan) -> str:
     if table.key.kind is KeyKind.PHYSICAL:
         return "none; rows are read by physical position"
-    return f"{', '.join(table.key.columns)} ({table.key.kind})"
+    return f"{_names(table.key.columns)} ({table.key.kind})"
 
 
 def _finding_lines(findings: Sequence[Finding]) -> list[str]:
     lines: list[str] = []
     for finding in findings:
-        lines.append(f"  {finding.object}: {finding.what}{_rows(finding)}")
+        lines.append(f"  {printable(f'{finding.object}: {finding.what}')}{_rows(finding)}")
         if finding.hint:
-            lines.append(f"    {finding.hint}")
+            lines.append(f"    {printable(finding.hint)}")
     return lines
 
 

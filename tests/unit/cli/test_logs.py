@@ -150,3 +150,15 @@ def test_the_log_of_a_step_lies_in_its_folder_and_no_other_path_is_offered(tmp_p
     assert problem.endswith(
         "; move away what has that name, or make its folder writable for yourself"
     )
+
+
+def test_a_name_moves_no_cursor_in_a_line_or_an_error(capsys) -> None:
+    for kind in LogFormat:
+        with logging_to(OutputSettings(log_format=kind), Redactor()) as logs:
+            log.info("reading rows of %s", "public.\x1b[2Jred\r")
+            logs.fail(("streamer: public.\x1b[2Jred: already there", "  what to do: \x9b1m\x07"))
+
+    shown = capsys.readouterr().err
+    assert [c for c in shown if not (c.isprintable() or c == "\n")] == []
+    assert "reading rows of public.\\x1b[2Jred\\r\n" in shown
+    assert "streamer: public.\\x1b[2Jred: already there\n  what to do: \\x9b1m\\x07\n" in shown

@@ -77,6 +77,23 @@ def test_what_a_table_loses_stands_below_it_with_the_rows_concerned(plan: Plan):
     assert parent < text.index("   indexes: shop__parent_by_name") < lost < child
 
 
+def test_names_neither_move_a_cursor_nor_break_a_line():
+    odd = plan_of(
+        identified("a\nb", column("c\x1b[2J\nd"), indexes=[index("i\x9b", "c\x1b[2J\nd")]),
+        identified("\x1b[31m", column("up", INT4), keys=[refers("fk", "up", "\x1b[31m")]),
+        table("loose\n", column("a")),
+        identified("bad\r", column("x\x07", base("pg_node_tree"))),
+    )
+
+    text = render_plan(odd)
+
+    assert [c for c in text if not (c.isprintable() or c == "\n")] == []
+    assert "public.\\x1b[31m: about" in text
+    assert "public.a\\nb: about" in text
+    assert "   c\\x1b[2J\\nd  text     TEXT\n" in text
+    assert "public.bad\\r.x\\x07: the type pg_node_tree" in text
+
+
 def test_losses_of_one_kind_are_summed_up_before_the_cost(plan: Plan):
     lost = [Finding(Severity.WARNING, f"shop.parent.{n}", f"{n} is lost") for n in "abcd"]
 
