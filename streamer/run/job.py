@@ -14,6 +14,7 @@ from streamer.config import Config
 from streamer.d1 import D1Database
 from streamer.errors import ExitCode, InterruptedRunError
 from streamer.model import (
+    Consistency,
     Loading,
     OnError,
     Pack,
@@ -118,6 +119,8 @@ class Job:
             events,
             rejects=self._writing.rejects,
             make_tables=self._make_tables,
+            is_one_moment=config.run.consistency is Consistency.SNAPSHOT
+            and journal.running.epoch == 1,
         )
         self.shortcomings: list[str] = []
         self.lacking = False  # anything but rows that were rejected
@@ -365,7 +368,7 @@ class Job:
     async def _publish_whole(self, cycle: Sequence[TablePlan]) -> None:
         try:
             aside = self._set_aside_moved if self._rejects_rows else None
-            stages = self._writing.stages(cycle, aside)
+            stages = self._writing.stages(cycle, aside, self._keyless.can_be_read_again)
             await settle_and_publish(self._database, self._ownership, cycle, stages)
         except FixedPlacesError as fixed:
             raise await self._keyless.read_again(fixed) from None

@@ -24,7 +24,10 @@ READ_AGAIN = 3  # times that one is read anew since rows beside it changed
 
 
 class Keyless:
-    """Those of a run's `tables`. `make_tables` makes what is to be made of staging tables."""
+    """Those of a run's `tables`. `make_tables` makes what is to be made of staging tables.
+
+    Where `is_one_moment`, all that this start moves is: what refers to nothing does so in the source too.
+    """
 
     def __init__(
         self,
@@ -36,6 +39,7 @@ class Keyless:
         *,
         rejects: Rejects,
         make_tables: Callable[[], Awaitable[None]],
+        is_one_moment: bool,
     ) -> None:
         self._tables = tables
         self._source = source
@@ -44,6 +48,7 @@ class Keyless:
         self._events = events
         self._rejects = rejects
         self._make_tables = make_tables
+        self._is_one_moment = is_one_moment
 
     async def restart_moved(self) -> None:
         """Start those over where rows may have moved since they were begun."""
@@ -54,13 +59,18 @@ class Keyless:
             if not steps.rows_are_there(table, self._journal):
                 await self._go_on_with(table)
 
+    def can_be_read_again(self, table: TablePlan) -> bool:
+        """Whether rows of a staged one may be others when they are read again, and that may be done."""
+        times = self._journal.count(steps.rows_step(table), "read_again")
+        return times < READ_AGAIN and not self._is_one_moment
+
     async def read_again(self, fixed: FixedPlacesError) -> StreamerError:
         """Have staged ones read again by the next start; what ends this one."""
         names = [steps.rows_step(table) for table in fixed.tables]
         along = self._rejected_with(fixed.tables)
         times = max(self._journal.count(name, "read_again") for name in names)
         facts = {name: {"read_again": times} for name in [*names, *along]}
-        if fixed.is_sure:
+        if fixed.is_sure or self._is_one_moment:
             await self._journal.start_over(facts, facts)
             return fixed.problem
         times += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from streamer import limits
 from streamer.config import Config
@@ -94,9 +94,21 @@ class Writing:
         )
         self.duplicates = Duplicates(database, self._renewing, self.ahead.exchange)
 
-    def stages(self, cycle: Sequence[TablePlan], set_aside: SetAside | None) -> Stages:
+    def stages(
+        self,
+        cycle: Sequence[TablePlan],
+        set_aside: SetAside | None,
+        can_be_read_again: Callable[[TablePlan], bool],
+    ) -> Stages:
         """The staging tables of a cycle, before they are published; bad rows as in `sink`."""
-        return Stages(self.ahead, self._renewing, cycle, self.rejects.holds, set_aside)
+        return Stages(
+            self.ahead,
+            self._renewing,
+            cycle,
+            self.rejects.holds,
+            set_aside,
+            can_be_read_again=can_be_read_again,
+        )
 
     def sink(
         self,

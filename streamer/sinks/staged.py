@@ -10,7 +10,7 @@ again. Only what refers to nothing even then is a bad row.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -79,7 +79,9 @@ class _Gap:
 class Stages:
     """The staging tables of one `cycle`.
 
-    Rows that can't be published are given to `set_aside`; where it is None, they stop the run.
+    Rows that can't be published are given to `set_aside`; where it is None, they stop the run. Those of
+    a table without a key may have changed since it was read: as long as it `can_be_read_again`, that is
+    asked for first.
     """
 
     def __init__(
@@ -89,8 +91,11 @@ class Stages:
         cycle: Sequence[TablePlan],
         is_rejected: IsRejected,
         set_aside: SetAside | None,
+        *,
+        can_be_read_again: Callable[[TablePlan], bool],
     ) -> None:
         self._is_rejected = is_rejected
+        self._can_be_read_again = can_be_read_again
         self._out = TakingOut(renewing, set_aside)
         self._ahead = ahead
         self._renewing = renewing
@@ -255,7 +260,8 @@ class Stages:
             raise await self._explained(lacking, hopeless)
         for gap, some in lacking:
             missing = some & hopeless
-            if not can_refresh(gap.table) and (gone := await self._gone(missing)):
+            is_fixed = not can_refresh(gap.table) and self._can_be_read_again(gap.table)
+            if is_fixed and (gone := await self._gone(missing)):
                 raise await self._explained([(gap, gone)], gone)
             for one in sorted(missing, key=lambda wanted: wanted.key):
                 if keys := await self._keys(gap, [one]):

@@ -72,4 +72,22 @@ KEYLESS = (
         histories=0,
         faults=(35,),
     ),
+    Break(
+        "staged rows without a key that refer to nothing are never rejected",
+        "streamer/run/keyless.py",
+        "        return times < READ_AGAIN and not self._is_one_moment\n",
+        "        return times >= 0\n",
+        ("tests/faults/test_staged_orphans.py",),
+        histories=0,
+        faults=(12,),
+    ),
+    Break(
+        "staged rows without a key that refer to nothing are said to have changed",
+        "streamer/run/keyless.py",
+        "        if fixed.is_sure or self._is_one_moment:\n",
+        "        if fixed.is_sure:\n",
+        ("tests/faults/test_staged_orphans.py",),
+        histories=0,
+        faults=(12,),
+    ),
 )
