@@ -16,6 +16,7 @@ from streamer.local_d1 import sqltext
 from streamer.local_d1.body import Query
 from streamer.local_d1.database import Database, Result
 from streamer.local_d1.dump import dump
+from streamer.local_d1.engine import never
 from streamer.local_d1.errors import ApiError, failed, malformed
 from streamer.local_d1.storage import ObjectStorage
 
@@ -142,7 +143,7 @@ class Bulk:
             queries = [Query(statement) for statement in kept]
             try:
                 checked = len(kept) == len(statements)
-                results = database.run(queries, foreign_keys=checked, timed=False)
+                results = database.run(queries, foreign_keys=checked, over=never)
             except ApiError as error:
                 return _ended("import", "error", errors=[error.message], error=error.message)
             return _ended("import", "complete", result=_figures(results))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from streamer.local_d1.engine import (
     SqliteError,
     TextError,
     Value,
+    never,
 )
 from streamer.local_d1.errors import ApiError, failed
 
@@ -100,14 +101,20 @@ class Database:
         return self._engine.size
 
     def run(
-        self, queries: Iterable[Query], *, foreign_keys: bool = True, timed: bool = True
+        self,
+        queries: Iterable[Query],
+        *,
+        foreign_keys: bool = True,
+        over: Callable[[], bool] | None = None,
     ) -> list[Result]:
         """All statements or none, each taken when its turn has come; raises ApiError.
 
-        Without `foreign_keys` nothing is checked: for import files that switch them off.
+        Without `foreign_keys` nothing is checked: for import files that switch them off. They are rolled
+        back once they are `over`: where that isn't given, when they have taken too long.
         """
         ask = self._engine.ask
-        self._engine.deadline = time.monotonic() + self._query_s if timed else float("inf")
+        end = time.monotonic() + self._query_s
+        self._engine.is_over = over or (lambda: time.monotonic() > end)
         if not foreign_keys:
             ask("PRAGMA foreign_keys = OFF")
         try:
@@ -119,13 +126,16 @@ class Database:
         self.writes += any(result.meta.changed_db for result in results)
         return results
 
-    def run_together(self, requests: Iterable[Iterable[Query]]) -> list[list[Result]] | None:
+    def run_together(
+        self, requests: Iterable[Iterable[Query]], over: Callable[[], bool]
+    ) -> list[list[Result]] | None:
         """Several requests in one transaction, since a commit can take longer than thousands of rows.
 
-        None: nothing was done, since one of them fails, and each must be run by itself. Of the others
-        they see what they would see then: none leaves a foreign key open, or deferred, for the next.
+        None: nothing was done, since one of them fails or they were `over`, and each must be run by
+        itself. Of the others they see what they would see then: none leaves a foreign key open, or
+        deferred, for the next.
         """
-        self._engine.deadline = float("inf")
+        self._engine.is_over = over
         found: list[list[Result]] = []
         try:
             with self._transaction():
@@ -158,7 +168,7 @@ class Database:
             yield
             self._commit()
         except BaseException:
-            self._engine.deadline = float("inf")
+            self._engine.is_over = never
             self._written.forget()
             if self._engine.in_transaction:
                 ask("ROLLBACK")

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,13 +29,18 @@ _LIMITS = {
     apsw.SQLITE_LIMIT_ATTACHED: 0,
 }
 SQL_BYTES = 100_000  # the same page; of one statement
-_STEPS = 1_000_000  # of SQLite's virtual machine, between two looks at the clock
+_STEPS = 1_000_000  # of SQLite's virtual machine, between two looks at whether it is over
 
 # Quick, and safe against the death of the process: the service's files are for rehearsals.
 SERVED = ("journal_mode=WAL", "synchronous=NORMAL")
 
 Value = None | int | float | str | bytes
 Row = tuple[Value, ...]
+
+
+def never() -> bool:
+    """False: what may take as long as it likes is never over."""
+    return False
 
 
 class SqliteError(Exception):
@@ -92,7 +96,7 @@ class Engine:
         self._trusted = False
         self._columns: tuple[str, ...] = ()
         self._scanned = 0
-        self.deadline = float("inf")  # of time.monotonic(), for what runs
+        self.is_over: Callable[[], bool] = never  # what runs is rolled back once this is so
         self.wanted_transaction = False  # whether the last statement tried BEGIN or one of its kin
         self._prepare(pragmas)
         self._page_bytes = int(str(self.ask("PRAGMA page_size")[0][0]))
@@ -212,9 +216,12 @@ class Engine:
         connection.authorizer = self._authorize
         connection.exec_trace = self._on_statement
         connection.trace_v2(apsw.SQLITE_TRACE_PROFILE, self._on_profile)
-        connection.set_progress_handler(lambda: time.monotonic() > self.deadline, _STEPS)
+        connection.set_progress_handler(self._is_over, _STEPS)
         for limit, value in _LIMITS.items():
             connection.limit(limit, value)
+
+    def _is_over(self) -> bool:
+        return self.is_over()
 
     def _authorize(
         self, action: int, first: str | None, second: str | None, schema: str | None, by: str | None

@@ -100,7 +100,6 @@ class FileTransport:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-file")
         self._in_utf8 = database.ask("PRAGMA encoding") == [("UTF-8",)]
         self._waiting = deque[_Request]()
-        self._running: list[_Request] = []
 
     @classmethod
     def open(cls, path: Path, *, writing: bool, guard: Path | None = None) -> Self:
@@ -156,8 +155,6 @@ class FileTransport:
             return await asyncio.wrap_future(request.done)
         except asyncio.CancelledError:
             request.is_wanted = False
-            if request in self._running:
-                self._database.interrupt()
             raise
         except ApiError as error:
             found = _CODE.search(error.message)
@@ -169,20 +166,19 @@ class FileTransport:
         """Answer all that wait: in one transaction where they all succeed, else one by one."""
         if not self._waiting:
             return  # the last time has answered them
-        self._running = requests = list[_Request]()
+        requests = list[_Request]()
         try:
-            found = self._database.run_together(self._taken(requests))
+            found = self._database.run_together(
+                self._taken(requests), over=lambda: any(not one.is_wanted for one in requests)
+            )
             for request, results in zip(requests, found or (), strict=found is not None):
                 request.done.set_result(_success(results))
             for request in requests if found is None else ():
-                self._running = [request]
                 self._serve_alone(request)
         except BaseException as error:  # noqa: BLE001 - raised where they are waited for
             for request in requests:
                 if not request.done.done():
                     request.done.set_exception(error)
-        finally:
-            self._running = []
 
     def _taken(self, requests: list[_Request]) -> Iterator[Iterable[bodies.Query]]:
         """What waits, and what comes before the last of it is done; each goes into `requests`."""
@@ -197,7 +193,8 @@ class FileTransport:
             request.done.set_exception(asyncio.CancelledError())
             return
         try:
-            request.done.set_result(_success(self._database.run(request.queries())))
+            results = self._database.run(request.queries(), over=lambda: not request.is_wanted)
+            request.done.set_result(_success(results))
         except SqliteError as error:  # of BEGIN or ROLLBACK, which no client sends
             request.done.set_exception(_trouble(self._path, error))
         except ApiError as error:

@@ -322,3 +322,26 @@ async def test_a_request_that_is_given_up_takes_none_with_it_that_waits_beside_i
 
     assert [reply.status for reply in replies if isinstance(reply, Reply)] == [200, 200]
     assert ask(held.path, "SELECT a FROM p") == [(1,), (2,)]
+
+
+async def test_a_request_that_is_given_up_when_it_is_about_to_begin_ends(held: Held) -> None:
+    begun, given_up = threading.Event(), threading.Event()
+
+    class Endless(Statement):
+        def values(self) -> list[object]:
+            begun.set()
+            given_up.wait()
+            return []
+
+    endless = Endless(
+        "WITH RECURSIVE n(x) AS (SELECT 9 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n"
+    )
+    path = database_path(held.transport.account, held.transport.database)
+    sent = asyncio.create_task(held.transport.send("POST", f"{path}/raw", Body((endless,))))
+    await asyncio.to_thread(begun.wait)
+
+    sent.cancel()
+    await asyncio.gather(sent, return_exceptions=True)
+    given_up.set()
+
+    assert await held.answers(["SELECT 1"]) == [""]
