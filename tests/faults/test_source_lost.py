@@ -236,13 +236,13 @@ async def test_fault_04_connections_to_the_source_that_break_all_the_time_cost_n
     def fate(number: int) -> Fate:
         if number < 3:
             return PASS
-        return Fate(dice.choice((End.RESET, End.CLOSE)), down_bytes=dice.randrange(3_000, 12_000))
+        return Fate(dice.choice((End.RESET, End.CLOSE)), down_bytes=dice.randrange(2_000, 5_000))
 
     trip.network.fate = fate
 
     done = await trip.run(*ROLLING)
 
-    assert len(trip.network.ended) > 3
+    assert len(trip.network.ended) > 1
     await trip.assert_moved_whole(done)
 
 
