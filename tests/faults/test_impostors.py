@@ -85,6 +85,7 @@ async def test_fault_29_a_server_with_a_good_certificate_is_spoken_to(streamer: 
 
 
 async def test_a_proxy_is_gone_through_only_where_it_is_asked_for(streamer: Streamer) -> None:
+    streamer.program = ("tests.stories.hasty",)
     streamer.overrides["SSL_CERT_FILE"] = str(CERTIFICATES / "root.pem")
     login = "user:hunter2"
 

@@ -38,6 +38,7 @@ async def source(database: Database) -> Database:
 async def test_it_is_named_and_the_run_ends(
     streamer: Streamer, words: str, said: str, code: int
 ) -> None:
+    streamer.program = ("tests.stories.hasty",)
     streamer.target.set_faults({**TOO_SLOW, "contains": words})
 
     done = streamer("run", *OPTIONS)
