@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.engines.install import wrangler_command
 
-TIMEOUT_S = 150
+TIMEOUT_S = 400
 WORKER = "export default { fetch() { return new Response('here'); } };\n"
 
 

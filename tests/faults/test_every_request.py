@@ -122,7 +122,6 @@ async def killed_at(streamer: Streamer, between: Between, number: int, *options:
     return True
 
 
-@pytest.mark.timeout(240)
 async def test_fault_01_and_35_a_run_killed_at_any_of_its_requests_is_resumed_to_the_same_target(
     source: Database, workerd_d1: Workerd, between: Between, tmp_path: Path
 ) -> None:

@@ -108,7 +108,6 @@ async def machines(tmp_path: Path, source: Database, any_d1: D1Server) -> AsyncI
 
 
 @pytest.mark.workerd
-@pytest.mark.timeout(300)
 async def test_fault_32_a_run_whose_checkpoint_is_lost_at_any_request_goes_on_from_its_ledger(
     machines: Machines,
 ) -> None:

@@ -36,7 +36,7 @@ def new(folder: Path, number: int) -> Path:
     return path
 
 
-@pytest.mark.timeout(0 if KILLS > 100 else 240)
+@pytest.mark.timeout(0 if KILLS > 100 else 600)
 @pytest.mark.parametrize("part", ["a", "b"])
 async def test_fault_01_killed_at_any_moment_runs_end_with_every_row_in_its_place(
     postgres: Postgres, workerd_d1: Workerd, tmp_path: Path, part: str
@@ -59,7 +59,7 @@ async def test_fault_01_killed_at_any_moment_runs_end_with_every_row_in_its_plac
     print(f"{kills} kills in {runs} runs")
 
 
-@pytest.mark.timeout(0 if KILLS > 100 else 240)
+@pytest.mark.timeout(0 if KILLS > 100 else 600)
 @pytest.mark.parametrize("part", ["c", "d"])
 async def test_fault_23_killed_while_the_source_is_written_to_runs_keep_what_is_promised_then(
     postgres: Postgres, workerd_d1: Workerd, tmp_path: Path, part: str

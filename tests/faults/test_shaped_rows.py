@@ -213,7 +213,6 @@ def figures(report: dict[str, Any], name: str) -> dict[str, int]:
     return {table["name"]: table[name] for table in report["tables"]}
 
 
-@pytest.mark.timeout(120)
 async def test_a_run_that_is_killed_at_any_request_is_resumed_to_the_same_rows_and_figures(
     job: Job,
 ) -> None:

@@ -68,7 +68,7 @@ def test_the_demo_is_killed_resumes_and_proves_that_every_row_arrived(tmp_path: 
     before = set(Path(tempfile.gettempdir()).glob(f"{PREFIX}*"))
 
     with demo(tmp_path) as process:
-        said, _ = process.communicate(timeout=170)
+        said, _ = process.communicate(timeout=500)
 
     assert process.returncode == 0, said
     assert said.count("  equal\n") == 7

@@ -53,7 +53,6 @@ def start(story: History, number: int, harm: Harm) -> tuple[Ended, int]:
     return process.play(), fated.calls
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("harm", [Harm.RAISE, Harm.DIE, Harm.HANG])
 def test_whichever_call_goes_wrong_the_run_ends_or_is_resumed_to_the_same_target(
     harm: Harm, tmp_path: Path

@@ -14,7 +14,6 @@ FIRST = range(1, 1 + 6 * HISTORIES, HISTORIES)
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("first", FIRST)
 def test_runs_that_are_killed_and_resumed_amid_faults_lose_double_and_alter_nothing(
     first: int,

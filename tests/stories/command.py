@@ -17,7 +17,7 @@ from tests.engines.sqlite_file import PlainFile
 from tests.stories.forked import Forked
 from tests.stories.reports import read_report
 
-TIMEOUT_S = 120
+TIMEOUT_S = 400
 PROGRAM = ("streamer",)
 READ_BY_PYTHON = {"LC_ALL", "PYTHONIOENCODING", "PYTHONUTF8", "PYTHONOPTIMIZE", "PYTHONWARNINGS"}
 """Variables that count when Python itself starts."""
