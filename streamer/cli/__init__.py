@@ -60,8 +60,10 @@ def _replace_closed_streams() -> None:
 
 def _dispatch(command: Command | None, arguments: list[str], redact: Redactor) -> int:
     if command is not None:
-        from streamer.cli.execute import execute  # noqa: PLC0415 (slow to load)
+        from streamer.cli.memory import loading  # noqa: PLC0415 (slow to load)
 
+        with loading():
+            from streamer.cli.execute import execute  # noqa: PLC0415 (slow to load)
         return execute(command, arguments[1:], redact)
     word = arguments[0] if arguments else ""
     if word in {"", "-h", "--help", "help"}:
