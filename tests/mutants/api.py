@@ -100,8 +100,8 @@ NETWORK = (
     Break(
         "certificates aren't looked at",
         "streamer/d1/http.py",
-        "ssl=ssl.create_default_context() if self._is_encrypted else True,",
-        "ssl=not self._is_encrypted,",
+        "ssl=True,",
+        "ssl=False,",
         (_HTTP,),
         histories=0,
         faults=(29,),
@@ -109,9 +109,8 @@ NETWORK = (
     Break(
         "a certificate of another host is taken",
         "streamer/d1/http.py",
-        "ssl=ssl.create_default_context() if self._is_encrypted else True,",
-        "ssl=ssl._create_unverified_context(cert_reqs=ssl.CERT_REQUIRED)\n"
-        "                    if self._is_encrypted\n                    else True,",
+        "ssl=True,",
+        'ssl=__import__("ssl")._create_unverified_context(cert_reqs=2),  # CERT_REQUIRED',
         (
             "tests/faults/test_impostors.py::test_fault_29_a_server_with_a_bad_certificate_gets_neither_token_nor_rows",
         ),

@@ -19,8 +19,11 @@ from tests.stories.reports import read_report
 
 TIMEOUT_S = 400
 PROGRAM = ("streamer",)
-READ_BY_PYTHON = {"LC_ALL", "PYTHONIOENCODING", "PYTHONUTF8", "PYTHONOPTIMIZE", "PYTHONWARNINGS"}
-"""Variables that count when Python itself starts."""
+READ_AT_START = {
+    *("LC_ALL", "PYTHONIOENCODING", "PYTHONUTF8", "PYTHONOPTIMIZE", "PYTHONWARNINGS"),
+    "SSL_CERT_FILE",
+}
+"""Variables that count when Python itself starts, or when aiohttp is loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Streamer:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command and leave it running."""
         environment = self.environment
-        forked = self.program == PROGRAM and not environment.keys() & READ_BY_PYTHON
+        forked = self.program == PROGRAM and not environment.keys() & READ_AT_START
         return (Forked if forked else subprocess.Popen[str])(
             arguments if forked else [sys.executable, "-m", *self.program, *arguments],
             cwd=self.folder,
