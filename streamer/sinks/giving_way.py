@@ -47,7 +47,7 @@ class GivingWay:
         self._renewing = renewing
         self._is_rejected = is_rejected
         self._tables = {table.target: table for table in cycle}
-        self._parked: dict[tuple[str, Unique], Statement] = {}
+        self._parked: list[tuple[str, Unique]] = []
         self._gone: dict[str, set[Key]] = {}
         self._counted: dict[str, int] = {}
         self._may_leave = True
@@ -90,20 +90,30 @@ class GivingWay:
     def _parks(self, table: TablePlan, unique: Unique) -> bool:
         """Let rows of the table let go of such values; False where they do already, or can't."""
         at = (table.target, unique)
-        statement = park_for_stage(table, unique)
-        if at in self._parked or statement is None:
+        if at in self._parked or park_for_stage(table, unique) is None:
             return False
-        self._parked[at] = statement
+        self._parked.append(at)
         return True
+
+    def _parking(self) -> list[Statement]:
+        """What has rows of the target let go, beside the rows that are written `again`."""
+        found = (
+            park_for_stage(
+                self._tables[target],
+                unique,
+                [(one.layout, one.rows) for one in self.again if one.plan.target == target],
+            )
+            for target, unique in self._parked
+        )
+        return [statement for statement in found if statement is not None]
 
     async def way(self) -> Way:
         """What lets the staged rows in, as far as that is known.
 
         `again` are the rows from then on that it writes, since they refer to rows which leave.
         """
-        parks = [*self._parked.values()]
         if not self.lets_leave:
-            return Way(parks)
+            return Way(self._parking())
         leaves: list[Statement] = []
         deleted: dict[str, int] = {}
         self.again = []
@@ -116,7 +126,9 @@ class GivingWay:
                 deleted |= {t: deleted.get(t, 0) + count for t, count in leave.deleted.items()}
         except TooManyError:
             self.keep_all()
-            return Way(parks)
+            self.again = []
+            return Way(self._parking())
+        parks = self._parking()
         if not fits([*parks, *leaves], limits.BATCH_BYTES_MAX):
             self.keep_all()
             return Way(parks)

@@ -16,6 +16,7 @@ from streamer.pack import chunk_rows, without_rows
 from streamer.sinks.bad_rows import stored_key
 from streamer.sinks.references import Carried, Row, Wanted
 from streamer.sinks.refresh import TooManyError
+from streamer.sinks.uniqueness import Coming
 from streamer.sinks.untying import Knot
 
 
@@ -41,7 +42,7 @@ class Together:
         knots = self._knots.values()
         chunks = [chunk for _, some in self._chunks.values() for chunk in some]
         return [
-            *(statement for knot in knots for statement in knot.parks),
+            *(statement for knot in knots for statement in knot.parks(self._coming_beside(knot))),
             *(statement for knot in knots for statement in knot.leave.statements),
             *(statement for chunk in chunks for statement in chunk.statements),
             *(statement for knot in knots for statement in knot.fresh.statements),
@@ -74,6 +75,11 @@ class Together:
         ]
         fresh = [one for knot in self._knots.values() for one in knot.all_fresh]
         return [*found, *((one.carried, one.rows) for one in fresh)]
+
+    def _coming_beside(self, knot: Knot) -> list[Coming]:
+        """The rows that come to a knot's table."""
+        target = knot.carried.plan.target
+        return [(c.layout, rows) for c, rows in self.rows() if c.plan.target == target]
 
     def note_coming(self) -> dict[str, int]:
         """How many rows may come to tables that weren't told of before; 0 for the others of them."""

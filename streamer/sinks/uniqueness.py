@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import orjson
@@ -25,8 +25,12 @@ from streamer.pack.probe import ROWS_OF, rows_json
 from streamer.sinks.references import Row, text_of
 
 _INDEX = re.compile(r"UNIQUE constraint failed: index '(.*)'", re.DOTALL)
-_PARKED = "_streamer_parked "
-_NEARLY_FULL = 9_000_000_000_000_000_000  # of 64 bits
+_PARKED = " _streamer_parked "
+_NEARLY_FULL = 2**63 - 1_000_000_000  # the largest number that so many more have room above
+_ENDLESS = {Storage.INTEGER: 2**63, Storage.REAL: 1e300}  # such numbers aren't stored as that
+
+Coming = tuple[Layout, Sequence[Row]]
+"""Rows that are written to a table by the same request, and how they are packed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +162,15 @@ def kept_out(plan: TablePlan, unique: Unique, most: int) -> Statement:
     return Statement(f"SELECT DISTINCT {texts} {_shared(plan, unique)} AND {unstaged} LIMIT {most}")
 
 
-def park_for_stage(plan: TablePlan, unique: Unique) -> Statement | None:
+def park_for_stage(
+    plan: TablePlan, unique: Unique, coming: Sequence[Coming] = ()
+) -> Statement | None:
     """As `park`, of all rows that are in the way of staged ones, and are staged with other values.
 
     None where no column can let go.
     """
-    changes = _changes(plan, [unique], (plan.target, plan.stage))
-    if not changes:
+    parking = _Parking.of(plan, [unique], (plan.target, plan.stage), coming)
+    if not parking.sets:
         return None
     places = range(len(plan.key.targets))
     value = " || ',' || ".join(f"quote(_k{n})" for n in places)
@@ -173,7 +179,10 @@ def park_for_stage(plan: TablePlan, unique: Unique) -> Statement | None:
     numbered = f'SELECT row_number() OVER () - 1 AS "key", {value} AS "value", * FROM ({theirs})'
     same = " AND ".join(f"o.{quote_identifier(plan.key.targets[n])} = w._k{n}" for n in places)
     target = quote_identifier(plan.target)
-    return Statement(f"UPDATE {target} AS o SET {changes} FROM ({numbered}) AS w WHERE {same}")
+    return Statement.of(
+        f"UPDATE {target} AS o SET {parking.sql(1)} FROM ({numbered}) AS w WHERE {same}",
+        *parking.params,
+    )
 
 
 def _shared(plan: TablePlan, unique: Unique) -> str:
@@ -198,19 +207,23 @@ def _staged(plan: TablePlan) -> str:
     return f"SELECT 1 FROM {quote_identifier(plan.stage)} AS b WHERE {same}"
 
 
-def park(plan: TablePlan, uniques: Sequence[Unique], keys: Sequence[Key]) -> list[Statement]:
+def park(
+    plan: TablePlan, uniques: Sequence[Unique], keys: Sequence[Key], coming: Sequence[Coming] = ()
+) -> list[Statement]:
     """Take their values from the rows with these keys, so that others may have them.
 
-    Columns that may be NULL become so, of others one is given a value that nobody has.
+    Columns that may be NULL become so, of others one is given a value that nobody has, and none of
+    the rows that are `coming` to the table with the same request.
     """
-    changes = _changes(plan, uniques, (plan.target,))
-    if not changes or not keys:
+    parking = _Parking.of(plan, uniques, (plan.target,), coming)
+    if not parking.sets or not keys:
         return []
     return [
         Statement.of(
-            f"UPDATE {quote_identifier(plan.target)} AS o SET {changes} FROM json_each(?1) AS w "
-            f"WHERE {_is_key(plan)}",
+            f"UPDATE {quote_identifier(plan.target)} AS o SET {parking.sql(2)} "
+            f"FROM json_each(?1) AS w WHERE {_is_key(plan)}",
             orjson.dumps(keys).decode(),
+            *parking.params,
         )
     ]
 
@@ -240,37 +253,98 @@ def _is_key(plan: TablePlan) -> str:
     )
 
 
-def _changes(plan: TablePlan, uniques: Sequence[Unique], tables: Sequence[str]) -> str:
-    """What takes values from a row `w`; '' where nothing can. No row of `tables` has the ones made."""
-    sets: dict[str, str] = {}
-    for unique in uniques:
-        free = [c for c in unique.columns(plan) if c.target not in plan.key.targets]
-        if nullable := [c for c in free if not c.not_null]:
-            sets |= {c.target: "NULL" for c in nullable}
-        elif free:
-            sets[free[0].target] = _made(free[0], tables)
-    return ", ".join(f"{quote_identifier(name)} = {value}" for name, value in sets.items())
+@dataclass(frozen=True, slots=True)
+class _Parking:
+    """What takes values from a row `w` of one table: columns that become NULL (None), or something made.
 
-
-def _made(column: ColumnPlan, tables: Sequence[str]) -> str:
-    """A value that no row has: made of the key; of numbers one beyond all others, and that above
-    them where none is negative, as a CHECK may want it.
+    No row of `tables` has what is made, nor has one that is `coming`: of these, the least and the
+    greatest number by column. What is in `plain` must be there once by itself, and not as part of a term.
     """
-    name = quote_identifier(column.target)
-    names = [*map(quote_identifier, tables)]
-    table = names[0]
-    if len(names) > 1:
-        table = f"({' UNION ALL '.join(f'SELECT {name} FROM {other}' for other in names)})"
-    match column.storage:
-        case Storage.TEXT:
-            return f"'{_PARKED}' || w.value"
-        case Storage.BLOB:
-            return f"CAST('{_PARKED}' || w.value AS BLOB)"
-        case Storage.INTEGER | Storage.REAL:
-            above = f"min({name}) >= 0 AND max({name}) < {_NEARLY_FULL}"
-            first = f"CASE WHEN {above} THEN max({name}) + 1 ELSE min({name}) - 1 END"
-            way = f"CASE WHEN {above} THEN 1 ELSE -1 END"
-            return f"(SELECT {first} FROM {table}) + w.key * (SELECT {way} FROM {table})"
+
+    sets: Mapping[str, ColumnPlan | None]
+    plain: frozenset[str]
+    tables: tuple[str, ...]
+    coming: Mapping[str, tuple[float, float]]
+
+    @classmethod
+    def of(
+        cls,
+        plan: TablePlan,
+        uniques: Sequence[Unique],
+        tables: tuple[str, ...],
+        coming: Sequence[Coming],
+    ) -> _Parking:
+        sets: dict[str, ColumnPlan | None] = {}
+        for unique in uniques:
+            free = [c for c in unique.columns(plan) if c.target not in plan.key.targets]
+            if nullable := [c for c in free if not c.not_null]:
+                sets |= {c.target: None for c in nullable}
+            elif free:
+                sets[free[0].target] = free[0]
+        made = [column for column in sets.values() if column is not None and _is_number(column)]
+        plain = frozenset(term for unique in uniques for term in unique.terms)
+        ends = {c.target: found for c in made if (found := _ends(c, coming))}
+        return cls(sets, plain, tables, ends)
+
+    @property
+    def params(self) -> tuple[str, ...]:
+        """The parameter of `sql`, where it needs one."""
+        return (orjson.dumps([*self.coming.values()]).decode(),) if self.coming else ()
+
+    def sql(self, number: int) -> str:
+        """The assignments; their parameter is number `number`."""
+        changes = (
+            f"{quote_identifier(name)} = {'NULL' if column is None else self._made(column, number)}"
+            for name, column in self.sets.items()
+        )
+        return ", ".join(changes)
+
+    def _made(self, column: ColumnPlan, number: int) -> str:
+        """A value that no row has, and a CHECK may take as it took the row's own.
+
+        Of texts that and the key; of numbers one beyond all others, above them where none is negative.
+        """
+        name = quote_identifier(column.target)
+        match column.storage:
+            case Storage.TEXT:
+                own = f"o.{name} || " if name in self.plain else ""
+                return f"{own}'{_PARKED}' || w.key || w.value"
+            case Storage.BLOB:
+                return f"CAST('{_PARKED}' || w.key || w.value AS BLOB)"
+            case Storage.INTEGER | Storage.REAL:
+                parts = [f"SELECT {name} AS n FROM {quote_identifier(t)}" for t in self.tables]
+                if column.target in self.coming:
+                    at = [*self.coming].index(column.target)
+                    parts.append(f"SELECT value FROM json_each(?{number}, '$[{at}]')")
+                # Texts are none, nor is infinity.
+                known = f"FROM ({' UNION ALL '.join(parts)}) WHERE n BETWEEN -1e300 AND 1e300"
+                full = f"max(n) >= {_NEARLY_FULL} AND min(n) >= -{_NEARLY_FULL}"
+                below = f"min(n) < 0 AND min(n) >= -{_NEARLY_FULL} OR {full}"
+                step = "1"
+                if column.storage is Storage.REAL:  # of large ones, the next one isn't another
+                    below, step = "min(n) < 0", "max(1.0, max(abs(n)) * 1e-9)"
+                first = f"SELECT CASE WHEN {below} THEN min(n) ELSE max(n) END {known}"
+                way = f"SELECT CASE WHEN {below} THEN -1 ELSE 1 END * {step} {known}"
+                return f"ifnull(({first}), 0) + (w.key + 1) * ({way})"
+
+
+def _ends(column: ColumnPlan, coming: Sequence[Coming]) -> tuple[float, float] | None:
+    """The least and the greatest number that rows bring to a column; None where they bring none."""
+    found: list[float] = []
+    for layout, rows in coming:
+        places = [n for n, one in enumerate(layout.columns) if one.target == column.target]
+        numbers = (_number(row[n], column.storage) for n in places for row in rows)
+        found += [number for number in numbers if number is not None]
+    return (min(found), max(found)) if found else None
+
+
+def _number(cell: str | None, storage: Storage) -> float | None:
+    """The number that a cell is stored as; None where it is stored as something else."""
+    try:
+        number = int(cell or "") if storage is Storage.INTEGER else float(cell or "")
+    except ValueError:
+        return None
+    return number if -_ENDLESS[storage] <= number < _ENDLESS[storage] else None
 
 
 def _key_columns(plan: TablePlan, alias: str = "") -> list[ColumnPlan]:

@@ -23,7 +23,14 @@ from streamer.sinks.refresh import (
     can_refresh,
     read_again,
 )
-from streamer.sinks.uniqueness import Unique, holders, holders_of, park, uniques_of
+from streamer.sinks.uniqueness import (
+    Coming,
+    Unique,
+    holders,
+    holders_of,
+    park,
+    uniques_of,
+)
 
 SEARCHES = 500  # requests that a start may spend on searches that come to nothing
 SHARE = 4  # a search takes at most this part of what is left
@@ -69,10 +76,9 @@ class Knot:
         """No row is in another's way."""
         return cls(carried, Fresh(carried.plan, carried.layout))
 
-    @property
-    def parks(self) -> list[Statement]:
-        """What has the rows of the target let go."""
-        return park(self.carried.plan, self.uniques, sorted(self.parked))
+    def parks(self, coming: Sequence[Coming]) -> list[Statement]:
+        """What has the rows of the target let go, where others are `coming` with the same request."""
+        return park(self.carried.plan, self.uniques, sorted(self.parked), coming)
 
     @property
     def all_fresh(self) -> list[Fresh]:

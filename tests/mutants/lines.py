@@ -306,6 +306,15 @@ LINES = (
     ),
     # 36: values that moved
     Break(
+        "what a row holds meanwhile may be what another brings",
+        "streamer/sinks/uniqueness.py",
+        "        ends = {c.target: found for c in made if (found := _ends(c, coming))}\n",
+        "        ends = {c.target: found for c in made if (found := _ends(c, ()))}\n",
+        ("tests/unit/sinks/test_together.py",),
+        histories=0,
+        faults=(36,),
+    ),
+    Break(
         "values that moved are looked after in one row only",
         "streamer/sinks/untying.py",
         "            rows = more.rows\n",
@@ -317,7 +326,7 @@ LINES = (
     Break(
         "rows let go of nothing",
         "streamer/sinks/together.py",
-        "            *(statement for knot in knots for statement in knot.parks),\n",
+        "            *(statement for knot in knots for statement in knot.parks(self._coming_beside(knot))),\n",
         "",
         _MOVED,
         histories=0,

@@ -281,7 +281,7 @@ MOVING = (
     Break(
         "rows of the target keep values that staged ones have now",
         "streamer/sinks/giving_way.py",
-        "        self._parked[at] = statement\n",
+        "        self._parked.append(at)\n",
         "",
         ("tests/faults/test_staged_over_older.py",),
         histories=0,
