@@ -33,6 +33,7 @@ from streamer.pack.ledger import (
     release,
     take_over,
 )
+from streamer.pack.lookups import Reference, without_lookups
 from streamer.pack.packer import adjust_page, cut_evenly, pack_page
 from streamer.pack.probe import not_stored, numbers_of, store_what_fits
 from streamer.pack.reach import Reach, covers, reach, reaches
@@ -55,6 +56,7 @@ __all__ = [
     "Oversized",
     "Owner",
     "Reach",
+    "Reference",
     "adjust_page",
     "before_rows",
     "blame",
@@ -98,5 +100,6 @@ __all__ = [
     "unique_columns",
     "whole_row",
     "with_rejects",
+    "without_lookups",
     "without_rows",
 ]

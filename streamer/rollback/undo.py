@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from streamer.d1 import D1Database, RefusedRowsError, TooLargeError
 from streamer.model import Statement, StepKind
 from streamer.model.sql import quote_identifier
-from streamer.pack import LedgerStep
+from streamer.pack import LedgerStep, Reference, without_lookups
 from streamer.rollback.decide import Action, Decision, TableAction
 from streamer.rollback.look import ForeignKey, Seen
 from streamer.sinks import Ownership
@@ -63,10 +63,17 @@ class Undo:
             return
         if all(key.nullable for key in inside) and await self._cut(inside):
             for name in group:
-                await self._delete_by_parts(name)
+                cut = [
+                    Reference(key.child, key.columns, key.nullable[0])
+                    for key in inside
+                    if key.parent.lower() == name.lower()
+                ]
+                await self._delete_by_parts(name, cut)
             return
         # Rows that refer to each other without NULLs can only go together.
-        await self._send([f"DELETE FROM {quote_identifier(name)}" for name in group], group)
+        deletes = [f"DELETE FROM {quote_identifier(name)}" for name in group]
+        uncut = [Reference(key.child, key.columns) for key in inside]
+        await self._send(without_lookups(deletes, uncut), group)
 
     async def _cut(self, edges: Sequence[ForeignKey]) -> bool:
         """Set references to NULL, so that rows can go one by one; False where a check forbids it."""
@@ -82,10 +89,12 @@ class Undo:
                 return False
         return True
 
-    async def _delete_by_parts(self, name: str) -> None:
-        await self._by_parts(name, f"DELETE FROM {quote_identifier(name)}", "true")
+    async def _delete_by_parts(self, name: str, cut: Sequence[Reference] = ()) -> None:
+        await self._by_parts(name, f"DELETE FROM {quote_identifier(name)}", "true", cut)
 
-    async def _by_parts(self, name: str, change: str, where: str) -> None:
+    async def _by_parts(
+        self, name: str, change: str, where: str, cut: Sequence[Reference] = ()
+    ) -> None:
         """Do `change` to all rows of a table for which `where` holds, some in each request."""
         row, table = self._row_of(name), quote_identifier(name)
         while True:
@@ -94,13 +103,13 @@ class Undo:
             left = f"SELECT EXISTS (SELECT 1 FROM {table} WHERE {where})"
             picked = f"{change} WHERE ({row}) IN ({some})" if row else f"{change} WHERE {where}"
             try:
-                answer = await self._send([picked, left], [name])
+                answer = await self._send([*without_lookups([picked], cut), left], [name])
             except TooLargeError:
                 if self._most_rows == 1 or not row:
                     raise
                 self._most_rows = max(1, self._most_rows // 2)
                 continue
-            if not answer[1]:
+            if not answer[-1]:
                 return
 
     def _row_of(self, name: str) -> str:

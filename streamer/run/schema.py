@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from streamer import limits
 from streamer.model import ForeignKeyPlan, Key, KeyKind, Loading, Statement, TablePlan
 from streamer.model.sql import quote_identifier
+from streamer.pack import Reference, without_lookups
 from streamer.run.survey import Database, Survey
 
 EMPTY_ROWS = 50_000  # rows deleted in one request, far below D1's 30 s
@@ -78,7 +79,8 @@ async def empty(database: Database, tables: Sequence[TablePlan]) -> None:
             await _until_gone(database, *_cut_edges(table))
     for table in reversed(tables):
         if table.loading is not Loading.STAGED:
-            await _until_gone(database, *_delete_some(table))
+            cut = [one for child in tables for one in _cut_references(child, table.target)]
+            await _until_gone(database, *_delete_some(table), cut)
         elif table == next(other for other in tables if other.cycle == table.cycle):
             # The first of a cycle, so the last one here: whoever refers to any of them is empty.
             await _empty_cycle(database, [t for t in tables if t.cycle == table.cycle])
@@ -131,10 +133,13 @@ def loose_columns(table: TablePlan, key: ForeignKeyPlan) -> list[str]:
     return deferred or [name for name in key.columns if name in optional]
 
 
-async def _until_gone(database: Database, act: str, left: str) -> None:
+async def _until_gone(
+    database: Database, act: str, left: str, cut: Sequence[Reference] = ()
+) -> None:
+    statements = [Statement.of(sql) for sql in (*without_lookups([act], cut), left)]
     while True:
-        answer = await database.execute([Statement.of(act), Statement.of(left)])
-        if not answer.results[1].number:
+        answer = await database.execute(statements)
+        if not answer.results[-1].number:
             return
 
 
@@ -176,6 +181,18 @@ def _delete_some(table: TablePlan) -> tuple[str, str]:
     )
 
 
+def _cut_references(child: TablePlan, parent: str) -> list[Reference]:
+    """What refers to `parent` by columns that are NULL once the edges of `child` are cut."""
+    if child.loading is not Loading.TWO_PASS:
+        return []
+    return [
+        Reference(child.target, key.columns, cut[0])
+        for key in child.foreign_keys
+        if key.parent == parent
+        and (cut := [name for name in key.columns if name in child.deferred])
+    ]
+
+
 def _cut_edges(table: TablePlan) -> tuple[str, str]:
     name, row = quote_identifier(table.target), _identity(table)
     columns = [quote_identifier(column) for column in table.deferred]
@@ -190,5 +207,13 @@ def _cut_edges(table: TablePlan) -> tuple[str, str]:
 
 async def _empty_cycle(database: Database, tables: Sequence[TablePlan]) -> None:
     """Rows that refer to each other without NULLs can only go together."""
-    deletes = [Statement.of(f"DELETE FROM {quote_identifier(t.target)}") for t in tables]
-    await database.execute([Statement.of("PRAGMA defer_foreign_keys=on"), *deletes])
+    deletes = [f"DELETE FROM {quote_identifier(t.target)}" for t in tables]
+    names = {table.target for table in tables}
+    inside = [
+        Reference(child.target, key.columns)
+        for child in tables
+        for key in child.foreign_keys
+        if key.parent in names
+    ]
+    acts = ["PRAGMA defer_foreign_keys=on", *without_lookups(deletes, inside)]
+    await database.execute([Statement.of(sql) for sql in acts])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 
 import apsw
 import orjson
 
 from streamer.errors import BadRowsError, FencedError
 from streamer.model import Answer, Result, Statement
+from streamer.model.sql import quote_identifier
 from tests.engines.limited_sqlite import LimitedSqlite
 
 
@@ -42,3 +44,27 @@ class SqliteDatabase(LimitedSqlite):
             raise kind(str(error)) from None
         self.requests.append([statement.sql for statement in statements])
         return results
+
+    def drop_indexes(self) -> None:
+        """Take away all indexes but those of keys and UNIQUE constraints."""
+        for (name,) in self.rows(
+            "SELECT name FROM sqlite_schema WHERE type = 'index' AND sql > ''"
+        ):
+            self.connection.execute(f"DROP INDEX {quote_identifier(str(name))}")
+
+
+@contextmanager
+def steps_in(database: SqliteDatabase) -> Generator[Callable[[], int]]:
+    """How many thousands of steps of its machine SQLite takes in the block: work, not time."""
+    steps = 0
+
+    def count() -> bool:
+        nonlocal steps
+        steps += 1
+        return False
+
+    database.connection.set_progress_handler(count, 1_000)
+    try:
+        yield lambda: steps
+    finally:
+        database.connection.set_progress_handler(None)
