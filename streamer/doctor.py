@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from streamer import limits
 from streamer.errors import StreamerError
+from streamer.frozen import frozen
 from streamer.model import Plan, TableKind
 from streamer.model.sql import quote_identifier
 from streamer.model.words import counted
@@ -40,7 +40,7 @@ class Verdict(StrEnum):
     PROBLEM = "problem"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """One thing looked at: what was found, and what to do about it ('' for nothing)."""
 
@@ -51,7 +51,7 @@ class Line:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TargetFacts:
     """What the API tells of a database beside its contents; `name` is '' where it doesn't."""
 
@@ -60,7 +60,7 @@ class TargetFacts:
     replicated: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileFacts:
     """What there is to know of a file as a target, beside its contents; `room` is in bytes."""
 

@@ -12,12 +12,13 @@ import logging
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TypedDict, TypeVar, Unpack
 
 from streamer.config import Config, resolve
 from streamer.errors import StreamerError
+from streamer.frozen import frozen
 from streamer.model import Plan
 from streamer.progress import Events, RunReport, View
 from streamer.progress.story import log_line
@@ -40,7 +41,7 @@ NAMED = {"env": "target.env"}  # options whose setting has another name
 log = logging.getLogger("streamer.run")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class D1:
     """A D1 database, by its id or name; the token needs the permission *D1 Edit*.
 

@@ -10,9 +10,10 @@ import logging
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from streamer.frozen import frozen
 from streamer.model import Rate
 from streamer.progress import Events
 from streamer.progress.events import Clock, silent
@@ -29,7 +30,7 @@ NS = 1_000_000_000
 log = logging.getLogger("streamer.tracing")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Traces:
     """Where spans begin, and how the moment is told: `now_ns` is nanoseconds since 1970."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from keyword import iskeyword
 
 from streamer.cli.options import Options
+from streamer.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Command:
     """One command: its module in `streamer.cli`, and the settings that must be there for it.
 

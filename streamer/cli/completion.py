@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from dataclasses import dataclass
 from typing import Any, cast
 
 import shtab
@@ -15,6 +14,7 @@ from streamer.cli.options import add_options
 from streamer.cli.parser import Commands, Parser
 from streamer.config import Config
 from streamer.errors import ExitCode
+from streamer.frozen import frozen
 
 SHELLS = ("bash", "zsh", "fish")
 _PLACES = {"FILE": shtab.FILE, "DIR": shtab.DIRECTORY}
@@ -56,7 +56,7 @@ def whole_parser() -> Parser:
     return top
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Summed:
     """Adds a command's parser with the line that a list of commands shows."""
 

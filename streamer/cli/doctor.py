@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from streamer import doctor
 from streamer.cli.parser import Commands
@@ -15,6 +15,7 @@ from streamer.config import Target as TargetSetting
 from streamer.d1 import D1Database, SilentObserver
 from streamer.doctor import End, FileFacts, Line, TargetFacts, Verdict
 from streamer.errors import ExitCode, StreamerError
+from streamer.frozen import frozen
 from streamer.model import Plan
 from streamer.plan import PlanOptions, make_plan, select
 from streamer.postgres.checkup import Checkup, checkup
@@ -35,7 +36,7 @@ Exit codes: 0 a run can start; 1 there is a problem; 2 wrong settings
 """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """What was seen at the target."""
 

@@ -6,15 +6,15 @@ import os
 import re
 import sys
 import traceback
-from dataclasses import dataclass
 
 from streamer.errors import ExitCode, SettingsError, StreamerError, leaves
+from streamer.frozen import frozen
 
 _BARE_RESTART = re.compile(r"(?<!run )--restart\b")
 PIPE_CLOSED = 141  # what a shell reports for a process that SIGPIPE ended
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """A command's exit code, and the lines for stderr (none: there is nothing to say)."""
 

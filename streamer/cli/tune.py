@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from streamer.config import Config, MeasuredTarget, TargetSettings
 from streamer.config.measured import measured_lines
 from streamer.d1 import SystemClock
 from streamer.errors import ExitCode, TargetUnavailableError, UsageError
+from streamer.frozen import frozen
 from streamer.model import Measure, Plan, QualifiedName, TablePlan
 from streamer.model.target import TargetIdentity
 from streamer.model.words import counted
@@ -59,7 +60,7 @@ exit codes: 0 done; 1 failed: token, permission, database full; 2 wrong settings
 """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tuned:
     """What a probe told: of which table's likes, how it went, and what comes of it."""
 

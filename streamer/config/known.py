@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from streamer.config import names, values
 from streamer.config.names import Renaming
 from streamer.config.settings import FileTarget, LogFormat, ProgressMode, WranglerTarget
+from streamer.frozen import frozen
 from streamer.model import (
     Consistency,
     IfExists,
@@ -46,7 +46,7 @@ NEIGHBOURS = frozenset({
 })  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Setting(Generic[T_co]):
     """One setting.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 from pathlib import Path
 from typing import cast
@@ -14,6 +14,7 @@ from streamer.config.known import Setting
 from streamer.config.measured import SECTION, MeasuredTarget, read_measured
 from streamer.config.tables import ABOVE, read_tables, spelled
 from streamer.errors import nearest
+from streamer.frozen import frozen
 from streamer.model import TableOptions
 
 ARGUMENT = "argument"
@@ -35,7 +36,7 @@ class Place(IntEnum):
     TOML = 3
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Given:
     """A setting's texts as someone wrote them (one, or several where it takes a list)."""
 
@@ -44,7 +45,7 @@ class Given:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Layer:
     """What one place says: by option or TOML `keys`, or by environment `variables`.
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import cast
 
 from streamer.errors import nearest
+from streamer.frozen import frozen
 from streamer.model import Speed
 
 SECTION = "measured"
@@ -24,7 +25,7 @@ _COMMENT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MeasuredTarget:
     """A `speed`, and of which `target` it is: facts as a checkpoint has them, and `api_base_url`.
 

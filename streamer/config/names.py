@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from streamer.config.values import shown
+from streamer.frozen import frozen
 from streamer.model.sql import RESERVED_NAMES
 
 _PART = r'"(?:[^"\0\ud800-\udfff]|"")+"|[^\s".=\0\ud800-\udfff]+'
@@ -17,7 +17,7 @@ _QUOTES = "with a name that holds a dot, a space or = in double quotes"
 _MOST_PARTS = 3
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Renaming:
     """A new name for a table or a column; `of` is `table`, `schema.table` and so on, in parts."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from pathlib import Path
 
 from streamer.config.measured import MeasuredTarget
+from streamer.frozen import frozen
 from streamer.limits import API_WINDOW_S, BATCH_STATEMENTS, RATE_LIMIT_REQUESTS
 from streamer.model import (
     Consistency,
@@ -45,7 +46,7 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SourceSettings:
     """Where PostgreSQL is.
 
@@ -65,7 +66,7 @@ class SourceSettings:
     sslrootcert: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TargetSettings:
     """Which D1 database, and how to reach it; `database` is its id or its name.
 
@@ -80,14 +81,14 @@ class TargetSettings:
     proxy: Secret | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileTarget:
     """A plain SQLite file that obeys D1's rules; `path` as the user wrote it."""
 
     path: Path
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WranglerTarget:
     """The local database of a Worker project, which `wrangler dev` uses.
 
@@ -104,7 +105,7 @@ class WranglerTarget:
 Target = TargetSettings | FileTarget | WranglerTarget
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Selection:
     """Which tables: globs, `schema.table` or `table` alone; no `tables` means all of `schemas`."""
 
@@ -113,7 +114,7 @@ class Selection:
     schemas: tuple[str, ...] = ("public",)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PacingSettings:
     """How fast. `rate` None: no limit of ours; `concurrency`, `batch_bytes` None: found by itself.
 
@@ -126,7 +127,7 @@ class PacingSettings:
     give_up_after_s: float = GIVE_UP_AFTER_S
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunSettings:
     """What `run` does and how; `batch_size` counts the statements of a batch that carry rows.
 
@@ -158,7 +159,7 @@ class RunSettings:
     validate: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ValidateSettings:
     """What `validate` compares: the keys of all rows; with `detailed` the values of a sample of
     `sample_rows` a table, with `full` all values. `repair`, which compares all values
@@ -193,7 +194,7 @@ class ValidateSettings:
         return self.transformed is not None or self.exported is None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OutputSettings:
     """What is said while working: `verbosity` is -1 for `-q`, 0, or the number of `-v`.
 
@@ -211,7 +212,7 @@ class OutputSettings:
     verbosity: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Config:
     """Everything a command was told. `target` is None for commands that need none.
 

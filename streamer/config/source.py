@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -13,6 +13,7 @@ from streamer.config import known, passfile
 from streamer.config.known import Setting
 from streamer.config.layers import Given
 from streamer.config.settings import SourceSettings
+from streamer.frozen import frozen
 from streamer.model import Secret
 
 T = TypeVar("T")
@@ -37,7 +38,7 @@ class Lookup(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Source:
     """The settings, and the secrets in them one by one (a DSN's password too)."""
 
@@ -45,7 +46,7 @@ class Source:
     secrets: tuple[Secret, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dsn:
     """What a connection URI says; None is what it leaves open."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from urllib.parse import quote
 
 import orjson
 
 from streamer.errors import UsageError
+from streamer.frozen import frozen
 from streamer.model import Result, Statement
 
 PAGE = 100
@@ -18,7 +19,7 @@ _OPEN, _BEHIND, _CLOSE = b'{"batch":[', b",", b"]}"
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply:
     """A whole HTTP answer; header names are in lower case."""
 
@@ -40,7 +41,7 @@ class Broken(Enum):
     TOO_LONG = "the answer was too long to be one"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Break:
     """An exchange without a whole answer; `what` says how, without addresses or headers."""
 
@@ -48,7 +49,7 @@ class Break:
     what: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Complaint:
     """One entry of an answer's `errors`."""
 
@@ -56,7 +57,7 @@ class Complaint:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Body:
     """What a request carries: the statements of one transaction, or nothing.
 
@@ -91,7 +92,7 @@ class Body:
 EMPTY = Body()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DatabaseInfo:
     """What the API says of a database; `file_bytes` is 0 where it doesn't say."""
 

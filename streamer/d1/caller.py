@@ -15,6 +15,7 @@ from streamer.d1.pacer import DOWN, Objection, Pacer
 from streamer.d1.policy import Again, AtOnce, History, PauseAll, decide, error_of
 from streamer.d1.transport import Transport
 from streamer.errors import InterruptedRunError
+from streamer.frozen import frozen
 
 _UNSENT = frozenset({FailureKind.UNREACHABLE, FailureKind.UNKNOWN_HOST})
 PING_AFTER = 4
@@ -24,7 +25,7 @@ API that isn't well, or does it only not take this call?"""
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call:
     """One HTTP request: `path` below the base URL, `body` empty for a GET."""
 
@@ -33,7 +34,7 @@ class Call:
     body: Body = EMPTY
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Spent:
     """What a call took: every try counts, `seconds` are those of the last one."""
 

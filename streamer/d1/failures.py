@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
 from streamer.d1.api import Break, Broken, Complaint, Reply, complaints, unreadable
 from streamer.errors import BadRowsError, StreamerError
+from streamer.frozen import frozen
 
 MESSAGE_CHARS = 300
 
@@ -49,7 +49,7 @@ class FailureKind(StrEnum):
     CERTIFICATE = "certificate"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failure:
     """Why a request failed; nothing in it is a row's value or a secret.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from streamer.d1.failures import Failure, FailureKind, RefusedRowsError, TooLargeError
 from streamer.errors import FencedError, StreamerError, TargetError, TargetUnavailableError
+from streamer.frozen import frozen
 from streamer.limits import API_WINDOW_S
 from streamer.pace import full_jitter
 
@@ -20,7 +20,7 @@ SHORTEST_PAUSE_S = 1.0
 IDLE_RETRIES = 3
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class History:
     """A request's failures so far, the one in question included.
 
@@ -33,31 +33,31 @@ class History:
     body_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Again:
     """Send it again after `wait_s`."""
 
     wait_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AtOnce:
     """Send it again without waiting; it is no failure that counts."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PauseAll:
     """Nobody sends for `seconds`, then again."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Split:
     """Never again as it is: the caller must make it smaller."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stop:
     """It makes no sense to send it again."""
 

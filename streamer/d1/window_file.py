@@ -18,10 +18,10 @@ import sqlite3
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
+from streamer.frozen import frozen
 from streamer.limits import API_WINDOW_S
 
 LEASE_SENDS = 20
@@ -44,7 +44,7 @@ class WindowFileError(Exception):
     """The file can't be used; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Moment:
     """One instant on both clocks, in seconds."""
 
@@ -60,7 +60,7 @@ class Moment:
         return max(0.0, min(now.monotonic - self.monotonic, now.wall - self.wall))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Report:
     """What became of a lease: its sends that have `happened` since, and how many it still needs."""
 
@@ -69,7 +69,7 @@ class Report:
     kept: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Grant:
     """`sends` (at least 1) that may be used until `until`."""
 

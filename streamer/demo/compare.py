@@ -11,10 +11,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 
 from streamer.demo.target import Target
+from streamer.frozen import frozen
 from streamer.model.sql import quote_identifier
 
 PAGE_ROWS = 20_000
@@ -24,7 +24,7 @@ Rows = Callable[[str], Iterable[str]]
 """Runs a query in PostgreSQL and gives the lines it prints."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Column:
     """A column's name and its PostgreSQL type as `format_type` spells it."""
 
@@ -82,7 +82,7 @@ class Column:
         return int(scale) if int(precision) <= 15 and int(scale or 0) > 0 else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Compared:
     """A table's rows on both sides, and how many have no equal on the other side."""
 

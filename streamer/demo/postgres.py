@@ -15,12 +15,12 @@ import tempfile
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from streamer.demo.processes import Children, tail
 from streamer.errors import StreamerError
+from streamer.frozen import frozen
 
 START_TIMEOUT_S = 60.0
 POLL_S = 0.05
@@ -30,7 +30,7 @@ SPEEDUPS = ("fsync=off", "full_page_writes=off", "shared_buffers=64MB", "max_con
 INSTALL = "pip install 'd1-streamer[demo]'"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Account:
     """The system account that PostgreSQL runs as where it may not run as ours (root)."""
 
@@ -38,7 +38,7 @@ class Account:
     gid: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Postgres:
     """A running server: its programs, the folder of its socket, and its process's id."""
 

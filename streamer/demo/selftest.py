@@ -8,7 +8,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.resources import files
@@ -22,6 +22,7 @@ from streamer.demo.processes import Children, signals_end_us, tail
 from streamer.demo.shop import DATABASE, SMALL, make_shop
 from streamer.demo.story import POLL_S, clean_environment, streamer_command
 from streamer.errors import ExitCode, UsageError
+from streamer.frozen import frozen
 from streamer.progress import Status, utc, write_report
 
 FORMAT_VERSION = 1
@@ -29,7 +30,7 @@ EXPORTED, TRANSFORMED = "migration_data", "d1_migration_data"
 TARGET = "sqlite:selftest.db"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """One command of the pipeline, and what it shows where it ends well."""
 
@@ -56,7 +57,7 @@ STEPS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """How a step ended; `exit_code` is None where it wasn't begun, since one before it failed."""
 
@@ -75,7 +76,7 @@ class Outcome:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Selftest:
     """One trial in `folder`, which it makes; the report goes to `report`, which stays in any case.
 

@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import checkpoints
@@ -22,6 +21,7 @@ from streamer.demo.processes import Children, signals_end_us, tail
 from streamer.demo.shop import DATABASE, make_shop
 from streamer.demo.target import Target
 from streamer.errors import StreamerError
+from streamer.frozen import frozen
 from streamer.model import Secret
 from streamer.progress.wording import cost_of
 
@@ -36,7 +36,7 @@ URL_VARIABLE, TOKEN_VARIABLE = "CLOUDFLARE_API_BASE_URL", "CLOUDFLARE_API_TOKEN"
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stage:
     """Where the story takes place: its folder, the environment of `streamer`, and who runs."""
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
 from streamer.errors import StreamerError
+from streamer.frozen import frozen
 from streamer.model import Secret
 from streamer.model.sql import quote_identifier
 
 TIMEOUT_S = 60.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """A database behind Cloudflare's REST API at `api_base_url`, on this machine."""
 

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 
 import orjson
 
@@ -18,6 +17,7 @@ from streamer.files.derived import Derivation, WrongValueError, is_number
 from streamer.files.manifest import ExportedTable
 from streamer.files.reading import Page, Row
 from streamer.files.values import Form, derivation
+from streamer.frozen import frozen
 from streamer.model import (
     ColumnPlan,
     KeyKind,
@@ -47,7 +47,7 @@ class WrongRowError(Exception):
         self.why = why
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Cell:
     """One column's way: from a member of the row to a cell."""
 

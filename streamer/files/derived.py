@@ -10,12 +10,13 @@ import base64 as base64_codec
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date as calendar
 from datetime import datetime, timedelta
 from decimal import Context, Decimal, InvalidOperation
 from functools import cache, lru_cache
 from typing import TypeAlias
+
+from streamer.frozen import frozen
 
 Derivation: TypeAlias = Callable[[object], "str | None"]
 
@@ -220,7 +221,7 @@ def _day(printed: str) -> int:
     return ordinal + cycles * _CYCLE_DAYS
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Moment:
     """A timestamp in UTC: `day` as PostgreSQL prints it, `fraction` up to six digits without zeros
     at the end, `era` is ` BC` or nothing.

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,6 +21,7 @@ from streamer.files.names import Compression, Format, file_name
 from streamer.files.state import ExportState, Position
 from streamer.files.values import Form, token_sql
 from streamer.files.writing import TableWriter
+from streamer.frozen import frozen
 from streamer.model import (
     ColumnPlan,
     Key,
@@ -64,7 +65,7 @@ class Source(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Exported:
     """How a table is exported: its plan with the columns' values as JSON tokens, and their forms."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, TypeVar, cast
@@ -19,6 +19,7 @@ from streamer.errors import BadFileError
 from streamer.files.codec import ShapeError, decode, encode
 from streamer.files.names import Compression, Format
 from streamer.files.values import FORMS, Form
+from streamer.frozen import frozen
 from streamer.model import Catalog, PgType, QualifiedName, Shaping, Storage, TypeOptions, Wire
 from streamer.progress import write_whole
 
@@ -27,7 +28,7 @@ EXPORT = "export_manifest.json"
 TRANSFORM = "transform_manifest.json"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExpressionType:
     """The type that PostgreSQL gives to the expression that makes a column."""
 
@@ -36,7 +37,7 @@ class ExpressionType:
     type: PgType
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Snapshot:
     """A moment of the source; `taken_at` in UTC, ISO 8601."""
 
@@ -45,7 +46,7 @@ class Snapshot:
     taken_at: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Origin:
     """What was moved: the source's catalog, and what was asked of its tables.
 
@@ -64,7 +65,7 @@ class Origin:
         return {(known.table, known.column): known.type for known in self.expression_types}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileFacts:
     """A table's file: its name, and rows, size and SHA-256 of its content, uncompressed."""
 
@@ -74,7 +75,7 @@ class FileFacts:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExportedColumn:
     """A column of an exported table; `sql` is what printed it where its form is CELL."""
 
@@ -84,7 +85,7 @@ class ExportedColumn:
     sql: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExportedTable:
     """A table's file as it was exported; `snapshots` are those that its rows were read in."""
 
@@ -95,7 +96,7 @@ class ExportedTable:
     snapshots: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExportManifest:
     """`export_manifest.json`."""
 
@@ -113,7 +114,7 @@ class ExportManifest:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TransformedColumn:
     """A column of a transformed file, and what D1 stores of it; HEX stands for bytes.
 
@@ -128,7 +129,7 @@ class TransformedColumn:
     only: Literal["", "integers", "booleans"] = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TransformedTable:
     """A table's file as D1 is to hold it; `rows_skipped` were left out by the user's function."""
 
@@ -140,7 +141,7 @@ class TransformedTable:
     snapshots: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TransformManifest:
     """`transform_manifest.json`."""
 

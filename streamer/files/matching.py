@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 import orjson
 
 from streamer.files.reading import Row
+from streamer.frozen import frozen
 
 Values = Mapping[str, object]
 """A row, as a file has it."""
@@ -27,7 +27,7 @@ class Unlike(StrEnum):
     DIFFERENT = "different"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """A row that a file should hold; `place` names it where its table has no key."""
 
@@ -35,7 +35,7 @@ class Wanted:
     place: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mismatch:
     """A row that differs, in `columns` if it is there; `line` is the file's, 0 where it is missing."""
 

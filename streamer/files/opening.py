@@ -8,7 +8,6 @@ import io
 import zlib
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
@@ -16,6 +15,7 @@ import zstandard
 
 from streamer.errors import BadFileError
 from streamer.files.names import Compression, Format
+from streamer.frozen import frozen
 
 BUFFER_BYTES = 1 << 20
 BLOCK_BYTES = 192 * 1024
@@ -106,7 +106,7 @@ def opened(path: Path, compression: Compression) -> Generator[IO[bytes]]:
         raise BadFileError(f"{path} can't be read: {why}.") from None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Block:
     """Whole lines of a file, the first of which has the number `line`, from 1.
 

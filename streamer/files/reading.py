@@ -14,7 +14,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -23,6 +23,7 @@ import orjson
 from streamer.errors import BadFileError
 from streamer.files.names import Format
 from streamer.files.opening import BLOCK_BYTES, Block, Content, bad_line, blocks, format_of, opened
+from streamer.frozen import frozen
 
 _SPACED = re.compile(rb'"[ \t\r]+:')
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+")
@@ -32,7 +33,7 @@ Values = Mapping[str, object]
 """A row, as a file has it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """A row of a file: the number of its line, from 1, and its values by column.
 
@@ -45,7 +46,7 @@ class Row:
     twice: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page:
     """The rows of consecutive lines, from `line` on.
 
@@ -124,7 +125,7 @@ def read_pages(
         way.end()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Lot:
     """Lines written as ours: `rows` hold a row each, if they are JSON; `array` is them as one array.
 

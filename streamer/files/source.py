@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -25,6 +25,7 @@ from streamer.files.opening import Content, unheard
 from streamer.files.reading import Row, read_rows
 from streamer.files.sizes import Sizes
 from streamer.files.stored import stored_cells
+from streamer.frozen import frozen
 from streamer.model import (
     Answered,
     Catalog,
@@ -50,7 +51,7 @@ _LONG = limits.VALUE_BYTES // 8  # characters; what is shorter can't be too long
 _CELL_BYTES = 9  # of a record's header, and of a number
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class File:
     """A table's file."""
 
@@ -58,7 +59,7 @@ class File:
     path: Path
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Looked:
     """What was found of files that hold rows of their tables: a digest of all, what each one's rows
     are like, and why a file isn't what was written, where it isn't.
@@ -317,7 +318,7 @@ async def _skipped(records: Iterator[_Record], way: _Way, after: Key) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Way:
     """What a page's records hold: `places` of the file's cells, with the row's number before them
     where that is the key; `set_ones` are cells of which one must not be NULL, where there are any.

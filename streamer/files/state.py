@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
 
@@ -13,6 +13,7 @@ from checkpoints import CheckpointStore, RunRecord, StepRecord
 from streamer.errors import CheckpointFullError, CheckpointProblemError
 from streamer.files.codec import decode, encode
 from streamer.files.manifest import FileFacts, Snapshot
+from streamer.frozen import frozen
 from streamer.model import Key
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ FILE = "export.checkpoint.db"
 RUNNING, DONE = "running", "done"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Position:
     """How far a table is: `size` bytes of its file hold `rows` rows, up to the key `last`."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from streamer.errors import BadFileError, BadRowsError
@@ -20,13 +19,14 @@ from streamer.files.opening import Content
 from streamer.files.reading import Page, Row, read_pages, read_rows
 from streamer.files.stored import stored_cells, transformed_columns
 from streamer.files.trial import Missing, TrialDatabase
+from streamer.frozen import frozen
 from streamer.model import TablePlan
 from streamer.model.words import counted
 
 MOST_PROBLEMS = 20  # of a file, that are told one by one
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Job:
     """One table: where its rows are and where they go; `edited`: the file may be another by now."""
 

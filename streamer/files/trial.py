@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import apsw
 
 from streamer.errors import StreamerError
 from streamer.files.writing import problems
+from streamer.frozen import frozen
 from streamer.model import KeyKind, Plan, TablePlan, Wire
 from streamer.model.plan import ForeignKeyPlan
 from streamer.model.sql import quote_identifier
@@ -20,7 +20,7 @@ from streamer.model.sql import quote_identifier
 NAMED = 20  # missing references of a foreign key that are looked for in the file
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Missing:
     """A foreign key, and values of its columns (as cells) that no parent has."""
 

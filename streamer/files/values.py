@@ -9,12 +9,12 @@ be the same when its file is transformed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
 from streamer.files import derived
 from streamer.files.derived import Derivation
+from streamer.frozen import frozen
 from streamer.model import ColumnPlan, PgType, TypeKind, TypeOptions
 from streamer.model.sql import quote_identifier
 from streamer.translate.types import Unsupported, map_type
@@ -54,7 +54,7 @@ _PLAIN = "{c}::text"
 _QUOTED = "to_json({c}::text)::text"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Printed:
     """A type's one form in files.
 

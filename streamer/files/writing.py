@@ -7,7 +7,6 @@ import os
 import zlib
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -16,13 +15,14 @@ import zstandard
 from streamer.errors import StreamerError, UsageError
 from streamer.files.names import Compression, Format
 from streamer.files.opening import BUFFER_BYTES, opened
+from streamer.frozen import frozen
 from streamer.progress import sync_folder
 
 _GZIP_WINDOW = 31  # zlib's number for the largest window, in a gzip frame
 _GZIP_LEVEL = 6
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Written:
     """A whole file: its rows, and size and digest of its content, uncompressed."""
 

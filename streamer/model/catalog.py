@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from streamer.frozen import frozen
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class QualifiedName:
@@ -33,7 +35,7 @@ class TypeKind(StrEnum):
     PSEUDO = "pseudo"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PgType:
     """A column's type.
 
@@ -74,7 +76,7 @@ class PgType:
         return base
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TypeField:
     """A field of a composite type."""
 
@@ -82,7 +84,7 @@ class TypeField:
     type: PgType
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sequence:
     """The sequence that numbers a column (serial or identity).
 
@@ -102,7 +104,7 @@ class Sequence:
     hidden: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Column:
     """A live column of a table, in `attnum` order.
 
@@ -128,7 +130,7 @@ class Column:
     deterministic: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Index:
     """An index; `columns` holds key columns only, None where the key is an expression.
 
@@ -171,7 +173,7 @@ class ForeignKeyAction(StrEnum):
     SET_DEFAULT = "SET DEFAULT"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ForeignKey:
     """`columns` of this table refer to `parent_columns` of `parent`, pairwise.
 
@@ -205,7 +207,7 @@ class ForeignKey:
         return f"ALTER TABLE … {how.format(self.name)}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Check:
     """A CHECK constraint, or a NOT NULL that isn't valid yet, and its SQL (pg_get_constraintdef).
 
@@ -240,7 +242,7 @@ class TableKind(StrEnum):
     LABELS = "labels of an enum"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Leaf:
     """A physical part of a table: the table itself, or one partition at the bottom."""
 
@@ -250,7 +252,7 @@ class Leaf:
     blocks: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Table:
     """One table as the catalog knows it.
 
@@ -299,7 +301,7 @@ class Table:
         raise KeyError(name)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SourceIdentity:
     """Which database this is: survives restarts, not a restore into another cluster.
 
@@ -317,7 +319,7 @@ class SourceIdentity:
     collation: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OtherObjects:
     """What a database holds besides tables: how many of each, names where they are few.
 
@@ -333,7 +335,7 @@ class OtherObjects:
     granted_tables: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Catalog:
     """Everything that the plan needs to know of the source, read in one snapshot."""
 

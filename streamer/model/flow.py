@@ -11,6 +11,7 @@ from typing import NewType
 import orjson
 
 from streamer.errors import OddAnswerError
+from streamer.frozen import frozen
 from streamer.model.printed import PrintedRows, printed_cells
 
 Key = tuple[str, ...]
@@ -27,7 +28,7 @@ class StepKind(StrEnum):
     EDGES = "edges"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page:
     """Rows of one FETCH, in key order; never without any row that was read.
 
@@ -65,7 +66,7 @@ class Page:
         return tuple([str(record[cell]) for cell in self.key_cells])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Statement:
     """One SQL statement and its parameters.
 
@@ -111,7 +112,7 @@ def _head(sql: str) -> bytes:
     return b'{"sql":' + orjson.dumps(sql) + b',"params":'
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reject:
     """A row that D1 will never take: its key, as the target would have it, and D1's reason.
 
@@ -123,7 +124,7 @@ class Reject:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Chunk:
     """Consecutive rows of one step, packed: the unit that is acknowledged.
 
@@ -154,7 +155,7 @@ class Chunk:
     before: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Batch:
     """Chunks that are sent in one request, and so in one transaction."""
 
@@ -194,7 +195,7 @@ def whole_number(cell: object) -> int:
         raise OddAnswerError("something else came where there is always a whole number") from None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Result:
     """One statement's answer: column names, rows as the API's JSON gives them, and its meta."""
 
@@ -234,7 +235,7 @@ class Result:
         return whole_number(self.only(1)[0])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """The answer to one request, a result for each statement, and what it took.
 

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from streamer.frozen import frozen
 from streamer.model.catalog import PgType, QualifiedName, Table
 
 
@@ -28,7 +29,7 @@ class Wire(StrEnum):
     HEX = "hex"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ColumnPlan:
     """How one column is read and stored.
 
@@ -64,7 +65,7 @@ class KeyKind(StrEnum):
     PHYSICAL = "physical position"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyPlan:
     """The key rows are read by, resumed by, and upserted by.
 
@@ -82,7 +83,7 @@ class KeyPlan:
     rowid: str = "rowid"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IndexPlan:
     """One index of the target; `early`: a foreign key or the upsert needs it before rows come.
 
@@ -101,7 +102,7 @@ class IndexPlan:
     where: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Clause:
     """A part of CREATE TABLE that the table can do without: a default, a CHECK, a generated column.
 
@@ -114,7 +115,7 @@ class Clause:
     sql: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ForeignKeyPlan:
     """A foreign key kept in the target; names are target names."""
 
@@ -136,7 +137,7 @@ class Loading(StrEnum):
     STAGED = "staged"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TablePlan:
     """Everything there is to do for one table.
 
@@ -190,7 +191,7 @@ class Severity(StrEnum):
     REFUSAL = "refusal"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """Something to say before anything is written: which object, what becomes of it, what to do.
 
@@ -214,7 +215,7 @@ class TimedBy(StrEnum):
     PROBE = "probe"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Estimate:
     """What a run will cost: API requests, seconds at the rate limit, D1 rows written, US dollars
     beyond the plan's included amounts not counted, and the database's size afterwards.
@@ -232,7 +233,7 @@ class Estimate:
     timed_by: TimedBy = TimedBy.GUESS
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Measure:
     """What a table's rows were seen to be: how many, and the average bytes of one.
 
@@ -249,7 +250,7 @@ class Measure:
     bodies: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ViewPlan:
     """A view that the target gets, after all tables."""
 
@@ -258,7 +259,7 @@ class ViewPlan:
     create_sql: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Question:
     """Something that only the rows can answer, asked of PostgreSQL before anything is written.
 
@@ -282,7 +283,7 @@ class Question:
     necessary: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OwnSql:
     """What PostgreSQL says of the user's SQL: the `types` of expressions, and warnings by table.
 
@@ -296,7 +297,7 @@ class OwnSql:
     momentary: frozenset[QualifiedName] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answered:
     """For how many rows the answer is yes, and the first of these rows.
 
@@ -308,7 +309,7 @@ class Answered:
     keys: tuple[tuple[str, int | None], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """A whole job: tables in load order (parents before children), and what must be said first.
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from streamer.frozen import frozen
 
-@dataclass(frozen=True, slots=True, repr=False)
+
+@frozen
 class Secret:
     """A string that never prints itself; `reveal` is the only way to its text."""
 
@@ -69,7 +70,7 @@ class IndexTiming(StrEnum):
     AFTER = "after"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rate:
     """At most `requests` (>= 1) sent in any `seconds` (> 0)."""
 

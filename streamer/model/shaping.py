@@ -6,14 +6,15 @@ Texts here are as the user wrote them; whoever resolves them against the catalog
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from functools import cache
 from typing import Literal, cast, get_args, get_type_hints
 
+from streamer.frozen import frozen
 from streamer.model.settings import Secret
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TypeOptions:
     """How values of each family of types are stored; the defaults lose nothing.
 
@@ -80,7 +81,7 @@ def _choices() -> Mapping[str, tuple[str, ...]]:
 Mask = Literal["null", "hash", "redact"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ColumnOptions:
     """What is asked of one column.
 
@@ -94,7 +95,7 @@ class ColumnOptions:
     types: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TableOptions:
     """What is asked of one table.
 
@@ -121,7 +122,7 @@ class TableOptions:
 WithoutRowid = Literal["auto", "always", "never"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shaping:
     """All that a user decided about tables, columns and types.
 

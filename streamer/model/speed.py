@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from streamer.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Speed:
     """What was seen of a target, and of the source whose rows go there; nothing is 0.
 
@@ -33,7 +33,7 @@ class Speed:
         return target if self.source_bytes_per_s is None else min(target, self.source_bytes_per_s)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LastRun:
     """What the last run sent: `body_bytes` of rows, in so many `seconds` from its start to its end."""
 
@@ -41,7 +41,7 @@ class LastRun:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Known:
     """What is known of a run's time before it starts: of this very target, or nothing.
 

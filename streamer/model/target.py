@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from streamer.frozen import frozen
 
 
 class TargetKind(StrEnum):
@@ -14,7 +15,7 @@ class TargetKind(StrEnum):
     WRANGLER = "wrangler"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TargetIdentity:
     """What makes a target this very one.
 

@@ -8,9 +8,10 @@ that happens for the first time the number doubles with each round, as TCP's slo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import inf, log2
 from typing import Protocol
+
+from streamer.frozen import frozen
 
 START = 3
 CAP = 16
@@ -27,7 +28,7 @@ MOST_PATIENCE = 256
 CALIBRATE_EVERY_S = 60.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sample:
     """A request that was answered: `sent_at` on the monotonic clock, `seconds` it took.
 
@@ -63,7 +64,7 @@ class Concurrency(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FixedConcurrency:
     """Always the same number, as the user said."""
 

@@ -7,8 +7,9 @@ is what it must hold. So no value is read back, and none can be bent on its way.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from streamer.frozen import frozen
 from streamer.model import (
     KeyKind,
     Loading,
@@ -26,7 +27,7 @@ from streamer.pack.layout import Layout
 GROUP = 25  # columns whose marks share one output: results have at most 100 of these
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Comparison(Layout):
     """The layout of a table's rows that are compared, not written.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from streamer.frozen import frozen
 from streamer.model import Result, Statement
 from streamer.pack.doubles import hard_doubles_probe, probe_is_exact
 
@@ -12,7 +12,7 @@ ROWS = "_streamer_rows"
 """How statements call the rows of their JSON parameter; it begins as no user's table can."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Engine:
     """One engine.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import orjson
 
 from streamer import limits
 from streamer.errors import BadRowsError
+from streamer.frozen import frozen
 from streamer.model import ColumnPlan, Key, Page, Statement, Storage, Wire
 from streamer.pack.cells import page_cells
 from streamer.pack.layout import PARAMETER_BYTES, Layout
@@ -20,7 +20,7 @@ _REAL_BYTES = 8
 _ONE_BYTE_VARINT = 127
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Oversized:
     """A row of a page that D1 has no room for: its index and key, and the bytes it would take."""
 

@@ -8,11 +8,12 @@ sent.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
 
 from streamer import limits
 from streamer.errors import RefusedError
+from streamer.frozen import frozen
 from streamer.model import (
     ColumnPlan,
     Key,
@@ -59,7 +60,7 @@ def by_number(plan: TablePlan) -> TablePlan:
     return replace(plan, key=key, columns=(_rowid_column(plan), *plan.columns))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Layout:
     """What packing must know of one step of one table.
 

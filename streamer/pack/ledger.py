@@ -9,10 +9,11 @@ make a lost checkpoint anew, and to see that the target was restored to an earli
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import orjson
 
+from streamer.frozen import frozen
 from streamer.model import Batch, Chunk, Key, Result, Statement, StepId, StepKind, whole_number
 
 OWNER_TABLE = "_streamer_owner"
@@ -88,7 +89,7 @@ LEDGER_FRAME_BYTES = Statement.of(_RECORD, "[]", "0" * 40, "0" * 20).bytes + 1
 """What the ledger statement of a batch takes in a request's body, its entries left out."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Owner:
     """Who may write a table: a run, and which of its starts (`epoch` from 1, `holder` names it)."""
 
@@ -98,7 +99,7 @@ class Owner:
     holder: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LedgerStep:
     """What the ledger calls a step: the target's table and the kind of step.
 
@@ -111,7 +112,7 @@ class LedgerStep:
     keys_hidden: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """Rows of a step that arrived, in the chunks numbered [first, next).
 

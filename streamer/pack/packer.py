@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from operator import itemgetter
 
@@ -11,6 +10,7 @@ import orjson
 
 from streamer import limits
 from streamer.errors import BadRowsError
+from streamer.frozen import frozen
 from streamer.model import Chunk, Key, Pack, Page, PageSize, Statement, StepId
 from streamer.model.printed import PrintedRows
 from streamer.pack.cells import page_cells
@@ -107,7 +107,7 @@ def statement_bytes(statement: Statement) -> int:
     return statement.bytes + 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Part:
     """Rows [start, end) of a page, packed."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from streamer.frozen import frozen
 from streamer.model import Key
 from streamer.pack.ledger import Entry
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reach:
     """How far a step's entries reach without a gap: up to the key `last` (None: nothing).
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import fields
 from datetime import datetime
 from importlib.resources import files
 from itertools import pairwise
@@ -11,6 +11,7 @@ from typing import cast
 
 from jinja2 import DictLoader, Environment, StrictUndefined, select_autoescape
 
+from streamer.frozen import frozen
 from streamer.page import charts
 from streamer.progress.history import Sample
 from streamer.progress.view import printable
@@ -124,7 +125,7 @@ def _tiles(totals: JSON) -> list[tuple[str, str]]:
     return [(_worded(name), _shown(name, value)) for name, value in totals.items()]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Table:
     """A table of the page: its columns' names, whether each holds figures, and its rows."""
 
@@ -251,13 +252,14 @@ def _figure(name: str, value: float) -> str:
 
 def _samples(found: object) -> list[Sample]:
     samples: list[Sample] = []
+    names = {one.name for one in fields(Sample)}
     for entry in map(_object, _list(found)):
         figures = {
             name: value
             for name, value in entry.items()
-            if name in Sample.__slots__ and isinstance(value, int | float)
+            if name in names and isinstance(value, int | float)
         }
-        if figures.keys() == {*Sample.__slots__}:
+        if figures.keys() == names:
             samples.append(Sample(**figures))  # pyright: ignore[reportArgumentType] -- numbers, by the line above
     rising = samples[:1]
     rising += [after for before, after in pairwise(samples) if after.at_s > before.at_s]

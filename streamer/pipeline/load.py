@@ -6,11 +6,12 @@ import asyncio
 from dataclasses import dataclass, field, replace
 
 from checkpoints import Watermark
+from streamer.frozen import frozen
 from streamer.model import Chunk, Key, Pack, PageSize, Reject, StepId, StepKind, TablePlan
 from streamer.pack import Layout
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Position:
     """How far a step has come, durably in the target: everything up to `last`.
 

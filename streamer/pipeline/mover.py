@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ParamSpec, Protocol
 
 from streamer import limits
 from streamer.errors import BadRowsError, InterruptedRunError
+from streamer.frozen import frozen
 from streamer.model import (
     Answer,
     Batch,
@@ -111,7 +112,7 @@ class Observer(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """The sizes that shape the flow; all at least 1."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from streamer import limits
 from streamer.config import Selection
 from streamer.errors import UsageError
+from streamer.frozen import frozen
 from streamer.model import (
     Catalog,
     Finding,
@@ -40,7 +41,7 @@ from streamer.plan.views import plan_views
 from streamer.translate.names import fold
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlanOptions:
     """What the user decided about the plan.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
+from streamer.frozen import frozen
 from streamer.model import (
     Column,
     ColumnOptions,
@@ -25,7 +26,7 @@ from streamer.translate.types import option_applies
 ExpressionTypes = Mapping[tuple[QualifiedName, str], PgType]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ShapedColumn:
     """A column that is moved: its name in the target, and how its values are stored or made.
 
@@ -47,7 +48,7 @@ class ShapedColumn:
         return bool(self.expression or self.mask)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Split:
     """A value that is split; `merged` is SQL, true of rows where its parts are those of NULL too.
 
@@ -89,7 +90,7 @@ def wanted_columns(
     return chooser.wanted
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Chooser:
     table: Table
     asked: TableOptions

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
+from streamer.frozen import frozen
 from streamer.model import Finding
 from streamer.plan.hints import EXCLUDE
 
@@ -24,7 +24,7 @@ _TOKEN = re.compile(
 _DETAIL = re.compile(r"""['"].+|\d+(?:,\d{3})*(?:\.\d+)?|[\w$]+(?:\.[\w$]+)+""", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kind:
     """Findings that say the same of different objects, in the order in which they came.
 

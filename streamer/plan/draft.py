@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from streamer import limits
 from streamer.errors import UsageError
+from streamer.frozen import frozen
 from streamer.model import (
     Column,
     ColumnPlan,
@@ -33,7 +34,7 @@ from streamer.translate.types import Mapping as TypeMapping
 from streamer.translate.types import Unsupported, map_type
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Draft:
     """A table that can move: how its columns are stored, and what identifies its rows.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 
+from streamer.frozen import frozen
 from streamer.model import Finding, QualifiedName, Severity
 from streamer.plan.draft import Draft
 from streamer.plan.estimate import publish_seconds
@@ -117,7 +117,7 @@ def slow_cycles(
     return refused
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """A table's place among the others.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
+from streamer.frozen import frozen
 from streamer.model import PgType, Table, TypeKind, TypeOptions
 from streamer.translate.names import quote
 
@@ -15,7 +15,7 @@ _TEXT = PgType(25, "pg_catalog", "text", "text", TypeKind.BASE, output="textout"
 _DOUBLE = PgType(701, "pg_catalog", "float8", "double precision", TypeKind.BASE, output="float8out")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Part:
     """What becomes a column of its own: its name within the whole, and the SQL of its value.
 

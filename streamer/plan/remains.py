@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from streamer.frozen import frozen
 from streamer.model import Check, Column, Finding, ForeignKey, Index, Severity, Table
 from streamer.translate.mentions import mentions
 
@@ -53,7 +54,7 @@ def what_remains(
     return remaining, left.said
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Left:
     """Decides what stays of `table` without the columns `gone`, some of which are `split`.
 

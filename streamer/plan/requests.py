@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import cycle
 from typing import Self
 
 from streamer import limits
 from streamer.config import Config
 from streamer.errors import RefusedError
+from streamer.frozen import frozen
 from streamer.model import (
     Chunk,
     KeyKind,
@@ -45,7 +46,7 @@ _KEY_BYTES = 10  # of a key's column that nobody measured
 _NO_SQL = Statement.of("")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Packing:
     """Which settings say how rows are packed; `batch_bytes` None: what a run finds by itself.
 
@@ -65,7 +66,7 @@ class Packing:
 AUTOMATIC = Packing()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stream:
     """Rows that one reader reads: how many, and the bytes of a request's body that one takes on average.
 
@@ -289,7 +290,7 @@ class _Reader:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Rows:
     """Rows of a page: all of `row_bytes`, or with the `sums` of theirs, from 0 on."""
 

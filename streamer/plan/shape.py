@@ -7,9 +7,10 @@ checks over columns that aren't moved, or whose values an expression or a mask m
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from streamer.errors import UsageError
+from streamer.frozen import frozen
 from streamer.model import (
     Column,
     ColumnOptions,
@@ -38,7 +39,7 @@ from streamer.translate.keys import key_names, primary_index
 from streamer.translate.names import target_name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ShapedTable:
     """A table as the user wants it.
 
@@ -62,7 +63,7 @@ class ShapedTable:
         return self.columns[source].target
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shapes:
     """The tables as the user wants them, and what all tables of the catalog are called in the target.
 

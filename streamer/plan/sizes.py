@@ -7,9 +7,8 @@ of its own: only where that may print as too much, the value itself is fetched a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from streamer import limits
+from streamer.frozen import frozen
 from streamer.model import (
     ColumnPlan,
     Finding,
@@ -46,7 +45,7 @@ _SMALL = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Size:
     """SQL for a column's stored bytes: `bound` is quickly known and never less than `exact`."""
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from streamer import limits
+from streamer.frozen import frozen
 from streamer.model import Known, Rate, TimedBy
 from streamer.model.speed import LastRun
 from streamer.plan.requests import Packing
@@ -15,7 +14,7 @@ _TELLING = 0.3  # of the bytes: a smaller run's time is its start's and its end'
 _MOST_AT_ONCE = 16  # requests, of a run that finds the best number by itself
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Work:
     """What is to be done: `requests` in all, of which `row_requests` carry `rows`, of `body_bytes`."""
 
@@ -25,7 +24,7 @@ class Work:
     body_bytes: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Span:
     """The least and the most seconds, and what they rest on."""
 

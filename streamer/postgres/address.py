@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from streamer.config import SourceSettings, values
 from streamer.errors import UsageError
+from streamer.frozen import frozen
 from streamer.model import Secret
 
 DEFAULT_PORT = 5432
@@ -19,7 +19,7 @@ HANDLED = ("host", "port", "dbname", "user", "password", "sslmode", "sslrootcert
 KEY_FILES = ("sslcert", "sslkey")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Address:
     """A source as it will be connected to; None leaves a part to libpq's default.
 
@@ -143,7 +143,7 @@ def is_loopback(host: str) -> bool:
     return host.startswith("/") or values.is_loopback(host)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Protection:
     """What TLS must do. `mode` is one of MODES; `root` is a file, or None for the system's store.
 

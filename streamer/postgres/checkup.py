@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from streamer.config import SourceSettings
+from streamer.frozen import frozen
 from streamer.model import Catalog
 from streamer.postgres.address import is_loopback, resolve
 from streamer.postgres.answers import only_row
@@ -33,7 +32,7 @@ JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND row_security_active(c.oid) ORDER BY 1"""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Checkup:
     """What was seen.
 

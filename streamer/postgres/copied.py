@@ -8,8 +8,7 @@ but for control characters, which CSV leaves as they are (postgresql.org/docs/18
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from streamer.frozen import frozen
 from streamer.model import ColumnPlan, Key, KeyKind, StepKind, Storage, TableKind, TablePlan
 from streamer.model.printed import PrintedRows, slices
 from streamer.model.sql import quote_identifier
@@ -31,7 +30,7 @@ _NO_CONTROL = bytes(63 if code < 32 and code != 10 else code for code in range(2
 _ESCAPES = {code: f"\\u{code:04x}" for code in range(1, 32)}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Copied:
     """A SELECT for COPY, which takes no parameters, and its outputs that are to be quoted.
 

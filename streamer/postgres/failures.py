@@ -10,11 +10,11 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import asyncpg
 
 from streamer.errors import SourceChangedError, SourceError, SourceLostError, StreamerError
+from streamer.frozen import frozen
 
 FOREIGN = (
     asyncpg.PostgresError,
@@ -62,7 +62,7 @@ class HostLostError(OSError):
     """The name of a host that was known before isn't resolved any more."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """Where something went wrong: the server (`where`), the database, the user, and at what."""
 

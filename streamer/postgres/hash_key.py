@@ -8,9 +8,9 @@ end, so that the next user of a pooled connection doesn't find them.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import Self
 
+from streamer.frozen import frozen
 from streamer.model import Secret
 from streamer.postgres.connect import Session
 
@@ -21,7 +21,7 @@ _SET = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HashKey:
     """A key's inner and outer padding, as hex text that casts to bytea."""
 

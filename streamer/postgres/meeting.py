@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from streamer.frozen import frozen
 from streamer.model import SourceIdentity
 from streamer.postgres.answers import only_row
 from streamer.postgres.catalog import read_identity
@@ -22,7 +21,7 @@ WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout', 'ho
 """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServerFacts:
     """What the server allows: timeouts in seconds (0: none), and how it is reached."""
 

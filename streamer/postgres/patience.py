@@ -6,7 +6,8 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+
+from streamer.frozen import frozen
 
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 30.0
@@ -17,7 +18,7 @@ def _nobody(_: str) -> None:
     """Tell nobody."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Patience:
     """Full-jitter delays up to half a minute, for `give_up_after_s` without any progress.
 

@@ -7,8 +7,8 @@ integer, ordered as a scan of the leaves in the order of their numbers delivers 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from streamer.frozen import frozen
 from streamer.model import QualifiedName, Table
 from streamer.model.sql import quote_identifier
 
@@ -19,7 +19,7 @@ MOST_LEAVES = 1 << LEAF_BITS
 _HALF = 1 << 31
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Position:
     """A row's place; `tid` is how PostgreSQL writes it inside its leaf."""
 
@@ -43,7 +43,7 @@ class Position:
         return f"({self.block},{self.offset})"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NumberedLeaf:
     """A leaf and the number that its rows' positions begin with."""
 

@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 
 from streamer import limits
+from streamer.frozen import frozen
 from streamer.model import Key, KeyKind, Page, PageSize, Pushdown, StepKind, TableKind, TablePlan
 from streamer.postgres.copied import Copied, can_copy, copied_query
 from streamer.postgres.failures import FOREIGN, retryable, sqlstate, timed_out
@@ -25,7 +25,7 @@ _SHORTEST_AGE_S = 1.0
 _SMALLEST_SHARE = 255  # so many bytes become one: LZ4's format; pglz reaches about 90
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reading:
     """What is to be read: the rows of one step behind `after`, in pages of `page_size`.
 

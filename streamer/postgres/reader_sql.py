@@ -8,8 +8,8 @@ so `(k1, k2) > (…)` uses the very columns, casts and directions of the order.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from streamer.frozen import frozen
 from streamer.model import (
     ColumnPlan,
     Key,
@@ -27,7 +27,7 @@ _INFLATION = 8  # how much bigger a printed value may be than it is stored, comp
 _LENGTH_IS_KNOWN = ("text", "varchar", "bytea", "json", "xml", "citext")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Query:
     """A SELECT, its parameters, and how a record of it reads (see Page)."""
 

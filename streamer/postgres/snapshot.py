@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
 from datetime import datetime
 
 from streamer.errors import StreamerError
+from streamer.frozen import frozen
 from streamer.postgres.answers import only_row
 from streamer.postgres.connect import Connector, Session, beginning
 from streamer.postgres.failures import FOREIGN, snapshot_gone
@@ -25,7 +25,7 @@ IDLE_S = """
 SELECT setting::float8 / 1000 FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'"""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SnapshotInfo:
     """One moment of the source. `number` is what Page.snapshot says.
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 import asyncpg
 from asyncpg.cursor import Cursor
 
 from streamer import limits
+from streamer.frozen import frozen
 from streamer.postgres.connect import Session, told_when_cut_off
 from streamer.postgres.copied import ESCAPE, NULL, QUOTE, Copied, printed_rows
 from streamer.postgres.reader_sql import Query
@@ -28,7 +29,7 @@ ROLLING_AGE_S = 30.0
 SNAPSHOT_AGE_S = 300.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WindowLimits:
     """How long a cursor may live, and how long it may wait between two pages.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from streamer.frozen import frozen
 
 MOST_SAMPLES = 240
 FIRST_GAP_S = 1.0
@@ -12,7 +13,7 @@ FIRST_GAP_S = 1.0
 LATENCY_BOUNDS_S = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 30.0)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sample:
     """How far a run was `at_s` seconds after its start.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from importlib.resources import files
@@ -12,6 +12,7 @@ from pathlib import Path
 import orjson
 
 from streamer.errors import ExitCode
+from streamer.frozen import frozen
 from streamer.limits import USD_PER_MILLION_WRITTEN
 from streamer.model import Consistency
 from streamer.progress.history import LATENCY_BOUNDS_S, Latencies, Sample
@@ -52,7 +53,7 @@ class Status(StrEnum):
                 return cls.FAILED
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TableReport:
     """One table: its source name, target name, figures, and the snapshots it was read in."""
 
@@ -62,7 +63,7 @@ class TableReport:
     snapshots: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SnapshotReport:
     """One moment of the source: its number in this run, its LSN, and when it was taken (UTC)."""
 
@@ -71,7 +72,7 @@ class SnapshotReport:
     taken_at: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunReport:
     """What a report says.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 from checkpoints import JSON, Saved, StepRecord
+from streamer.frozen import frozen
 from streamer.model.words import counted
 from streamer.progress.tally import Tally, Traffic
 from streamer.progress.view import printable, rows_of
@@ -47,7 +47,7 @@ class TableProgress(StrEnum):
     DONE = "done"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """One step: what it does, to which object ('' where that is clear), and its state."""
 
@@ -56,7 +56,7 @@ class Step:
     state: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TableStatus:
     """A table: rows and statement bytes acknowledged; `rows_estimate` is -1 where unknown."""
 
@@ -91,7 +91,7 @@ class TableStatus:
         return round(100 * self.rows / self.rows_estimate, 1) if self.rows_estimate > 0 else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunStatus:
     """A run as its checkpoint tells it; `pid` and `host` are its process's, where it has one."""
 

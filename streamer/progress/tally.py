@@ -7,13 +7,15 @@ read = written + rejected + skipped holds by construction, whatever was read twi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
+
+from streamer.frozen import frozen
 
 Numbers = Mapping[str, object]
 """Figures as they stand in a JSON document: names to numbers."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Figures:
     """What one table took; every figure is zero or more.
 
@@ -70,7 +72,7 @@ class Figures:
         return cls(**whole, seconds=_number(document, "seconds"))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Traffic:
     """What the whole run took from the target, requests that served no table included.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
 
+from streamer.frozen import frozen
 from streamer.model import Rate
 from streamer.model.words import counted
 from streamer.progress.wording import duration, size
@@ -25,7 +25,7 @@ class TableState(StrEnum):
     DONE = "done"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TableView:
     """A table's name, state, rows settled, and rows expected (-1: not estimated)."""
 
@@ -45,7 +45,7 @@ class TableView:
         return self.rows if self.state is TableState.DONE else max(self.rows, self.rows_estimate)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Volume:
     """Rows and bytes, either so many or so many a second."""
 
@@ -53,7 +53,7 @@ class Volume:
     bytes: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class View:
     """A run at one moment.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 
+from streamer.frozen import frozen
 from streamer.model.words import counted
 from streamer.rollback.intent import Intent, WrittenTable
 from streamer.rollback.look import Seen
@@ -21,7 +21,7 @@ class Action(StrEnum):
     LEFT = "left"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TableAction:
     """What becomes of one table, which holds `rows` now (None: not counted)."""
 
@@ -30,7 +30,7 @@ class TableAction:
     rows: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Decision:
     """What a rollback by deleting would do.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from streamer.frozen import frozen
 from streamer.run.admission import Found
 from streamer.run.journal import Journal
 from streamer.run.recorded import items, members
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from checkpoints import JSON
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WrittenTable:
     """A table of the run: what stood in its place before (`found`), and what came into it since.
 
@@ -37,7 +37,7 @@ class WrittenTable:
     stage: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Intent:
     """A run to take back. `views` (target names) were made by it; `bookmark` is '' for none.
 

@@ -6,7 +6,6 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +19,7 @@ from streamer.errors import (
     StreamerError,
     UsageError,
 )
+from streamer.frozen import frozen
 from streamer.model.words import counted
 from streamer.progress import Events, write_report
 from streamer.rollback.decide import Action, Decision, decide
@@ -45,7 +45,7 @@ class Method(StrEnum):
     TIME_TRAVEL = "time-travel"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Choices:
     """What the user chose; with `force`, rows that the run didn't write may go too."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from streamer.d1 import D1Database
+from streamer.frozen import frozen
 from streamer.model import Statement, whole_number
 from streamer.pack import LEDGER_TABLE, OWNER_TABLE, owners_of, read_owners
 from streamer.pack.ledger import Owner
@@ -27,7 +27,7 @@ _LEDGER = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ForeignKey:
     """A foreign key: its table, columns, parent, and those of its columns that may be NULL."""
 
@@ -37,7 +37,7 @@ class ForeignKey:
     nullable: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seen:
     """The target now: names are in lower case wherever they are keys.
 

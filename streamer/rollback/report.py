@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.resources import files
@@ -11,13 +10,14 @@ from importlib.resources import files
 import orjson
 
 from streamer.errors import ExitCode
+from streamer.frozen import frozen
 from streamer.progress import Status, Traffic, cost_usd, utc
 from streamer.rollback.decide import Action, TableAction
 
 FORMAT_VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RollbackReport:
     """What was taken back of a run, how, and what it took.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from streamer.errors import RefusedError, UsageError
+from streamer.frozen import frozen
 from streamer.model import IfExists, KeyKind, TablePlan
 from streamer.run.survey import FoundTable, Survey
 
@@ -38,7 +38,7 @@ def found(survey: Survey, table: TablePlan) -> Found:
     return Found.ROWS if there.holds_rows else Found.EMPTY
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Objection:
     """Why a run must not write to the target table `name`, and what to do about that."""
 

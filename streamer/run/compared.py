@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from streamer.config import Config, Selection
 from streamer.d1 import D1Database
 from streamer.errors import ExitCode, SourceChangedError, UsageError
+from streamer.frozen import frozen
 from streamer.model import KeyKind, QualifiedName, SourceIdentity, Table, TablePlan
 from streamer.pipeline.transform import Function, load_transforms
 from streamer.pipeline.transform import Source as Rows
@@ -68,7 +69,7 @@ class Source(Rows, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Compared:
     """Both ends, open, and what is compared of them.
 

@@ -6,7 +6,6 @@ import asyncio
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +28,7 @@ from streamer.files.report import StepReport, TableDone
 from streamer.files.state import FILE as STATE
 from streamer.files.state import ExportState
 from streamer.files.writing import make_folder
+from streamer.frozen import frozen
 from streamer.model import Consistency, Plan
 from streamer.model.words import counted
 from streamer.plan.digest import sentence
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 REPORT = "export_report.json"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExportOptions:
     """What an export was told besides the settings; `validate` reads the files again."""
 
@@ -57,7 +57,7 @@ class ExportOptions:
     validate: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Job:
     config: Config
     options: ExportOptions

@@ -31,6 +31,7 @@ from streamer.files.manifest import (
 from streamer.files.matching import Matching, Mismatch, Wanted
 from streamer.files.opening import Content
 from streamer.files.reading import Row, read_rows
+from streamer.frozen import frozen
 from streamer.model import KeyKind, PageSize, QualifiedName, Shaping, StepKind, TablePlan
 from streamer.plan.select import matching
 from streamer.postgres import PostgresSource
@@ -47,7 +48,7 @@ Stop = Callable[[], None]
 """Raises where the command is to end early."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExportedFiles:
     """The exported files of a folder, all of them rows of their tables; those that `changed` aren't
     what was written: why.
@@ -243,7 +244,7 @@ async def _transformed(
             await asyncio.sleep(0)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Made:
     """What is compared: a file, its table, and between which sides."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from streamer.d1 import TooLargeError
 from streamer.errors import BadRowsError, StreamerError
+from streamer.frozen import frozen
 from streamer.model import IndexPlan, Statement, TablePlan, whole_number
 from streamer.model.plan import ViewPlan
 from streamer.model.sql import quote_identifier
@@ -22,7 +22,7 @@ OPTIMIZE = Statement.of("PRAGMA optimize")
 """Has D1 refresh its planner's statistics; not worth failing a finished run for."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Checked:
     """A table's count in the target and its rows whose parent is missing.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from streamer.config import TargetSettings
 from streamer.errors import SettingsChangedError, SourceChangedError, UsageError
+from streamer.frozen import frozen
 from streamer.model import KeyKind, SourceIdentity, Storage, TablePlan
 from streamer.model.target import TargetIdentity, TargetKind
 from streamer.run.chosen import chosen_facts, differing, split_columns
@@ -25,7 +25,7 @@ class GoOn(StrEnum):
     FROM_THE_START = "from the start"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """How a table goes on, and a warning to give ('' for none)."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from streamer.config import Config
@@ -13,6 +13,7 @@ from streamer.errors import BadRowsError, ExitCode, UsageError
 from streamer.files.manifest import TransformManifest, read_transform
 from streamer.files.source import FilesSource, Looked, checked
 from streamer.files.stored import refuse_other_columns
+from streamer.frozen import frozen
 from streamer.model import Plan, Shaping
 from streamer.model.words import counted
 from streamer.plan.estimate import measured
@@ -30,7 +31,7 @@ _MEND = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ImportOptions:
     """What an import was told besides the settings; `edited`: files may have been changed since."""
 
@@ -38,7 +39,7 @@ class ImportOptions:
     edited: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Checked:
     """Files that hold rows of their tables, and the plan of moving them."""
 

@@ -7,12 +7,13 @@ moment goes on from there.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from streamer import limits
 from streamer.config import Config
 from streamer.d1 import D1Database
 from streamer.errors import ExitCode, InterruptedRunError
+from streamer.frozen import frozen
 from streamer.model import (
     Consistency,
     Loading,
@@ -60,7 +61,7 @@ from streamer.sinks import BadRow, Carried, FixedPlacesError
 FIXED_UPLOADERS = 16  # with automatic concurrency: as many as the adaptive limit may ever allow
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ends:
     """Both ends of a run, open, and what was seen there before the first write.
 

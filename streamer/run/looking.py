@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from streamer.config import Config
 from streamer.d1 import D1Database
+from streamer.frozen import frozen
 from streamer.model import Answered, Finding, Plan, Question, TablePlan
 from streamer.pipeline.transform import load_transforms
 from streamer.plan import estimated_rows
@@ -28,7 +28,7 @@ from streamer.run.sources import JobSource
 from streamer.run.survey import survey
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Looking:
     """A source that was looked at: what is `known` of it.
 

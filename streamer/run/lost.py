@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from streamer.config import Selection
 from streamer.errors import UsageError
+from streamer.frozen import frozen
 from streamer.model import QualifiedName, SourceIdentity, Statement
 from streamer.pack import (
     LEDGER_TABLE,
@@ -37,7 +37,7 @@ turn up again, can't pass for a later start of the run."""
 _INDEXES = "SELECT name FROM sqlite_master WHERE type = 'index'"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lost:
     """A run as the target's ledger tells of it.
 

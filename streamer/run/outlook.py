@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import checkpoints
 from streamer.config import Config
 from streamer.errors import ExitCode
+from streamer.frozen import frozen
 from streamer.model import Known, LastRun, Measure, Plan, QualifiedName, Speed
 from streamer.pipeline.transform import load_transforms
 from streamer.plan.estimate import measured
@@ -34,7 +34,7 @@ async def read_plan(config: Config) -> Plan:
     return (await look_ahead(config)).plan
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outlook:
     """The plan of a job, what was measured of its tables, and what is known of its time."""
 

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from streamer.config import Config
 from streamer.errors import UsageError
+from streamer.frozen import frozen
 from streamer.model import (
     Answered,
     Catalog,
@@ -42,7 +43,7 @@ def _silent(_: str) -> None:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Known:
     """What the plan needs to know of a source: its catalog, and what it says of the user's SQL."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from streamer.errors import FencedError
+from streamer.frozen import frozen
 from streamer.model import Key, Loading, Pack, Statement, StepKind, TablePlan
 from streamer.model.sql import quote_identifier
 from streamer.pack import Entry, Layout, LedgerStep, covers, reaches
@@ -20,7 +20,7 @@ from streamer.sinks import Ownership
 GROUP = 24  # steps looked at in one request, with up to three statements each
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Begun:
     """A step that has written rows, and how far the checkpoint says it came.
 

@@ -9,12 +9,12 @@ its start: rows that are there already change nothing, and bad ones are found on
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from checkpoints import RunRecord
 from streamer.config import Config
 from streamer.errors import UsageError
+from streamer.frozen import frozen
 from streamer.model import KeyKind, Loading, StepKind, TablePlan
 from streamer.model.words import counted
 from streamer.pack import Reach, entries_of, reach, read_ledger
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 AT_ONCE = 24  # steps whose ledgers are read in one request
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Progress:
     """How far a table came: `reached` says it by step; None: it is moved again from its start.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from checkpoints import StepRecord
+from streamer.frozen import frozen
 from streamer.model import Reject, StepKind
 from streamer.run.recorded import items
 
@@ -17,7 +18,7 @@ KIND = "rejected"
 PAGE_ROWS = 200
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rejected:
     """A rejected row of a table (source name), and the kind of the step that found it."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from streamer import limits
 from streamer.d1 import TooLargeError
 from streamer.errors import BadRowsError
+from streamer.frozen import frozen
 from streamer.model import IndexPlan, Statement, TablePlan
 from streamer.pipeline import Position
 from streamer.run.survey import Database
@@ -20,7 +20,7 @@ _ENTRY_BYTES = 22  # of an index over one integer
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Task(Generic[T]):
     """Statements that belong together and can be sent again; `of` says what they are about.
 
@@ -33,7 +33,7 @@ class Task(Generic[T]):
     load: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome(Generic[T]):
     """A request's tasks: they are done, or there is one alone, and D1's objection to it."""
 

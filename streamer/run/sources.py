@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from typing import Protocol
 
 from streamer.config import Config
+from streamer.frozen import frozen
 from streamer.model import Key, SourceIdentity, Table
 from streamer.pipeline.transform import Source
 from streamer.postgres import PostgresSource, SnapshotInfo
@@ -45,7 +45,7 @@ class JobSource(Planned, Source, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RowsFrom:
     """Opens a source, closed at the end; `database` is what it is called by the settings alone.
 

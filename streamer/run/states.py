@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from checkpoints import StepRecord
+from streamer.frozen import frozen
 from streamer.pipeline import Position
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class RunState(StrEnum):
     UNDONE = "undone"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepName:
     """What identifies a step over resumes: its table (source name, '' for the database), what it
     does, and which (an index's name), '' where there is only one.
@@ -61,7 +62,7 @@ class StepName:
     which: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Start:
     """What is known of new steps: facts about some, those that there is nothing to do for, and how
     far others have come.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from streamer import limits
 from streamer.d1 import TooLargeError
+from streamer.frozen import frozen
 from streamer.model import Answer, Statement, whole_number
 from streamer.model.sql import quote_identifier
 from streamer.pack import CURRENT, Engine
@@ -30,7 +31,7 @@ SELECT DISTINCT m.name, f."table" FROM sqlite_master AS m, pragma_foreign_key_li
 WHERE m.type = 'table' AND m.name NOT LIKE '\\_cf\\_%' ESCAPE '\\'"""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FoundTable:
     """A table or view of the target; `columns` maps lower-case names to declared types.
 
@@ -46,7 +47,7 @@ class FoundTable:
     generated: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Survey:
     """What the target holds. Tables are found by name, ignoring ASCII case as SQLite does."""
 

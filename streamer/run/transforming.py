@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,6 +40,7 @@ from streamer.files.transform import (
 )
 from streamer.files.trial import Missing, TrialDatabase
 from streamer.files.writing import Written, make_folder, problems
+from streamer.frozen import frozen
 from streamer.model import Plan, QualifiedName, Shaping, TablePlan
 from streamer.model.words import counted
 from streamer.pipeline.transform import load_transforms
@@ -60,7 +61,7 @@ TELL_ROWS = 1_000_000
 """After so many rows of a table each, the log says how far it is."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TransformOptions:
     """What a transformation was told besides the settings.
 
@@ -209,7 +210,7 @@ def _jobs(options: TransformOptions, plan: Plan, manifest: ExportManifest) -> li
     return [job(table) for table in plan.tables]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Transformation:
     """One transformation, ready to begin."""
 

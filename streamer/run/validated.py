@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from streamer.config import Config, ValidateSettings
 from streamer.errors import ExitCode, StreamerError
+from streamer.frozen import frozen
 from streamer.progress import Events, Status, write_report
 from streamer.validate import Depth, Differences, Verdict
 from streamer.validate.report import Repaired, ValidationReport, write_differences
@@ -21,7 +21,7 @@ Found = Sequence[tuple[Verdict, Differences]]
 """Comparisons, each with all that differs in it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Validated:
     """What came of a validation; no verdicts where there was nothing left to do."""
 
@@ -31,7 +31,7 @@ class Validated:
     report: ValidationReport | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Named:
     """Which validation it is, and of what."""
 

@@ -24,6 +24,7 @@ from streamer.files.manifest import (
 from streamer.files.questions import ComparedFiles
 from streamer.files.source import FilesSource, Looked, look_through
 from streamer.files.stored import refuse_other_columns
+from streamer.frozen import frozen
 from streamer.model import Consistency, QualifiedName, Shaping, SourceIdentity, TablePlan
 from streamer.pipeline.transform import load_transforms
 from streamer.pipeline.transform.rows import RowTransform
@@ -53,7 +54,7 @@ from streamer.validate.report import ValidationReport
 TARGET = ("transformed", "d1")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TransformedFiles:
     """The transformed files of a folder, all of them rows of their tables, and how these are planned."""
 

@@ -8,13 +8,13 @@ one wave.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from streamer.frozen import frozen
 from streamer.model import Loading, QualifiedName, StepKind, TablePlan
 from streamer.pipeline import Load
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wave:
     """Loads that flow together, and the cycles that are published after them."""
 

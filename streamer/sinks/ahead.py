@@ -7,11 +7,12 @@ hold. All of them travel in one request, in which foreign keys are looked at las
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from streamer import limits
 from streamer.d1 import RefusedRowsError, TooLargeError
 from streamer.errors import BadRowsError
+from streamer.frozen import frozen
 from streamer.model import (
     Answer,
     Key,
@@ -62,7 +63,7 @@ class RefusedParentsError(Exception):
     """D1 takes none of the rows that were to be sent ahead, since it refuses one; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Telling:
     """Who is told of rows that are sent, before they are."""
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from streamer import limits
 from streamer.d1 import RefusedRowsError, TooLargeError
 from streamer.errors import BadRowsError
+from streamer.frozen import frozen
 from streamer.model import Batch, Chunk, Key, Page, StepId
 from streamer.model.words import counted
 from streamer.pack import Layout, Oversized, chunk_rows, is_fat, whole_row, without_rows
@@ -23,7 +24,7 @@ MEND = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BadRow:
     """A row of a chunk, whole, and why D1 won't take it: the end of a sentence, without values."""
 

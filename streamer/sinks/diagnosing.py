@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import orjson
 
 from streamer import limits
 from streamer.d1 import FailureKind, RefusedRowsError, TooLargeError
 from streamer.errors import BadRowsError
+from streamer.frozen import frozen
 from streamer.model import Answer, Batch, Chunk, Statement, StepId
 from streamer.pack import LedgerStep, blame, is_fat, not_stored, nulls, numbers_of, store_what_fits
 from streamer.pack.unpack import statement_rows
@@ -31,7 +32,7 @@ ROUNDS = 8  # constraints of one table that bad rows of a batch are told apart b
 COPIES = 3  # of its rows that a diagnosing request holds
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Suspect:
     """Rows of one chunk that travel together: those of a JSON parameter, or a fat one alone."""
 

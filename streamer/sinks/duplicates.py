@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 
 from streamer import limits
 from streamer.d1 import RefusedRowsError, TooLargeError
+from streamer.frozen import frozen
 from streamer.model import Key, Loading, TablePlan
 from streamer.sinks.ahead import lacks_parents
 from streamer.sinks.ownership import Database
@@ -39,7 +40,7 @@ class Sharing(Enum):
     LEFT = "some do still"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Duplicates:
     """Finds rows that share what may be there once, and has them renewed."""
 

@@ -10,9 +10,9 @@ the staged rows are bad ones.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from streamer import limits
+from streamer.frozen import frozen
 from streamer.model import Key, Statement, TablePlan
 from streamer.sinks.parents import IsRejected
 from streamer.sinks.refresh import MOST_ROWS, Fresh, TooManyError, can_refresh, fits, read_again
@@ -27,7 +27,7 @@ from streamer.sinks.uniqueness import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Way:
     """What goes before the copies of a cycle: `statements`, which delete rows of `tables`."""
 

@@ -12,9 +12,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from streamer.d1 import RefusedRowsError
+from streamer.frozen import frozen
 from streamer.model import Answer, Batch, Chunk, Key, KeyKind, StepId
 from streamer.pack import pack_page, step_columns, without_rows
 from streamer.pack.split import behind
@@ -221,7 +222,7 @@ class ParentsFirst(AroundSink[D1Sink]):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Orphan:
     """A row that refers to one that can't be in D1, and what to do about it."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import orjson
 
 from streamer.errors import OddAnswerError
+from streamer.frozen import frozen
 from streamer.model import (
     ColumnPlan,
     ForeignKeyPlan,
@@ -32,7 +33,7 @@ Cells = tuple[str | None, ...]
 ASKED_BYTES = 1_000_000  # about what one question's parameter may take; D1 takes twice that
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Carried:
     """A table and how the rows of one of its steps are packed."""
 
@@ -40,7 +41,7 @@ class Carried:
     layout: Layout
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """A parent that isn't in D1: its table (target name), the columns it is referred by, and their
     texts, as PostgreSQL printed them.
@@ -51,7 +52,7 @@ class Wanted:
     key: Key
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Question:
     """Which of `cells`, of rows of a step, have no parent in D1, by one foreign key.
 
@@ -180,7 +181,7 @@ def _cut(cells: tuple[Cells, ...]) -> list[tuple[Cells, ...]]:
     return [cells[at : at + length] for at in range(0, len(cells), length)]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Sql:
     """The SQL of one question; `w` is what was sent, `o` the target's row, `p` the parent."""
 

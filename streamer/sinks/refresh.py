@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from streamer import limits
+from streamer.frozen import frozen
 from streamer.model import (
     Answer,
     ForeignKeyPlan,
@@ -78,7 +79,7 @@ class Fresh:
         return Carried(self.plan, self.layout)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Leave:
     """How rows go: what refers to them is written as it is by now, `again`, then `deletes` take them.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from streamer import limits
 from streamer.d1 import RefusedRowsError
+from streamer.frozen import frozen
 from streamer.model import Key, Loading, Pack, Statement, StepKind, TablePlan
 from streamer.pack import Engine, Layout, LedgerStep
 from streamer.sinks.ahead import Deleted, Expect, lacks_parents
@@ -24,7 +25,7 @@ from streamer.sinks.refresh import (
 from streamer.sinks.uniqueness import delete
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Renewing:
     """Reads rows again by their key, writes those that are there, and deletes those that are gone.
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import chain
 
 import orjson
 
 from streamer.d1 import RefusedRowsError
 from streamer.errors import BadRowsError
+from streamer.frozen import frozen
 from streamer.model import ForeignKeyPlan, Key, Result, Statement, Storage, TablePlan
 from streamer.model.sql import quote_identifier
 from streamer.pack import by_number
@@ -40,7 +40,7 @@ AT_ONCE = 2_000  # references of one foreign key that are looked at in one reque
 LET_GO = "Change or delete that row in D1, then go on with --resume; --on-error reject sets such rows aside."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Gap:
     """A foreign key of a staged table; `broken` is SQL for the rows whose reference leads nowhere."""
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from streamer.d1 import FailureKind, RefusedRowsError, TooLargeError
+from streamer.frozen import frozen
 from streamer.model import Key, Statement, StepKind, TablePlan
 from streamer.model.sql import quote_identifier
 from streamer.pack import LedgerStep
@@ -28,7 +28,7 @@ _NAMED = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unfit:
     """Finds such rows."""
 

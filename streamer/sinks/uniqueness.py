@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import orjson
 
+from streamer.frozen import frozen
 from streamer.model import (
     ColumnPlan,
     Key,
@@ -33,7 +34,7 @@ Coming = tuple[Layout, Sequence[Row]]
 """Rows that are written to a table by the same request, and how they are packed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unique:
     """What may be there once: `terms` are SQL over the table's columns, for rows where `where` is true."""
 
@@ -253,7 +254,7 @@ def _is_key(plan: TablePlan) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Parking:
     """What takes values from a row `w` of one table: columns that become NULL (None), or something made.
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from streamer.frozen import frozen
 from streamer.model import Key, Statement, StepKind, TablePlan
 from streamer.sinks.bad_rows import stored_key
 from streamer.sinks.ownership import Database
@@ -58,7 +59,7 @@ class Searches:
         self.left = max(0, self.left - requests)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Knot:
     """Rows of one table that are in each other's way, as they are now; the `parked` must let go.
 

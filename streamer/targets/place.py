@@ -9,20 +9,20 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from checkpoints import CheckpointError, Locked, holder
 from checkpoints.file import APPLICATION_ID
 from checkpoints.lock import Lock, take
 from streamer.errors import StreamerError, TargetError, UsageError
+from streamer.frozen import frozen
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100  # www.sqlite.org/fileformat.html, 1.3
 _ANOTHER = "Name another file with --target sqlite:FILE"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """A file that is this process's to write until `leave`; `made`: it wasn't there before."""
 

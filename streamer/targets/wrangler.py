@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -18,6 +17,7 @@ import json5
 
 from streamer.config import WranglerTarget
 from streamer.errors import UsageError
+from streamer.frozen import frozen
 
 CONFIGURATIONS = ("wrangler.json", "wrangler.jsonc", "wrangler.toml")  # in wrangler's own order
 _STATE = Path(".wrangler/state/v3/d1/miniflare-D1DatabaseObject")
@@ -25,7 +25,7 @@ _OBJECTS = b"miniflare-D1DatabaseObject"
 _DOCUMENT_BYTES = 4 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LocalDatabase:
     """A database of a Worker project, as its configuration has it, and its file.
 

@@ -6,8 +6,9 @@ Each is translated so that it means the same in D1, or left out and announced.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from streamer.frozen import frozen
 from streamer.model import Check, Column, Finding
 from streamer.translate import expressions
 from streamer.translate.defaults import carry_defaults, domains
@@ -18,7 +19,7 @@ from streamer.translate.sequences import Numbering, number_rows
 from streamer.translate.terms import REFUSED, Terms, shortened, warn, warn_of_difference
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CheckSql:
     """A CHECK of the target: `condition` over target columns; `name` '' for one without a name.
 
@@ -31,7 +32,7 @@ class CheckSql:
     column: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Carried:
     """What the target gets of a table beside its columns and keys.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from streamer.frozen import frozen
 from streamer.model import ForeignKey, ForeignKeyAction, ForeignKeyPlan, Storage
 from streamer.translate.names import ROW_COLUMN, quote
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TableColumn:
     """A column of a target table; `default`, `check` and `generated` are SQL, '' for none.
 
@@ -30,7 +30,7 @@ class TableColumn:
     comment: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TableShape:
     """All that makes a target table, foreign keys aside.
 

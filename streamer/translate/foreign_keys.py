@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import chain
 
+from streamer.frozen import frozen
 from streamer.model import (
     Finding,
     ForeignKey,
@@ -39,7 +40,7 @@ _ALIKE = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kept:
     """A foreign key that the target keeps; `moved`: the parent is among the tables moved."""
 
@@ -48,7 +49,7 @@ class Kept:
     moved: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parents:
     """The tables that foreign keys may refer to.
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from streamer.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Edge:
     """A foreign key: rows of `child` refer to rows of `parent`.
 
@@ -23,7 +24,7 @@ class Edge:
     number: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Order:
     """How to load.
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from streamer.frozen import frozen
 from streamer.model import Index, Table
 from streamer.translate import expressions
 from streamer.translate.expressions import Translated, Untranslated
@@ -14,7 +13,7 @@ from streamer.translate.types import Mapping
 _BTREE_LIKE = frozenset({"btree", "hash"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IndexSql:
     """An index's keys, and its WHERE or '', in the target's words; `notes` say what differs."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from streamer import limits
+from streamer.frozen import frozen
 from streamer.model import Finding, Index, IndexPlan, IndexTiming, KeyKind, KeyPlan, Severity, Table
 from streamer.translate.carried import Carried
 from streamer.translate.ddl import create_index
@@ -20,7 +21,7 @@ LARGE_TABLE_BYTES = 2_000_000_000  # it reads the whole table
 REPEATABLE_BYTES = len("IF NOT EXISTS ")  # what a statement grows by when it may be sent again
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Needed:
     """Column lists (as sets) that must be indexed before rows come.
 

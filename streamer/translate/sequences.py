@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from streamer.frozen import frozen
 from streamer.model import Column, Finding, Sequence, Severity
 from streamer.translate.terms import Terms
 
@@ -11,7 +10,7 @@ _NUMBERING = "nextval("
 _HINT = "Let INSERTs supply the value where it matters"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Numbering:
     """How D1 numbers new rows.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from streamer.frozen import frozen
 from streamer.model import Column, Finding, Severity, Table
 from streamer.translate.expressions import Operand, Scope, Translated
 from streamer.translate.mentions import mentions
@@ -14,7 +15,7 @@ BY_BYTES = frozenset({"C", "POSIX", "C.utf8", "C.UTF-8", "ucs_basic", "pg_c_utf8
 """Names of collations that order texts by their bytes."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Terms:
     """What a table's SQL is translated by, and what the user decided about it.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from streamer import limits
+from streamer.frozen import frozen
 from streamer.model import (
     NOTHING_KNOWN,
     Estimate,
@@ -29,7 +30,7 @@ NEARLY = 0.95  # of the best speed: what is left isn't worth more requests at on
 IN_FLIGHT_BYTES = limits.MEMORY_BYTES // 2  # the other half is for rows read and not yet sent
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """What to write into the settings: how big a request may be, and how many at once."""
 
@@ -37,7 +38,7 @@ class Settings:
     concurrency: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Advice:
     """What to expect of a run by these `settings`.
 

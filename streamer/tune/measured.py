@@ -6,9 +6,9 @@ share where several are under way, and the database's own time, which they don't
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from streamer.frozen import frozen
 from streamer.model import Speed
 
 _LEAST_PER_BYTE_S = 1e-10  # 10 GB/s: nothing that is sent takes no time at all
@@ -23,7 +23,7 @@ class LimitedBy(Enum):
     SOURCE = "reading rows from PostgreSQL"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shot:
     """One request that travelled alone: its body, its rows, and how long the answer took."""
 
@@ -32,7 +32,7 @@ class Shot:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Round:
     """As many requests at once as `concurrency`: the sums of all, and how long until the last answer."""
 
@@ -47,7 +47,7 @@ class Round:
         return self.body_bytes / max(self.seconds, 1e-9)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Measured:
     """All that a probe saw. `round_trip_s` is what an empty query takes; there is at least one shot.
 

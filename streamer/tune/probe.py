@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from random import Random
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from streamer.errors import (
     TargetUnavailableError,
     leaves,
 )
+from streamer.frozen import frozen
 from streamer.model import Answer, Measure, Pack, Statement, TablePlan
 from streamer.run.engine import with_engine
 from streamer.run.stopping import Stopping
@@ -78,7 +79,7 @@ class Count(SilentObserver):
         log.warning("%s", what)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Probing:
     """What a probe is told: rows like whose, packed how, and what it has to do with.
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
 from string import ascii_letters, digits, hexdigits
 
+from streamer.frozen import frozen
 from streamer.model import (
     Answer,
     ColumnPlan,
@@ -60,7 +61,7 @@ def drop(name: str) -> Statement:
     return Statement.of(f"DROP TABLE IF EXISTS {quote_identifier(name)}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Body:
     """A request's statements, their size in its body, and how many rows they carry."""
 
@@ -69,7 +70,7 @@ class Body:
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scratch:
     """A scratch table: what makes it, how rows get in, and how many bytes each column's cells have.
 

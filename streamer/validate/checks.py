@@ -6,9 +6,9 @@ Each check is cut into stretches of rows that D1 can look at within a request's 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass
 
 from streamer import limits
+from streamer.frozen import frozen
 from streamer.model import Answer, ForeignKeyPlan, Key, Result, Statement, TablePlan, TypeKind
 from streamer.model.sql import quote_identifier
 from streamer.validate.sides import Database
@@ -18,7 +18,7 @@ MOST_KEYS = 100  # named in a report
 MOST_UNPARSED = 5_000  # texts that D1 can't parse, of which each is looked for in the source
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stretch:
     """The rows of a table behind the place `after` and up to `upto`; None: without a bound."""
 
@@ -47,7 +47,7 @@ async def stretches(database: Database, walk: Walk, rows_expected: int) -> Async
     yield Stretch(after, None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Broken:
     """Rows of the target that break a rule: how many, and the keys of the first."""
 
@@ -56,7 +56,7 @@ class Broken:
     keys: tuple[Key, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Rule:
     """Which rows `o` break a rule (`condition`); `name` as a report calls it."""
 

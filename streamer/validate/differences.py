@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
 import orjson
 
+from streamer.frozen import frozen
 from streamer.model import Key
 
 
@@ -21,7 +21,7 @@ class Kind(StrEnum):
     DIFFERENT = "different"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Difference:
     """One row of `table` (source name) that differs, in `columns` (source names) if it is there.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 
+from streamer.frozen import frozen
 from streamer.model import Key, Page, PageSize, StepId, StepKind, TablePlan
 from streamer.pack import pack_page
 from streamer.pack.comparing import Comparison, compared
@@ -16,7 +16,7 @@ from streamer.validate.suspects import Interval
 PAGE_ROWS = 1_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unequal:
     """A row of a page that D1 lacks (`columns` is None) or holds with other `columns` (targets)."""
 

@@ -7,13 +7,13 @@ So no cascade takes a row that only had to refer to another parent.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
 import orjson
 
 from streamer.d1 import RefusedRowsError
+from streamer.frozen import frozen
 from streamer.model import (
     Answer,
     Batch,
@@ -51,7 +51,7 @@ class Sink(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mending:
     """One table, the step that its rows are sent as, and how they are packed."""
 

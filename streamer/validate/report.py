@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import orjson
 
 from streamer.errors import StreamerError
+from streamer.frozen import frozen
 from streamer.progress import Status, Traffic, utc
 from streamer.progress.report import SOURCE_FACTS, TARGET_FACTS, only
 from streamer.validate.differences import Differences
@@ -21,7 +21,7 @@ from streamer.validate.verdict import Depth, Verdict, difference_json
 FORMAT_VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Repaired:
     """What a repair did: rows sent anew, rows deleted, and how often both sides were compared."""
 
@@ -30,7 +30,7 @@ class Repaired:
     rounds: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ValidationReport:
     """What a report says; `source` and `target` are cut down to facts that are no secret."""
 

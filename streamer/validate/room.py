@@ -9,10 +9,10 @@ hold meanwhile differs.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 from streamer.d1 import RefusedRowsError
+from streamer.frozen import frozen
 from streamer.model import Answer, Batch, Key, Statement, StepId, StepKind, TablePlan
 from streamer.pack import LedgerStep
 from streamer.sinks import Ownership
@@ -80,7 +80,7 @@ def _is_unique(error: RefusedRowsError) -> bool:
     return "UNIQUE constraint failed" in error.failure.message
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LettingGo:
     """Has all rows that differ let go of unique values, but for extra ones of tables that are `kept`."""
 
@@ -113,7 +113,7 @@ class LettingGo:
                 yield one.key
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LeavingLater:
     """Lets rows go that hold values which others have now, where nothing keeps them.
 

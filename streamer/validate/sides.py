@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from streamer.errors import SourceError
+from streamer.frozen import frozen
 from streamer.model import (
     Answer,
     Key,
@@ -45,7 +46,7 @@ class Database(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sides:
     """`source` gives rows as they are to be stored, `questions` asks about those that are there.
 

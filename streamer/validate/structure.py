@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
+from streamer.frozen import frozen
 from streamer.model import Statement, TablePlan
 from streamer.validate.sides import Database
 
@@ -14,7 +14,7 @@ FROM sqlite_master AS m, pragma_index_list(m.name) AS l, pragma_index_info(l.nam
 WHERE m.type = 'table' AND m.name NOT LIKE '\\_cf\\_%' ESCAPE '\\' AND l."unique" = 1"""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UniqueIndex:
     """A unique index that a plan keeps; `columns` are target names, none where it isn't plain."""
 
@@ -22,7 +22,7 @@ class UniqueIndex:
     columns: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Structure:
     """By lower-case names: sets of columns that are unique in a table, and its unique indexes."""
 

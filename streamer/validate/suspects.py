@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from streamer.frozen import frozen
 from streamer.model import Chunk, Key
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Interval:
     """The rows of chunks `first` to `next - 1`: behind the key `after` (None: from the beginning)
     and up to `last`.

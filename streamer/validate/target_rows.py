@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import orjson
 
+from streamer.frozen import frozen
 from streamer.model import ColumnPlan, Key, KeyKind, Statement, Storage, TablePlan, Wire
 from streamer.model.sql import quote_identifier
 from streamer.translate.names import rowid_name
@@ -33,7 +33,7 @@ def key_columns(plan: TablePlan) -> tuple[ColumnPlan, ...]:
     return tuple(by_target[name] for name in plan.key.targets)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Walk:
     """How the rows of `table` are walked through, in the order of `places` (SQL over `o`).
 
@@ -96,7 +96,7 @@ class Walk:
         return f" WHERE {' AND '.join(conditions)}" if conditions else ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Named:
     """Rows of a table by their keys: `rows` are those of the parameter ?1, `same` joins them."""
 

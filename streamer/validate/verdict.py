@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from streamer.frozen import frozen
 from streamer.model import Key
 from streamer.validate.differences import Difference
 
@@ -28,7 +29,7 @@ class Status(StrEnum):
     NOT_CHECKED = "not checked"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Check:
     """One check of a table: its name, its result, figures, and the keys of rows that break it.
 
@@ -54,7 +55,7 @@ class Check:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """One table: its checks, and the first of its rows that differ.
 

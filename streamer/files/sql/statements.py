@@ -8,11 +8,12 @@ value. All statements may run again: they are the upserts that a run sends.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from streamer import limits
 from streamer.errors import RefusedError
 from streamer.files.sql.literals import NULL, blob, literal_of, text
+from streamer.frozen import frozen
 from streamer.model import Pack, StepKind, TablePlan, Wire
 from streamer.pack import Layout
 from streamer.pack.layout import step_columns
@@ -28,7 +29,7 @@ _PIECE_BYTES = limits.STATEMENT_BYTES - 200  # of a literal, with the UPDATE aro
 _LINK = f"(SELECT v FROM {LONG} WHERE rowid=%d)"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Chunk:
     """Statements that must stand in one file; `long`: they use the table LONG, and leave it empty."""
 

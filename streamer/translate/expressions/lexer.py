@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 
+from streamer.frozen import frozen
 from streamer.translate.expressions.values import UntranslatableError
 from streamer.translate.names import quote
 
@@ -67,7 +67,7 @@ _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _LARGEST = 20_000  # characters of an expression; nobody's check is longer
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Text:
     """A string literal's value; `bits`: it was written B'…'."""
 
@@ -75,7 +75,7 @@ class Text:
     bits: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Prepared:
     """An expression whose strings are placeholders: `'s0'` is the first of `strings`."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+
+from streamer.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TypeName:
     """The type of a cast; `schema` is '' for those of pg_catalog that are printed bare."""
 
@@ -16,7 +17,7 @@ class TypeName:
     array: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Node:
     """`op` is the operator or function in PostgreSQL's words, `parts` its operands in order.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial, reduce
 
+from streamer.frozen import frozen
 from streamer.translate.expressions import comparisons, constants, forms, numbers, texts
 from streamer.translate.expressions.aggregates import aggregate
 from streamer.translate.expressions.arrays import elements
@@ -37,7 +38,7 @@ CLOCKS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rules:
     """What an expression may do where it stands.
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from enum import StrEnum
 
+from streamer.frozen import frozen
 from streamer.model import PgType
 from streamer.translate.types import Mapping as TypeMapping
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Operand:
     """A column that an expression may name.
 
@@ -30,14 +31,14 @@ class Operand:
     encoding: str = "UTF8"  # as pg_encoding_to_char() has it
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scope:
     """The columns of a table, by their source names."""
 
     columns: Mapping[str, Operand]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Relation:
     """A table that a view may read: its name in the target, and its columns."""
 
@@ -45,7 +46,7 @@ class Relation:
     scope: Scope
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Translated:
     """SQL for D1; `note` says in a few words what differs from PostgreSQL, '' where nothing does."""
 
@@ -53,7 +54,7 @@ class Translated:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Untranslated:
     """An expression that isn't carried over; `reason` is a part of a sentence."""
 
@@ -93,7 +94,7 @@ class Form(StrEnum):
 Constant = int | str | Decimal | bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Value:
     """SQL with what is known of its values.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from streamer.frozen import frozen
 from streamer.model import PgType, Storage
 from streamer.model.shaping import TypeOptions
 from streamer.translate.types.mapping import Mapping
@@ -12,7 +12,7 @@ from streamer.translate.types.mapping import Mapping
 AS_TEXT = "{c}::text"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Asked:
     """The options of a column; `numeric_text` and `server_version` are as in `map_type`."""
 

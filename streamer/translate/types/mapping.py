@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from streamer.frozen import frozen
 from streamer.model import Storage, Wire
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Counted:
     """What happens to some values of a column, to be announced with how many rows it concerns.
 
@@ -27,7 +26,7 @@ class Counted:
     necessary: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mapping:
     """How values of one type travel and are stored.
 
@@ -66,7 +65,7 @@ class Mapping:
         return self.template.replace("{c}", value)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unsupported:
     """A column that can't be moved; `reason` says why, `hint` what to do instead ('' for nothing)."""
 

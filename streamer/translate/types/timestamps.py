@@ -7,8 +7,9 @@ cut off, never rounded: a second before midnight stays on its day.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from streamer.frozen import frozen
 from streamer.model import PgType, Storage
 from streamer.translate.types.asked import AS_TEXT, Asked, Maker
 from streamer.translate.types.mapping import Counted, Mapping
@@ -34,7 +35,7 @@ def _literal(kind: str, year: str) -> str:
     return f"'{year}-01-01 00:00:00{zone}'::{kind}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Kind:
     """`timestamp` or `timestamptz`, and how many digits of a second it has."""
 

@@ -7,8 +7,8 @@ could be lost lies in a type, nothing is asked of its values.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from streamer.frozen import frozen
 from streamer.model import PgType, TypeKind
 from streamer.translate.names import quote
 from streamer.translate.types import json_depth
@@ -21,7 +21,7 @@ Here = Callable[[PgType], str]
 _FROM_ZERO = frozenset({"int2vector", "oidvector"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Loss:
     """Something that is lost of values where `here` says so; `what` is as in Counted."""
 
