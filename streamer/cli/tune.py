@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 
 import orjson
 
@@ -21,9 +22,10 @@ from streamer.config.measured import measured_lines
 from streamer.d1 import SystemClock
 from streamer.errors import ExitCode, TargetUnavailableError, UsageError
 from streamer.frozen import frozen
-from streamer.model import Measure, Plan, QualifiedName, TablePlan
+from streamer.model import Measure, Plan, QualifiedName, StepKind, TablePlan
 from streamer.model.target import TargetIdentity
 from streamer.model.words import counted
+from streamer.pack import step_columns
 from streamer.plan.estimate import measure_of
 from streamer.plan.requests import Packing
 from streamer.progress import utc
@@ -32,13 +34,15 @@ from streamer.progress.wording import size
 from streamer.run.outlook import Outlook, look_ahead
 from streamer.run.stopping import Stopping
 from streamer.targets import open_target
-from streamer.tune import Advice, Count, Measured, Probing, advise, probe, source_speed
+from streamer.tune import Advice, Count, Measured, Probing, SourceSeen, advise, look_at_rows, probe
 from streamer.tune.probe import AT_ONCE
+from streamer.tune.sample import Sample, of_lengths
 
 log = logging.getLogger("streamer.tune")
 
 FORMAT_VERSION = 1
 PATIENCE_S = 30.0
+_CHANCE = Random()  # noqa: S311 (for values that are made up)
 EXAMPLES = """\
 examples:
   streamer tune                                 what to expect, and the settings for it
@@ -47,9 +51,10 @@ examples:
   streamer tune --json | jq .settings
 
 It makes a scratch table named _streamer_tune_... in the target, like the table that most bytes come
-from, fills it with made-up rows, and takes it away again: at most 30 requests, about 30 s and 60,000
+from, fills it with made-up rows, and takes it away again: at most 40 requests, about 30 s and 60,000
 rows written, within the rate limit that all commands share. Your tables aren't touched; some rows are
-read to see how fast PostgreSQL is. What a tune that was killed has left, the next one takes away.
+read to see how fast PostgreSQL is and what form rows have: the made-up ones have the same lengths, NULLs
+and punctuation, but other letters and digits. What a tune that was killed has left, the next one takes away.
 
 --write-config makes the file, or adds the two settings to one that is there, and [measured], by which
 the minutes of a plan with --config FILE are reckoned. What the file says of the settings already is never
@@ -98,9 +103,9 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
     stopping = Stopping(stop, kept="your tables are as they were", again="streamer tune")
     with stopped_by_signals(stop, "ending; the scratch table is taken away"):
         async with stopping.heeded():
-            outlook, table, source = await _of_source(config)
+            outlook, table, seen = await _of_source(config)
         stopping.heed()
-        tuned = await _tune(config, outlook, table, source, stopping)
+        tuned = await _tune(config, outlook, table, seen, stopping)
     print(as_json(tuned) if args.json else "\n".join(as_text(tuned, config)))
     if tuned.turned_away:
         log.warning(
@@ -113,22 +118,22 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
     return _write(path, before, config, outlook.plan, tuned, env_file=args.env_file)
 
 
-async def _of_source(config: Config) -> tuple[Outlook, TablePlan, float | None]:
-    """The plan, the table that most bytes come from, and how fast its rows come."""
+async def _of_source(config: Config) -> tuple[Outlook, TablePlan, SourceSeen]:
+    """The plan, the table that most bytes come from, and what its rows are like."""
     outlook = await look_ahead(config)
     if outlook.plan.refusals:
         number = counted(len(outlook.plan.refusals), "object")
         log.warning("%s can't be moved as planned: see streamer plan", number)
     table = _heaviest(outlook.plan, outlook.measures)
     log.info("reading rows of %s", table.name)
-    return outlook, table, await source_speed(config, table, SystemClock())
+    return outlook, table, await look_at_rows(config, table, SystemClock(), _CHANCE)
 
 
 async def _tune(
     config: Config,
     outlook: Outlook,
     table: TablePlan,
-    source_bytes_per_s: float | None,
+    seen: SourceSeen,
     stopping: Stopping,
 ) -> Tuned:
     if config.target is None:
@@ -149,7 +154,7 @@ async def _tune(
         log.info("trying %s with rows like those of %s", database.identity, table.name)
         probing = Probing(
             table=table,
-            measure=measure_of(table, outlook.measures),
+            sample=seen.sample or _without_rows(table, outlook.measures),
             pack=config.run.pack,
             count=count,
             clock=SystemClock(),
@@ -168,7 +173,7 @@ async def _tune(
         rate=config.pacing.rate,
         packing=Packing.of(config),
         known=outlook.known,
-        source_bytes_per_s=source_bytes_per_s,
+        source_bytes_per_s=seen.bytes_per_s,
     )
     return Tuned(
         target=database.identity,
@@ -184,6 +189,11 @@ async def _tune(
 def _for_now(error: TargetUnavailableError) -> TargetUnavailableError:
     hint = "Run `streamer tune` again later; a daily quota is renewed at 00:00 UTC."
     return TargetUnavailableError(error.what, hint=hint)
+
+
+def _without_rows(table: TablePlan, measures: Mapping[QualifiedName, Measure]) -> Sample:
+    """What rows are made of where none were seen."""
+    return of_lengths(step_columns(table, StepKind.ROWS), measure_of(table, measures), _CHANCE)
 
 
 def _heaviest(plan: Plan, measures: Mapping[QualifiedName, Measure]) -> TablePlan:
@@ -233,7 +243,8 @@ def as_text(tuned: Tuned, config: Config) -> list[str]:
 def as_json(tuned: Tuned) -> str:
     """What was found, for programs.
 
-    `format_version`, `target`, `probe` (`like`, `requests`, `turned_away`, `rows`, `rows_written`, `bytes`),
+    `format_version`, `target`, `probe` (`like`, `requests`, `turned_away`, `rows_written`, and the `rows` and
+    `bytes` of the requests whose time counts: those that several at once begin with don't),
     `measured` (`round_trip_s`, `alone` and `together`: `concurrency`, `rows`, `bytes`, `seconds`;
     `source_bytes_per_s`, null where the table is too small to say), `expected` (`rows_per_s`,
     `bytes_per_s`, `request_s`, `limited_by`: `rate`, `target`, `distance`, `source`), `settings`

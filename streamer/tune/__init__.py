@@ -3,7 +3,7 @@
 from streamer.tune.advice import Advice, Settings, advise
 from streamer.tune.measured import LimitedBy, Measured, Round, Shot
 from streamer.tune.probe import Count, Probing, probe
-from streamer.tune.reading import source_speed
+from streamer.tune.reading import SourceSeen, look_at_rows
 
 __all__ = [
     "Advice",
@@ -14,7 +14,8 @@ __all__ = [
     "Round",
     "Settings",
     "Shot",
+    "SourceSeen",
     "advise",
+    "look_at_rows",
     "probe",
-    "source_speed",
 ]

@@ -34,7 +34,11 @@ class Shot:
 
 @frozen
 class Round:
-    """As many requests at once as `concurrency`: the sums of all, and how long until the last answer."""
+    """A stretch of time in which as many requests were under way as `concurrency`.
+
+    `body_bytes` and `rows` are the sums of those that were answered in these `seconds`, which begin when
+    the first `concurrency` of them were answered: a run is that far only once.
+    """
 
     concurrency: int
     body_bytes: int
@@ -61,12 +65,12 @@ class Measured:
 
     @property
     def rows(self) -> int:
-        """Rows written, all requests together."""
+        """Rows of all requests whose time counts."""
         return sum(one.rows for one in (*self.shots, *self.rounds))
 
     @property
     def body_bytes(self) -> int:
-        """Bytes of bodies, all requests together."""
+        """Bytes of the bodies of all requests whose time counts."""
         return sum(one.body_bytes for one in (*self.shots, *self.rounds))
 
     @property

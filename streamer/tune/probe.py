@@ -18,23 +18,27 @@ from streamer.errors import (
     leaves,
 )
 from streamer.frozen import frozen
-from streamer.model import Answer, Measure, Pack, Statement, TablePlan
+from streamer.model import Answer, Pack, Statement, TablePlan
 from streamer.run.engine import with_engine
 from streamer.run.stopping import Stopping
 from streamer.tune.measured import Measured, Round, Shot
+from streamer.tune.sample import Sample
 from streamer.tune.scratch import Body, Scratch, drop, find_leftovers, leftovers, new_name
 
-MOST_REQUESTS = 30
+MOST_REQUESTS = 40
 MOST_SECONDS = 30.0
 MOST_WRITTEN = 60_000  # billed rows: six cents at most, and within a free day's 100,000
 DROP_S = 20.0
 PINGS = 3
 AT_ONCE = (2, 4, 8)
-_ALONE_BYTES = (64_000, 250_000, 1_000_000, 2_000_000)
+_ALONE_BYTES = (250_000, 1_000_000, 2_000_000)
+_ALONE_SHARE = 0.3  # of the rows that may be written; the others go together
+_TOGETHER_S = 0.05  # what a request beside others is to take, where it may be so big
 _TOGETHER_BYTES = 1_000_000
-_ALL_BYTES = sum(_ALONE_BYTES) + sum(AT_ONCE) * _TOGETHER_BYTES
 _FOR_THE_END = 2  # requests that are kept for taking the table away
 _WORTH_MORE = 1.1  # how much faster a round must be for more at once to be tried
+_LEAST_COUNTED = 4  # requests of a round, behind those that it starts with
+_LEAST_CYCLES = 1.5  # of as many requests as are under way
 _PING = Statement("SELECT 1")
 
 log = logging.getLogger("streamer.tune")
@@ -83,12 +87,12 @@ class Count(SilentObserver):
 class Probing:
     """What a probe is told: rows like whose, packed how, and what it has to do with.
 
-    `stopping` says when it is to end; `most_bytes` is what the user allows a request, None for no
-    limit of theirs.
+    The `sample` is what they are made of. `stopping` says when it is to end; `most_bytes` is what the
+    user allows a request, None for no limit of theirs.
     """
 
     table: TablePlan
-    measure: Measure
+    sample: Sample
     pack: Pack
     count: Count
     clock: Clock
@@ -98,7 +102,7 @@ class Probing:
 
 
 async def probe(database: Database, probing: Probing) -> Measured:
-    """Try `database` out, with at most 30 requests and for about 30 s; what was seen.
+    """Try `database` out, with at most 40 requests and for about 30 s; what was seen.
 
     The scratch table is gone when this ends, however it does, or a warning names it. Those that
     killed probes have left are taken away first.
@@ -113,7 +117,7 @@ async def probe(database: Database, probing: Probing) -> Measured:
         await _tidy(database, leftovers(answer, 0))
     scratch = Scratch.like(
         probing.table,
-        probing.measure,
+        probing.sample,
         new_name(probing.random),
         probing.pack,
         engine=engine,
@@ -141,6 +145,11 @@ async def _take_away(database: Database, name: str) -> None:
             "the scratch table %s may still be in the target; the next `streamer tune` takes it away",
             name,
         )
+
+
+def _requests_of(number: int) -> int:
+    """How many requests a round of so many at once has; those that it starts with don't count."""
+    return number + max(number, _LEAST_COUNTED)
 
 
 class _Probe:
@@ -181,14 +190,27 @@ class _Probe:
         await self._execute(self._scratch.create)
         for _ in range(PINGS):
             self._pings.append((await self._execute([_PING])).seconds)
-        for rows in sorted({self._rows_of(size) for size in _ALONE_BYTES}):
-            if not self._may_send(1) or self._refused is not None:
+        share = _ALONE_SHARE / sum(_ALONE_BYTES)
+        for rows in sorted({max(1, self._rows_of(size, size * share)) for size in _ALONE_BYTES}):
+            if self._requests_left() < 1 or self._refused is not None:
                 break
             await self._alone(rows)
-        for number in AT_ONCE:
-            if not self._may_send(number) or self._refused is not None or not self._is_worth_it():
+        if self._shots:
+            await self._several_at_once()
+
+    async def _several_at_once(self) -> None:
+        """Two at once and then more, for as long as that is worth it; many more at a target far away."""
+        speed = Measured(min(self._pings), tuple(self._shots)).speed()
+        size = max(_TOGETHER_BYTES, min(_TOGETHER_S / speed.byte_s, limits.BATCH_BYTES_MAX))
+        is_far = speed.round_trip_s > speed.byte_s * size
+        for number in AT_ONCE[is_far:]:
+            requests = min(_requests_of(number), self._requests_left())
+            rows = self._rows_of(size, 1 / (requests + _requests_of(2 * number)))
+            if requests < _LEAST_CYCLES * number or self._refused is not None:
                 break
-            await self._together(number, self._rows_of(_TOGETHER_BYTES))
+            if not rows or not self._is_worth_it():
+                break
+            await self._together(number, requests, rows)
 
     async def _alone(self, rows: int) -> None:
         body = self._body(rows)
@@ -199,26 +221,39 @@ class _Probe:
         else:
             self._shots.append(Shot(body.bytes, body.rows, answer.seconds))
 
-    async def _together(self, number: int, rows: int) -> None:
-        bodies = [self._body(rows) for _ in range(number)]
-        began = self._probing.clock.monotonic()
+    async def _together(self, number: int, requests: int, rows: int) -> None:
+        bodies = [self._body(rows) for _ in range(requests)]
+        waiting = iter(bodies)
+        ended: list[tuple[float, Body]] = []
+
+        async def send() -> None:
+            for body in waiting:
+                await self._execute(body.statements)
+                ended.append((self._probing.clock.monotonic(), body))
+
         try:
             async with asyncio.TaskGroup() as group:
-                for body in bodies:
-                    group.create_task(self._execute(body.statements))
+                for _ in range(number):
+                    group.create_task(send())
         except BaseExceptionGroup as errors:
             error = next(leaves(errors))
             if not isinstance(error, TooLargeError):
                 raise error from None
             self._refused = min(self._refused or bodies[0].bytes, bodies[0].bytes)
             return
-        seconds = self._probing.clock.monotonic() - began
+        began, _ = ended[number - 1]
+        counted = [body for _, body in ended[number:]]
         self._rounds.append(
-            Round(number, sum(b.bytes for b in bodies), sum(b.rows for b in bodies), seconds)
+            Round(
+                number,
+                sum(body.bytes for body in counted),
+                sum(body.rows for body in counted),
+                ended[-1][0] - began,
+            )
         )
 
     def _body(self, rows: int) -> Body:
-        body = self._scratch.body(self._next_row, rows, self._probing.random)
+        body = self._scratch.body(self._next_row, rows)
         self._next_row += body.rows
         return body
 
@@ -226,15 +261,22 @@ class _Probe:
         self._probing.stopping.heed()
         return await self._database.execute(statements)
 
-    def _rows_of(self, body_bytes: int) -> int:
-        """How many rows a body of about this size has, within what the whole probe may write."""
-        row = self._scratch.row_bytes()
-        allowed = MOST_WRITTEN / self._scratch.written_per_row * row / _ALL_BYTES
+    def _rows_of(self, body_bytes: float, share: float) -> int:
+        """How many rows a body of about this size has, and no more than this `share` of those left."""
+        left = MOST_WRITTEN // self._scratch.written_per_row - (self._next_row - 1)
         most = self._probing.most_bytes or limits.BATCH_BYTES_MAX
-        return max(1, int(min(body_bytes * min(1.0, allowed), most) / row))
+        wanted = max(1, int(min(body_bytes, most) / self._row_bytes()))
+        return min(wanted, int(left * share))
 
-    def _may_send(self, number: int) -> bool:
-        return self._probing.count.requests + number + _FOR_THE_END <= MOST_REQUESTS
+    def _row_bytes(self) -> float:
+        """What a row takes in a body, by those that were made."""
+        rows = sum(shot.rows for shot in self._shots)
+        if not rows:
+            return self._scratch.sample.row_bytes
+        return sum(shot.body_bytes for shot in self._shots) / rows
+
+    def _requests_left(self) -> int:
+        return MOST_REQUESTS - _FOR_THE_END - self._probing.count.requests
 
     def _is_worth_it(self) -> bool:
         """Whether the last round was faster than the one before it."""

@@ -1,7 +1,7 @@
 """The scratch table and its rows: like those of a planned table in all that takes time, made up (pure).
 
-The same columns, key and lengths, and the indexes that are there while rows come. No value is the
-user's.
+The same columns and key, and the indexes that are there while rows come; its rows are a sample's again
+and again, each time under new keys. No value is the user's.
 """
 
 from __future__ import annotations
@@ -10,15 +10,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
-from string import ascii_letters, digits, hexdigits
 
 from streamer.frozen import frozen
 from streamer.model import (
     Answer,
-    ColumnPlan,
     KeyKind,
     Loading,
-    Measure,
     Pack,
     Page,
     Statement,
@@ -27,14 +24,19 @@ from streamer.model import (
     Storage,
     TablePlan,
 )
+from streamer.model.printed import PrintedRows
 from streamer.model.sql import quote_identifier
 from streamer.pack import Engine, Layout, pack_page
+from streamer.postgres.copied import ESCAPE, NULL, QUOTE, printed_rows
+from streamer.tune.sample import Row, Sample
 
 PREFIX = "_streamer_tune_"
 _RANDOM_HEX = 12
 _OURS = re.compile(rf"{PREFIX}[0-9a-f]{{{_RANDOM_HEX}}}")
-_BYTES_OF = {Storage.INTEGER: 4, Storage.REAL: 8, Storage.TEXT: 24, Storage.BLOB: 64}
-_POOL = 8_192  # characters that values are cut from, beside the longest one's own
+_COUNTED = 12  # digits of the number that a key of text begins with
+_COUNTED_HEX = 16
+_MOST_DIGITS = 18  # of a key that is a number: 64 bits hold what comes behind it, too
+_MOST_STATEMENTS = 99
 
 
 def new_name(random: Random) -> str:
@@ -72,35 +74,35 @@ class Body:
 
 @frozen
 class Scratch:
-    """A scratch table: what makes it, how rows get in, and how many bytes each column's cells have.
+    """A scratch table: what makes it, how rows get in, and the `sample` that these are made of.
 
     `written_per_row` are the rows that D1 bills for one: itself and its entries in indexes.
+    `first_number` is what keys of numbers count up from.
     """
 
     name: str
     create: tuple[Statement, ...]
     layout: Layout
-    widths: tuple[int, ...]
+    sample: Sample
     key_cells: tuple[int, ...]
     written_per_row: int
+    first_number: int
 
     @classmethod
     def like(
-        cls, table: TablePlan, measure: Measure, name: str, pack: Pack, *, engine: Engine
+        cls, table: TablePlan, sample: Sample, name: str, pack: Pack, *, engine: Engine
     ) -> Scratch:
-        """A scratch table `name` for rows like those of `table`.
+        """A scratch table `name` for rows like those of `table`, of which there is a `sample`.
 
         Raises:
             RefusedError: a statement for it would be too long, as it would be in a run.
         """
         plan = _alone(table, name)
         layout = Layout.of(plan, StepKind.ROWS, pack, into_stage=False, engine=engine)
-        widths = _widths(plan.columns, measure)
-        if plan.key.kind is KeyKind.PHYSICAL:
-            widths = (_BYTES_OF[Storage.INTEGER], *widths)
         indexes = _indexes(table, name)
         create = f"CREATE TABLE IF NOT EXISTS {quote_identifier(name)}({_body(plan)})"
         own_index = plan.key.kind is not KeyKind.PHYSICAL and layout.rowid_cell is None
+        keys = tuple(n for n, column in enumerate(layout.columns) if column.target in layout.key)
         return cls(
             name=name,
             create=(
@@ -108,21 +110,20 @@ class Scratch:
                 *map(Statement.of, indexes),
             ),
             layout=layout,
-            widths=widths,
-            key_cells=tuple(
-                n for n, column in enumerate(layout.columns) if column.target in layout.key
-            ),
+            sample=sample,
+            key_cells=keys,
             written_per_row=1 + len(indexes) + (own_index and not plan.without_rowid),
+            first_number=_first_number([row[keys[0]] for row in sample.rows]),
         )
 
-    def body(self, first: int, rows: int, random: Random) -> Body:
+    def body(self, first: int, rows: int) -> Body:
         """The rows numbered from `first` on, packed as a run packs them, as far as one request takes."""
-        pool = _Pool(random, max(self.widths))
-        records = [
-            [self._cell(cell, number, pool) for cell in range(len(self.layout.columns))]
-            for number in range(first, first + rows)
-        ]
-        page = Page(records, len(self.layout.columns), self.key_cells)
+        page = Page(
+            self._records([self._row(number) for number in range(first, first + rows)]),
+            len(self.layout.columns),
+            self.key_cells,
+            json_rows=self._is_copied,
+        )
         chunks = pack_page(self.layout, page, step=StepId(0), number=0, after=None)
         taken = chunks[:1]
         for chunk in chunks[1:]:
@@ -135,57 +136,50 @@ class Scratch:
             sum(chunk.rows for chunk in taken),
         )
 
-    def row_bytes(self) -> float:
-        """Bytes of a request's body that a row takes, about."""
-        return sum(
-            width * (2 if column.storage is Storage.BLOB else 1) + 3
-            for width, column in zip(self.widths, self.layout.columns, strict=True)
-        )
+    @property
+    def _is_copied(self) -> bool:
+        """Whether a run has such rows printed by COPY, whose texts are in single quotes."""
+        json = self.layout.form is Pack.JSON and not self.layout.real_cells
+        return json and self.sample.bare is not None
 
-    def _cell(self, cell: int, number: int, pool: _Pool) -> str:
+    def _records(self, rows: Sequence[Row]) -> Sequence[Row] | PrintedRows:
+        if not self._is_copied or self.sample.bare is None:
+            return rows
+        bare = self.sample.bare
+        lines = (",".join(map(_printed, row, bare)) for row in rows)
+        return printed_rows("".join(f"{line}\n" for line in lines).encode(), len(rows))
+
+    def _row(self, number: int) -> Row:
         """The first key column counts up, as keys do that are read in their order."""
-        column, width = self.layout.columns[cell], self.widths[cell]
-        counted = bool(self.key_cells) and cell == self.key_cells[0]
-        match column.storage:
+        rows, counted = self.sample.rows, self.key_cells[0]
+        row = rows[number % len(rows)]
+        return (*row[:counted], self._key(row[counted] or "", number), *row[counted + 1 :])
+
+    def _key(self, cell: str, number: int) -> str:
+        match self.layout.columns[self.key_cells[0]].storage:
             case Storage.INTEGER:
-                return str(number) if counted else pool.number(width)
+                return str(self.first_number + number)
             case Storage.REAL:
-                return f"{number}.5" if counted else pool.real()
+                return f"{self.first_number + number}.5"
             case Storage.BLOB:
-                return (f"{number:016x}" if counted else "") + pool.hexed(width - 8 * counted)
+                return f"{number:0{_COUNTED_HEX}x}{cell[_COUNTED_HEX:]}"
             case Storage.TEXT:
-                return (f"{number:012}" if counted else "") + pool.text(width - 12 * counted)
+                return f"{number:0{_COUNTED}}{cell[_COUNTED:]}"
 
 
-_MOST_STATEMENTS = 99
+def _printed(cell: str | None, bare: bool) -> str:  # noqa: FBT001 (mapped over columns)
+    """A cell as COPY prints it."""
+    if cell is None:
+        return NULL
+    if bare:
+        return cell
+    return QUOTE + cell.replace(ESCAPE, ESCAPE * 2).replace(QUOTE, ESCAPE + QUOTE) + QUOTE
 
 
-class _Pool:
-    """Values of wanted lengths, cut from a piece of random text."""
-
-    def __init__(self, random: Random, longest: int) -> None:
-        self._random = random
-        self._text = "".join(random.choices(ascii_letters + digits + " ", k=longest + _POOL))
-        self._hexed = "".join(random.choices(hexdigits[:16], k=2 * longest + _POOL))
-
-    def text(self, length: int) -> str:
-        return self._cut(self._text, length)
-
-    def hexed(self, count: int) -> str:
-        return self._cut(self._hexed, 2 * count)
-
-    def number(self, count: int) -> str:
-        """A whole number that SQLite stores in `count` bytes, or in fewer."""
-        return str(self._random.getrandbits(max(1, 8 * min(count, 8) - 1)))
-
-    def real(self) -> str:
-        return repr(self._random.random() * 1e6)
-
-    def _cut(self, pool: str, length: int) -> str:
-        if length <= 0:
-            return ""
-        start = self._random.randrange(len(pool) - length)
-        return pool[start : start + length]
+def _first_number(cells: Sequence[str | None]) -> int:
+    """The first of the numbers that are as long as most of `cells` are."""
+    lengths = sorted(len((cell or "").lstrip("-").partition(".")[0]) for cell in cells)
+    return 10 ** (max(1, min(lengths[len(lengths) // 2], _MOST_DIGITS)) - 1)
 
 
 def _alone(table: TablePlan, name: str) -> TablePlan:
@@ -228,10 +222,3 @@ def _indexes(table: TablePlan, name: str) -> list[str]:
         f" ON {quote_identifier(name)}({','.join(keys)})"
         for number, keys in enumerate(wanted)
     ]
-
-
-def _widths(columns: Sequence[ColumnPlan], measure: Measure) -> tuple[int, ...]:
-    """Bytes of each column's cells, without the byte that says their type."""
-    if measure.rows and len(measure.stored_bytes) == len(columns):
-        return tuple(max(0, round(stored - 1)) for stored in measure.stored_bytes)
-    return tuple(_BYTES_OF[column.storage] for column in columns)

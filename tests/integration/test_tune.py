@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import signal
 import tomllib
@@ -13,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from tests.engines.d1server import D1Server
-from tests.engines.postgres import Database
+from tests.engines.postgres import Database, Postgres
 from tests.engines.sqlite_file import PlainFile
 from tests.engines.workerd import Workerd
 from tests.faults.between import Between, Forward, Request
@@ -45,7 +46,7 @@ def test_it_says_what_to_expect_by_few_requests_and_leaves_nothing(
 
     assert told.code == 0, told.said
     found = json.loads(told.stdout)
-    assert any_d1.stats()["requests"] <= 30
+    assert any_d1.stats()["requests"] <= 40
     assert found["probe"]["rows"] <= found["probe"]["rows_written"] <= 60_000 + 100
     assert found["expected"]["rows_per_s"] > 0
     assert found["measured"]["alone"]
@@ -56,6 +57,55 @@ def test_it_says_what_to_expect_by_few_requests_and_leaves_nothing(
         plan["estimate"]["rows_written"], rel=0.1
     )
     assert our_leftovers(any_d1, tuner.uuid) == [THEIRS]
+
+
+SMALL = "--batch-bytes=500KB"
+LETTERS = """
+CREATE TABLE letters (id bigint PRIMARY KEY, code text, body text, seal bytea, answered bool);
+INSERT INTO letters SELECT 1000 + n,
+    CASE WHEN n % 2 = 0 THEN 'Canary-' || md5(n::text) END,
+    'Dear Canary, you''re "invited" \\ to ' || md5((2 * n)::text),
+    decode(md5((3 * n)::text), 'hex'), n % 3 = 0
+FROM generate_series(1, 30000) AS n
+"""
+
+
+async def test_rows_that_it_makes_up_have_the_form_of_the_real_ones_and_no_value_of_theirs(
+    postgres: Postgres, workerd_d1: Workerd, tmp_path: Path
+) -> None:
+    source = await postgres.create_database()
+    await source.execute(LETTERS)
+    uuid = workerd_d1.create(tmp_path.name)
+    streamer = Streamer(tmp_path, source, workerd_d1, uuid)
+    bodies: list[bytes] = []
+
+    async def note(request: Request, forward: Forward) -> web.Response:
+        bodies.append(request.body)
+        return await forward()
+
+    async with Between(workerd_d1) as between:
+        streamer.overrides["CLOUDFLARE_API_BASE_URL"] = between.base_url
+        between.deal = note
+        tuned = await asyncio.to_thread(streamer, "tune", "--json", SMALL)
+        tried = [body for body in bodies if b"INSERT INTO" in body]
+        bodies.clear()
+        moved = await asyncio.to_thread(streamer, "run", SMALL)
+        real = b"".join(body for body in bodies if b"INSERT INTO" in body)
+    workerd_d1.delete(uuid)
+
+    assert (tuned.code, moved.code) == (0, 0), tuned.said + moved.said
+    made = b"".join(tried)
+    assert b"Canary" in real
+    assert b"Canary" not in made
+    digest = hashlib.md5(b"2", usedforsecurity=False).hexdigest().encode()
+    assert digest in real
+    assert digest not in made
+    for mark in (b"null", b'\\"', b"\\\\'"):
+        share = real.count(mark) / len(real)
+        assert made.count(mark) / len(made) == pytest.approx(share, rel=0.1), mark
+    found = json.loads(tuned.stdout)
+    each = found["probe"]["bytes"] / found["probe"]["rows"]
+    assert each == pytest.approx(len(real) / 30_000, rel=0.05)
 
 
 def test_what_it_writes_is_what_a_run_is_told(streamer: Streamer, tmp_path: Path) -> None:

@@ -7,17 +7,22 @@ from random import Random
 
 import pytest
 
-from streamer.model import Answer, KeyKind, Measure, Pack, Result, Storage
-from streamer.pack import CURRENT
+from streamer.model import Answer, KeyKind, Pack, Page, Result, StepId, StepKind, Storage
+from streamer.pack import CURRENT, Engine, Layout, pack_page
+from streamer.postgres.copied import printed_rows
+from streamer.tune.sample import Sample, disguised
 from streamer.tune.scratch import Scratch, leftovers, new_name
-from tests.engines.limited_sqlite import LimitedSqlite, column, table_plan
+from tests.engines.copied import copied_lines
+from tests.engines.limited_sqlite import ENGINES, LimitedSqlite, column, table_plan
 
 COLUMNS = (
     column("id", Storage.INTEGER),
     column("note"),
     column("price", Storage.REAL),
 )
-MEASURE = Measure(rows=10, body_bytes=60.0, stored_bytes=(5.0, 31.0, 9.0))
+NOTE = 'He said: "It\'s \\ all\n right", 30 characters'
+ROWS = tuple((str(1_000 + 7 * n), NOTE if n % 3 else None, f"{n}.25") for n in range(40))
+BARE = (True, False, False)
 
 
 def test_a_name_of_ours_is_known_again_and_no_other() -> None:
@@ -29,21 +34,78 @@ def test_a_name_of_ours_is_known_again_and_no_other() -> None:
     assert leftovers(answer, 0) == [ours]
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("pack", [Pack.JSON, Pack.VALUES, Pack.ROWS])
 @pytest.mark.parametrize("kind", [KeyKind.PRIMARY, KeyKind.UNIQUE, KeyKind.PHYSICAL])
-def test_rows_of_the_wanted_lengths_get_in(kind: KeyKind, pack: Pack) -> None:
-    key = () if kind is KeyKind.PHYSICAL else ("id",)
-    plan = table_plan(COLUMNS, key)
+def test_rows_like_the_samples_get_in_each_under_a_key_of_its_own(
+    kind: KeyKind, pack: Pack, engine: Engine
+) -> None:
+    physical = kind is KeyKind.PHYSICAL
+    plan = table_plan(COLUMNS, () if physical else ("id",))
     plan = replace(plan, key=replace(plan.key, kind=kind))
-    scratch = Scratch.like(plan, MEASURE, new_name(Random(2)), pack, engine=CURRENT)
+    rows = tuple((str(n), *row) for n, row in enumerate(ROWS)) if physical else ROWS
+    sample = Sample(rows, None if physical else BARE)
+    scratch = Scratch.like(plan, sample, new_name(Random(2)), pack, engine=engine)
     target = LimitedSqlite(*(statement.sql for statement in scratch.create))
 
-    body = scratch.body(1, 50, Random(3))
-    target.request(body.statements)
+    bodies = [scratch.body(first, 50) for first in (1, 51)]
+    for body in bodies:
+        target.request(body.statements)
 
-    rows = target.rows(
-        f'SELECT count(*), min(length(note)), max(length(note)) FROM "{scratch.name}"'
+    found = target.rows(
+        f"SELECT count(*), count(note), min(note), max(note), sum(typeof(price) = 'real')"
+        f' FROM "{scratch.name}"'
     )
-    assert rows == [(body.rows, 30, 30)]
-    assert body.bytes == sum(len(b"".join(one.pieces)) + 1 for one in body.statements)
-    assert body.rows == 50
+    notes = sum(rows[n % len(rows)][-2] is not None for n in range(1, 101))
+    assert found == [(100, notes, NOTE, NOTE, 100)]
+    for body in bodies:
+        assert body.bytes == sum(len(b"".join(one.pieces)) + 1 for one in body.statements)
+        assert body.rows == 50
+
+
+@pytest.mark.parametrize("bare", [BARE, None])
+def test_a_request_carries_them_as_a_run_would_carry_the_real_ones(
+    bare: tuple[bool, ...] | None,
+) -> None:
+    plan = table_plan(COLUMNS, ("id",), name="_streamer_tune_0123456789ab")
+    sample = Sample(disguised(ROWS, COLUMNS, Random(1)), bare)
+    scratch = Scratch.like(plan, sample, plan.target, Pack.JSON, engine=CURRENT)
+    layout = Layout.of(plan, StepKind.ROWS, Pack.JSON, into_stage=False)
+    lines = copied_lines((int(key), *others) for key, *others in ROWS)
+    records = ROWS if bare is None else printed_rows(lines, len(ROWS))
+    page = Page(records, len(COLUMNS), (0,), json_rows=bare is not None)
+
+    (real,) = pack_page(layout, page, step=StepId(0), number=0, after=None)
+    made = scratch.body(1, len(ROWS))
+
+    assert made.rows == real.rows
+    assert made.bytes == real.bytes
+    assert [one.sql for one in made.statements] == [one.sql for one in real.statements]
+
+
+@pytest.mark.parametrize(
+    ("storage", "cell"),
+    [
+        (Storage.INTEGER, "1234567"),
+        (Storage.INTEGER, "9223372036854775807"),
+        (Storage.INTEGER, "7"),
+        (Storage.REAL, "12.5"),
+        (Storage.TEXT, "0b6ff1f2-6c0f-4a5e-9a7e-2f8a8a0a8b11"),
+        (Storage.TEXT, "de"),
+        (Storage.BLOB, "00ff" * 10),
+    ],
+)
+def test_keys_of_any_kind_count_up(storage: Storage, cell: str) -> None:
+    plan = table_plan((column("id", storage), column("note")), ("id",))
+    scratch = Scratch.like(
+        plan, Sample(((cell, "x"),)), new_name(Random(2)), Pack.JSON, engine=CURRENT
+    )
+    target = LimitedSqlite(*(statement.sql for statement in scratch.create))
+
+    for first in (1, 501):
+        target.request(scratch.body(first, 500).statements)
+
+    table = f'"{scratch.name}"'
+    assert target.rows(f"SELECT count(*) FROM {table}") == [(1_000,)]
+    came = [id_ for (id_,) in target.rows(f"SELECT id FROM {table} ORDER BY rowid")]
+    assert came == [id_ for (id_,) in target.rows(f"SELECT id FROM {table} ORDER BY id")]

@@ -1,0 +1,134 @@
+"""A probe of targets near and far, in virtual time: what it finds, and what it takes for that."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from streamer.model import Answer, Pack, Result, Statement, Storage
+from streamer.run.stopping import Stopping
+from streamer.tune import Count, Measured, Probing, probe
+from streamer.tune.probe import MOST_REQUESTS, MOST_WRITTEN
+from streamer.tune.sample import Sample
+from tests.engines.limited_sqlite import LimitedSqlite, column, table_plan
+from tests.simulation.clock import VirtualLoop
+from tests.unit.d1.model_api import LoopClock
+
+SHORT = ("1", "a note"), ("2", "another one"), ("3", None)
+LONG = (("1", "x" * 200_000),)
+
+
+@dataclass(slots=True)
+class Target:
+    """A database that is `way_s` away, one way, behind a line of `line_bytes_per_s`.
+
+    It takes one request after the other, by `bytes_per_s`.
+    """
+
+    count: Count
+    way_s: float
+    bytes_per_s: float
+    line_bytes_per_s: float = 1e12
+    most_at_once: int = field(default=0, init=False)
+    largest: int = field(default=0, init=False)
+    _now: int = field(default=0, init=False)
+    _sqlite: LimitedSqlite = field(default_factory=LimitedSqlite, init=False)
+    _line: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+
+    async def execute(self, statements: Sequence[Statement]) -> Answer:
+        loop, size = asyncio.get_running_loop(), sum(one.bytes for one in statements)
+        began = loop.time()
+        self.count.sent(size)
+        self._now += 1
+        self.most_at_once = max(self.most_at_once, self._now)
+        self.largest = max(self.largest, size)
+        async with self._line:
+            await asyncio.sleep(size / self.line_bytes_per_s)
+        await asyncio.sleep(self.way_s)
+        async with self._turn:
+            results = [self._result(statement) for statement in statements]
+            await asyncio.sleep(size / self.bytes_per_s)
+        await asyncio.sleep(self.way_s)
+        self._now -= 1
+        answer = Answer(tuple(results), seconds=loop.time() - began)
+        self.count.answered(answer.seconds, answer.rows_written)
+        return answer
+
+    def tables(self) -> list[tuple[object, ...]]:
+        return self._sqlite.rows("SELECT name FROM sqlite_master")
+
+    def _result(self, statement: Statement) -> Result:
+        params = [str(value) for value in statement.values()]
+        if statement.sql.startswith("SELECT"):
+            return Result(rows=tuple(self._sqlite.rows(statement.sql, *params)))
+        return Result(rows_written=self._sqlite.request([statement]))
+
+
+def probed(
+    rows: Sequence[tuple[str | None, ...]],
+    *,
+    most_bytes: int | None = None,
+    **target: float,
+) -> tuple[Measured, Target]:
+    """What a probe finds out of a target by rows like these."""
+
+    async def main() -> tuple[Measured, Target]:
+        count = Count()
+        database = Target(count, **target)
+        plan = table_plan((column("id", Storage.INTEGER), column("note")), ("id",))
+        probing = Probing(
+            table=plan,
+            sample=Sample(tuple(rows), (True, False)),
+            pack=Pack.JSON,
+            count=count,
+            clock=LoopClock(),
+            stopping=Stopping(asyncio.Event()),
+            most_bytes=most_bytes,
+        )
+        return await probe(database, probing), database
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main())
+
+
+@pytest.mark.parametrize("rows", [SHORT, LONG])
+@pytest.mark.parametrize("way_s", [0.0005, 0.02, 0.1])
+@pytest.mark.parametrize("bytes_per_s", [3e6, 20e6, 150e6])
+def test_it_finds_what_a_target_digests_wherever_that_is(
+    rows: Sequence[tuple[str | None, ...]], way_s: float, bytes_per_s: float
+) -> None:
+    measured, target = probed(rows, way_s=way_s, bytes_per_s=bytes_per_s)
+
+    speed = measured.speed()
+    assert speed.bytes_per_s == pytest.approx(bytes_per_s, rel=0.05)
+    assert speed.round_trip_s == pytest.approx(2 * way_s, rel=0.02)
+    assert target.count.requests <= MOST_REQUESTS
+    assert target.count.rows_written <= MOST_WRITTEN
+    assert target.tables() == []
+
+
+@pytest.mark.parametrize("way_s", [0.0005, 0.02, 0.1])
+def test_a_line_that_all_requests_share_is_not_taken_for_a_faster_one(way_s: float) -> None:
+    measured, _ = probed(LONG, way_s=way_s, bytes_per_s=100e6, line_bytes_per_s=2e6)
+
+    assert measured.speed().bytes_per_s == pytest.approx(2e6, rel=0.05)
+
+
+def test_at_a_target_far_away_more_are_under_way() -> None:
+    _, near = probed(LONG, way_s=0.001, bytes_per_s=20e6)
+    _, far = probed(LONG, way_s=0.2, bytes_per_s=20e6)
+
+    assert near.most_at_once == 4
+    assert far.most_at_once == 8
+
+
+def test_a_fast_target_is_tried_with_large_requests_and_no_larger_than_the_user_allows() -> None:
+    _, free = probed(LONG, way_s=0.001, bytes_per_s=150e6)
+    _, bound = probed(LONG, way_s=0.001, bytes_per_s=150e6, most_bytes=500_000)
+
+    assert 3_000_000 < free.largest <= 4_000_000
+    assert bound.largest <= 500_000
