@@ -52,6 +52,7 @@ async def begin(config: Config, journal: Journal, ends: Ends, events: Events) ->
         "refused": refusal_facts(ends.plan.refused),
         "settings": {"if_exists": config.run.if_exists.value},
         "takes_over": config.run.restart,
+        "abandoned": journal.run.run_id if config.run.restart and journal.run else "",
         **hash_key_facts(config.shaping.hash_key, run_id),
         "transforms": code_of(ends.transforms),
         "bookmark": await ends.database.bookmark(),

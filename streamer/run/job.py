@@ -53,7 +53,7 @@ from streamer.run.schema import create, create_stages, empty, remove
 from streamer.run.sources import JobSource
 from streamer.run.states import RunState, State, Work
 from streamer.run.stopping import Stopping
-from streamer.run.survey import Survey
+from streamer.run.survey import Survey, survey
 from streamer.run.waves import Wave, waves
 from streamer.run.writing import Writing
 from streamer.sinks import BadRow, Carried, FixedPlacesError
@@ -165,20 +165,23 @@ class Job:
         """Make this run, at this epoch, the only one that may write to its tables."""
         self._events.phase("claiming the target")
         known = self._journal.claimed
-        check_untouched(
-            self._journal, [t for t in self._tables if t.target not in known], self._ends.survey
-        )
+        unclaimed = [t for t in self._tables if t.target not in known]
+        check_untouched(self._journal, unclaimed, self._ends.survey)
         begun = self._begun()
         resumed = self._journal.running.epoch > 1
-        await self._ownership.take(
+        facts = self._journal.running.document
+        was_left = await self._ownership.take(
             [table.target for table in self._tables],
             resumed=sorted(known),
             since=self._journal.claimed_since,
             reached=self._hidden_reached() if resumed else {},
             afresh=self._afresh() if resumed else (),
-            from_others=bool(self._journal.running.document.get("takes_over")),
+            from_others=bool(facts.get("takes_over")),
             facts=ledger_facts(self._journal, self._tables),
+            abandoned=str(facts.get("abandoned", "")),
         )
+        if was_left:
+            check_untouched(self._journal, unclaimed, await survey(self._database))
         await self._journal.note(
             claimed=sorted({*known, *(t.target for t in self._tables)}),
             claimed_since=self._journal.running.epoch,

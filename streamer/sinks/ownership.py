@@ -78,7 +78,8 @@ class Ownership:
         from_others: bool = True,
         facts: Mapping[str, str] | None = None,
         whoever_came: bool = False,
-    ) -> None:
+        abandoned: str = "",
+    ) -> bool:
         """Become the only one whose batches D1 takes for `tables`, and leave `facts` about them.
 
         Of those, `resumed` were this run's already, claimed at the epoch `since` or a later one. Of
@@ -87,13 +88,18 @@ class Ownership:
         Without `from_others`, tables that another run owns are left to it. Where nobody owns them,
         another run may have come and ended between the look and the claim, whose tables it dropped:
         `whoever_came` says that this doesn't matter, for the rows are read again and written as they
-        are by then.
+        are by then. Requests of the run `abandoned`, which is over, may be executed late as those of
+        older starts may.
+
+        Whether that run let go of tables meanwhile: then another may have come and ended, too, and
+        what the tables hold is to be looked at once more.
 
         Raises:
             FencedError: a resumed table belongs to another run now, one that must be left to
                 another, or another process of this run was faster.
 
         """
+        was_left = False
         for left in reversed(range(CLAIMS)):
             seen = await self.owners()
             for table in resumed:
@@ -111,31 +117,37 @@ class Ownership:
             except FencedError:
                 # A request of an older start of this run may have been executed late, just now.
                 now = await self.owners()
-                if not left or not self._are_older(tables, seen, now, nobody=whoever_came):
+                before, after = self._of(tables, seen), self._of(tables, now)
+                if not left or not self._are_over(before, after, abandoned, nobody=whoever_came):
                     await self._tidy()
                     raise
+                was_left = was_left or any(owner.run == abandoned for owner in before)
             else:
-                return
+                break
+        return was_left
 
     async def owners(self) -> Sequence[Owner]:
         """Who owns tables now; it makes the marks' own tables where they are gone."""
         answer = await self._database.execute([*create_ledger(), read_owners()])
         return owners_of(answer.results[-1])
 
-    def _are_older(
-        self, tables: Sequence[str], seen: Sequence[Owner], now: Sequence[Owner], *, nobody: bool
-    ) -> bool:
-        """Whether only older starts of this run claimed `tables`, or let go of them, since `seen`.
-
-        `nobody`: what to say where neither now nor then anybody owned them.
-        """
+    @staticmethod
+    def _of(tables: Sequence[str], owners: Sequence[Owner]) -> list[Owner]:
         names = {name.lower() for name in tables}
-        before, after = (
-            [owner for owner in owners if owner.table.lower() in names] for owners in (seen, now)
+        return [owner for owner in owners if owner.table.lower() in names]
+
+    def _are_over(
+        self, before: Sequence[Owner], after: Sequence[Owner], abandoned: str, *, nobody: bool
+    ) -> bool:
+        """Whether only older starts of this run, or `abandoned`, own tables since, or let go of them.
+
+        `nobody`: what to say where neither then nor now anybody owned them.
+        """
+        known = after or before
+        over = all(
+            o.run == abandoned or (o.run == self._run and o.epoch < self._epoch) for o in known
         )
-        ours = after or before
-        older = all(o.run == self._run and o.epoch < self._epoch for o in ours)
-        return older if ours else nobody
+        return over if known else nobody
 
     def _check(self, table: str, seen: Sequence[Owner], since: int) -> None:
         owner = next((o for o in seen if o.table.lower() == table.lower()), None)

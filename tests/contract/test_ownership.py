@@ -9,7 +9,7 @@ import pytest
 
 from streamer.errors import FencedError, StreamerError
 from streamer.model import Answer, Batch, Statement
-from streamer.pack import drop_unused, release
+from streamer.pack import drop_unused, owners_of, read_owners, release, take_over
 from streamer.sinks import Ownership
 from tests.contract.owned import Target, numbered
 
@@ -187,6 +187,41 @@ async def test_a_late_end_of_an_earlier_start_between_looking_and_claiming_chang
 
     await target.sink(epoch=2).write(Batch((target.a(numbered(1)),)))
     assert target.rows("SELECT k FROM a") == [[1]]
+
+
+@pytest.mark.parametrize("late", ["end", "claim"])
+async def test_a_late_request_of_an_abandoned_run_between_looking_and_claiming_changes_nothing(
+    target: Target, late: str
+) -> None:
+    requests = [release(["a", "b"], run="run", epoch=1), drop_unused()]
+    if late == "claim":
+        seen = owners_of((await target.database.execute([read_owners()])).results[0])
+        requests = [(take_over(["a", "b"], seen, run="run", epoch=2, holder="run2"),)]
+    owner = Ownership(Late(target, requests), run="next", epoch=1, holder="next")
+
+    was_left = await owner.take(["a", "b"], abandoned="run")
+
+    assert was_left
+    await target.sink(run="next").write(Batch((target.a(numbered(1)),)))
+    assert target.rows("SELECT k FROM a") == [[1]]
+
+
+@pytest.mark.parametrize("comes", [True, False], ids=["it is there", "it has ended"])
+async def test_another_run_s_claim_between_wins_over_one_that_takes_over_from_an_abandoned_one(
+    target: Target, *, comes: bool
+) -> None:
+    if comes:  # after the abandoned run's end
+        requests = [
+            release(["a", "b"], run="run", epoch=1),
+            (take_over(["a", "b"], [], run="other", epoch=1, holder="other"),),
+        ]
+    else:
+        await target.owner("other", epoch=2).take(["a", "b"])
+        requests = [release(["a", "b"], run="other", epoch=2), drop_unused()]
+    owner = Ownership(Late(target, requests), run="next", epoch=1, holder="next")
+
+    with pytest.raises(FencedError):
+        await owner.take(["a", "b"], abandoned="run")
 
 
 async def test_a_run_that_came_and_ended_between_looking_and_claiming_is_not_overlooked(

@@ -122,6 +122,46 @@ async def test_fault_34_a_run_that_takes_over_fences_the_first_whose_batches_cha
     await assert_moved_whole(first, between)
 
 
+@pytest.mark.parametrize("comes", [False, True], ids=["nobody else", "another came and ended"])
+async def test_fault_06_and_34_a_run_starts_over_while_the_end_of_the_abandoned_one_is_executed_late(
+    first: Streamer, second: Streamer, between: Between, *, comes: bool
+) -> None:
+    ends: list[Request] = []
+    late: list[web.Response] = []
+
+    async def deal(request: Request, forward: Forward) -> web.Response:
+        if b"DELETE FROM _streamer_owner" not in request.body:
+            return await forward()
+        ends.append(request)
+        error = {"success": False, "errors": [{"code": 7500, "message": "not authorized"}]}
+        return web.json_response(error, status=400)
+
+    async def deal_again(request: Request, forward: Forward) -> web.Response:
+        if b"INTO _streamer_owner" in request.body and not late:  # it claims its tables now
+            late.append(await between.send(ends[0]))
+            if comes:
+                others = await run(second, "--table", "setting")
+                assert others.code == 0, others.said
+        return await forward()
+
+    between.deal = deal
+    stopped = await run(first, "--table", "country")
+    between.deal = deal_again
+    over = await run(first, "--restart", "--table", "country", "--table", "setting")
+
+    assert stopped.code == 1, stopped.said
+    assert [answer.status for answer in late] == [200]
+    if comes:
+        assert over.code == 1, over.said
+        assert "setting: another run has written rows since" in over.stderr
+    else:
+        assert over.code == 0, over.said
+        assert our_leftovers(between.server, first.uuid) == []
+    for table, rows in (("country", 20), ("setting", 30)):
+        counted = f"SELECT count(*) FROM {table}"
+        assert between.server.rows(first.uuid, counted) == [[rows]]
+
+
 async def test_fault_34_rejected_rows_are_not_sent_again_into_tables_that_another_run_has_now(
     first: Streamer, second: Streamer, between: Between
 ) -> None:

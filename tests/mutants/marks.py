@@ -121,6 +121,24 @@ FENCES = (
         histories=0,
         faults=(34,),
     ),
+    Break(
+        "the late end of an abandoned run is taken for another run",
+        "streamer/sinks/ownership.py",
+        "            o.run == abandoned or (o.run == self._run",
+        "            o.run == '' or (o.run == self._run",
+        _OWNERSHIP,
+        histories=0,
+        faults=(6,),
+    ),
+    Break(
+        "who came and ended behind an abandoned run is overlooked",
+        "streamer/run/job.py",
+        "        if was_left:\n",
+        "        if was_left and not unclaimed:\n",
+        ("tests/faults/test_two_machines.py",),
+        histories=0,
+        faults=(34,),
+    ),
 )
 
 LOST_CHECKPOINTS = (
