@@ -9,15 +9,15 @@ request spares that; where the references are NULL by then, it holds no row, and
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from streamer.frozen import frozen
 from streamer.model.sql import quote_identifier
 
 MOST = 20  # indexes in one request; what goes beyond that is looked for row by row
 _NAME = "_streamer_lookup_"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reference:
     """What refers to a parent: a table, and the columns of a foreign key (target names).
 

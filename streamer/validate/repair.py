@@ -12,7 +12,7 @@ from typing import Protocol
 
 import orjson
 
-from streamer.d1 import RefusedRowsError
+from streamer.d1 import RefusedRowsError, TooLargeError
 from streamer.frozen import frozen
 from streamer.model import (
     Answer,
@@ -83,6 +83,7 @@ class Repair:
         self._kept = kept
         self._heed_stop = heed_stop
         self._numbers: dict[StepId, int] = {}
+        self._at_once = AT_ONCE  # rows deleted in one request
         self.sent = 0
         self.deleted = 0
 
@@ -162,7 +163,8 @@ class Repair:
         """Delete rows but for those that others still refer to; how many requests failed for these.
 
         Their children are extra, too, unless they went from the source after they were compared:
-        the next comparison finds them.
+        the next comparison finds them. Where no index leads to children, each row that goes takes a
+        look through all of theirs: fewer go together where that is too much for D1, from then on.
         """
         deferred = Statement.of("PRAGMA defer_foreign_keys=on")
         guard = self._ownership.guard(LedgerStep(plan.target, StepKind.ROWS))
@@ -170,9 +172,17 @@ class Repair:
         waiting = Named(plan).parts(keys) if keys else []
         while waiting and refused <= REFUSALS:
             part = waiting.pop()
+            if len(part) > self._at_once:
+                waiting += [part[self._at_once :], part[: self._at_once]]
+                continue
             statement = Statement.of(_deleting(plan), keys_text(part))
             try:
                 await self._sides.database.execute([deferred, statement, guard])
+            except TooLargeError:
+                if len(part) == 1:
+                    raise
+                self._at_once = (len(part) + 1) // 2
+                waiting.append(part)
             except RefusedRowsError as error:
                 if "FOREIGN KEY constraint failed" not in error.failure.message:
                     raise

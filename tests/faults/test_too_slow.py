@@ -48,3 +48,18 @@ async def test_it_is_named_and_the_run_ends(
     assert said in "\n".join(streamer.report["errors"])
     assert await differences(streamer.source, streamer.target, streamer.uuid) == []
     assert our_leftovers(streamer.target, streamer.uuid) == []
+
+
+async def test_extra_rows_that_are_too_many_for_one_request_go_in_several(
+    streamer: Streamer,
+) -> None:
+    assert streamer("run", *OPTIONS).code == 0
+    rows = ", ".join(f"({number}, 'c1')" for number in range(100, 140))
+    streamer.target.rows(streamer.uuid, f"INSERT INTO employee (id, country) VALUES {rows}")
+    streamer.program = ("tests.stories.hasty",)
+    streamer.target.set_faults({**TOO_SLOW, "contains": 'DELETE FROM \\"employee\\"', "times": 9})
+
+    done = streamer("validate", "--full", "--repair", "--progress", "none")
+
+    assert done.code == 0, done.said
+    assert await differences(streamer.source, streamer.target, streamer.uuid) == []
