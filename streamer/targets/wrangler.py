@@ -13,8 +13,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import cast
 
-import json5
-
 from streamer.config import WranglerTarget
 from streamer.errors import UsageError
 from streamer.frozen import frozen
@@ -102,14 +100,20 @@ def _document(configuration: Path) -> Mapping[str, object]:
     except UnicodeDecodeError:
         raise _unreadable(configuration, "it isn't UTF-8") from None
     try:
-        document: object = (
-            tomllib.loads(text) if configuration.suffix == ".toml" else json5.loads(text)
-        )
+        document = _parsed(text, configuration.suffix)
     except ValueError as error:
         raise _unreadable(configuration, str(error)) from None
     except RecursionError:
         raise _unreadable(configuration, "it is nested too deeply") from None
     return _table(document, configuration, "it")
+
+
+def _parsed(text: str, suffix: str) -> object:
+    if suffix == ".toml":
+        return tomllib.loads(text)
+    import json5  # noqa: PLC0415 (slow to load, and no other target needs it)
+
+    return json5.loads(text)
 
 
 def _section(
