@@ -13,6 +13,7 @@ import fcntl
 import os
 import secrets
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -31,6 +32,17 @@ FOLDER = "rejects"
 LOCK = ".lock"
 _Columns = tuple[str, tuple[str, ...]]  # a target table, and columns that its rows are known by
 _Row = tuple[str, StepKind, Key]  # a rejected row: its table, the step that found it, its key
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A rejected row as its file has it: `cells` by target name, which somebody may have mended there.
+
+    `known` are those as they were written down, as far as others refer to a row without a key by them.
+    """
+
+    cells: Mapping[str, object]
+    known: Mapping[str, object]
 
 
 class TooManyRejectsError(StreamerError):
@@ -135,10 +147,11 @@ class Rejects:
         mine = [row for row in known if row.table == table and row.kind is StepKind.ROWS]
         filed = await self.rows(self._tables[table].name) if mine else {}
         for row in mine:
-            self._know_cells(table, row.reject.key, filed.get(row.reject.line, {}))
+            if row.reject.line in filed:
+                self._know_cells(table, row.reject.key, filed[row.reject.line].known)
 
-    async def rows(self, table: QualifiedName) -> dict[str, Mapping[str, object]]:
-        """The run's rejected rows of a table as its file has them, by line; cells by target name."""
+    async def rows(self, table: QualifiedName) -> dict[str, Filed]:
+        """The run's rejected rows of a table as its file has them, by line."""
         return await asyncio.to_thread(self._rows, self.path(table))
 
     def _know(self, rows: Iterable[Rejected]) -> None:
@@ -170,7 +183,7 @@ class Rejects:
     def _line(self, row: BadRow, reject: Reject) -> bytes:
         layout = row.carried.layout
         cells = {c.target: cell for c, cell in zip(layout.columns, row.cells, strict=True)}
-        document = {
+        document: dict[str, object] = {
             "id": reject.line,
             "run": self._run,
             "table": str(row.carried.plan.name),
@@ -179,6 +192,9 @@ class Rejects:
             "reason": reject.reason,
             "row": cells,
         }
+        known = {n for some in self._known_by.get(str(row.carried.plan.name), ()) for n in some}
+        if known and layout.kind is StepKind.ROWS:
+            document["known_by"] = {name: cells[name] for name in sorted(known & cells.keys())}
         return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
 
     def _append(self, lines: Mapping[str, Sequence[bytes]]) -> None:
@@ -234,16 +250,16 @@ class Rejects:
             path.unlink()
             temporary.unlink()
 
-    def _rows(self, path: Path) -> dict[str, Mapping[str, object]]:
+    def _rows(self, path: Path) -> dict[str, Filed]:
         if not path.is_file():
             return {}
-        found: dict[str, Mapping[str, object]] = {}
+        found: dict[str, Filed] = {}
         with self._changing(), path.open("rb") as file:
             for line in file:
                 document = _parsed(line)
-                row = document.get("row")
-                if document.get("run") == self._run and isinstance(row, dict):
-                    found[str(document.get("id"))] = cast("dict[str, object]", row)
+                cells, known = _members(document.get("row")), _members(document.get("known_by"))
+                if document.get("run") == self._run and cells:
+                    found[str(document.get("id"))] = Filed(cells, {**cells, **known})
         return found
 
     @contextlib.contextmanager
@@ -276,9 +292,9 @@ def _lines_of(folder: Path, run_id: str) -> list[Rejected]:
         with path.open("rb") as file:
             documents = [_parsed(line) for line in file]
         for one in documents:
-            key = one.get("key")
-            if one.get("run") == run_id and isinstance(key, dict):
-                texts = tuple(map(str, cast("dict[str, object]", key).values()))
+            key = _members(one.get("key"))
+            if one.get("run") == run_id and key:
+                texts = tuple(map(str, key.values()))
                 reject = Reject(str(one.get("id")), texts, str(one.get("reason")))
                 kind = StepKind.EDGES if one.get("step") == StepKind.EDGES else StepKind.ROWS
                 found.append(Rejected(str(one.get("table")), kind, reject))
@@ -305,4 +321,8 @@ def _parsed(line: bytes) -> dict[str, object]:
         document = orjson.loads(line)
     except orjson.JSONDecodeError:
         return {}
-    return cast("dict[str, object]", document) if isinstance(document, dict) else {}
+    return _members(document)
+
+
+def _members(value: object) -> dict[str, object]:
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}

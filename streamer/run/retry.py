@@ -36,6 +36,7 @@ from streamer.run.job import Ends
 from streamer.run.journal import Journal
 from streamer.run.reading import RunSource
 from streamer.run.rejected import Rejected
+from streamer.run.rejects import Filed
 from streamer.run.reporting import save_report, take_over_figures
 from streamer.run.writing import Writing
 from streamer.sinks import BadRow, Carried
@@ -180,16 +181,19 @@ class Retry:
 
     async def _without_key(self, trial: _Trial, some: Sequence[Rejected]) -> list[Page]:
         """The rows as they are filed, or, if `anew`, as the source has them now."""
-        filed = await self._filed(trial.carried, some)
+        plan = trial.carried.plan
+        there = await self._writing.rejects.rows(plan.name)
+        filed = self._filed(trial.carried, some, there)
         if trial.carried.layout.kind is not StepKind.ROWS:
             return filed
-        plan = trial.carried.plan
         columns = known_by(plan, {t.target: t for t in self._ends.plan.tables})
         wanted: dict[tuple[str, ...], list[Key]] = {}
-        for record in (record for page in filed for record in page.records):
-            for searched, key in known_keys(plan, record[1:], columns)[:1]:
+        for line in (trial.lines[(str(r[0]),)] for page in filed for r in page.records):
+            # As it was written down: somebody may have mended what it is known by.
+            cells = [_cell(there[line].known.get(column.target)) for column in plan.columns]
+            for searched, key in known_keys(plan, cells, columns)[:1]:
                 wanted.setdefault(searched, []).append(key)
-                trial.known.add(trial.lines[(str(record[0]),)])
+                trial.known.add(line)
         if not trial.anew:
             return filed
         pages: list[Page] = []
@@ -203,13 +207,15 @@ class Retry:
             ]
         return pages
 
-    async def _filed(self, carried: Carried, some: Sequence[Rejected]) -> list[Page]:
+    def _filed(
+        self, carried: Carried, some: Sequence[Rejected], there: Mapping[str, Filed]
+    ) -> list[Page]:
         """The rows as the file of the table has them; a line that can't be one is said."""
-        there = await self._writing.rejects.rows(carried.plan.name)
         columns = carried.layout.columns
         records: list[tuple[str | None, ...]] = []
         for row in some:
-            cells = there.get(row.reject.line, {})
+            line = there.get(row.reject.line)
+            cells: Mapping[str, object] = line.cells if line else {}
             record = tuple(cell for c in columns if _is_cell(cell := cells.get(c.target, ...)))
             if len(record) < len(columns) or record[0] != row.reject.key[0]:
                 self._events.warning(
@@ -230,6 +236,10 @@ class Retry:
         for chunk in chunks:
             if chunk.rows:
                 await sink.write(Batch((replace(chunk, claims=False),)))
+
+
+def _cell(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _is_cell(value: object) -> TypeGuard[str | None]:

@@ -90,4 +90,13 @@ KEYLESS = (
         histories=0,
         faults=(12,),
     ),
+    Break(
+        "a rejected row is known by what somebody wrote into its file",
+        "streamer/run/rejects.py",
+        "Filed(cells, {**cells, **known})",
+        "Filed(cells, {**known, **cells})",
+        ("tests/faults/test_edited_rejects.py",),
+        histories=0,
+        faults=(12,),
+    ),
 )
