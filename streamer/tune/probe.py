@@ -203,9 +203,13 @@ class _Probe:
         speed = Measured(min(self._pings), tuple(self._shots)).speed()
         size = max(_TOGETHER_BYTES, min(_TOGETHER_S / speed.byte_s, limits.BATCH_BYTES_MAX))
         is_far = speed.round_trip_s > speed.byte_s * size
-        for number in AT_ONCE[is_far:]:
+        first, second, *_ = numbers = AT_ONCE[is_far:]
+        for number in numbers:
             requests = min(_requests_of(number), self._requests_left())
-            rows = self._rows_of(size, 1 / (requests + _requests_of(2 * number)))
+            later = (
+                _requests_of(second) if number == first else 0
+            )  # more come only where rows are left
+            rows = self._rows_of(size, 1 / (requests + later))
             if requests < _LEAST_CYCLES * number or self._refused is not None:
                 break
             if not rows or not self._is_worth_it():
