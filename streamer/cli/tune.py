@@ -144,10 +144,12 @@ async def _tune(
         batch_bytes=None,
         give_up_after_s=min(config.pacing.give_up_after_s, PATIENCE_S),
     )
-    count = Count()
+    count, clock = Count(), SystemClock()
+    began = clock.monotonic()
     try:
         async with stopping.heeded():
             database = await open_target(config.target, pacing, count)
+            opening_s = clock.monotonic() - began
     except TargetUnavailableError as error:
         raise _for_now(error) from None
     try:
@@ -157,11 +159,11 @@ async def _tune(
             sample=seen.sample or _without_rows(table, outlook.measures),
             pack=config.run.pack,
             count=count,
-            clock=SystemClock(),
+            clock=clock,
             stopping=stopping,
             most_bytes=config.pacing.batch_bytes,
         )
-        measured = await probe(database, probing)
+        measured = replace(await probe(database, probing), opening_s=opening_s)
     except TargetUnavailableError as error:
         raise _for_now(error) from None
     finally:

@@ -17,7 +17,7 @@ from streamer.model import Speed
 
 SECTION = "measured"
 _TEXTS = ("at", "kind", "account", "database", "database_name", "api_base_url")
-_NUMBERS = ("round_trip_s", "request_s_per_mb", "target_mb_per_s", "source_mb_per_s")
+_NUMBERS = ("round_trip_s", "request_s_per_mb", "target_mb_per_s", "source_mb_per_s", "opening_s")
 _NEEDED = frozenset({"kind", "database", *_NUMBERS[:3]})
 _MB = 1_000_000
 _COMMENT = (
@@ -64,6 +64,7 @@ def measured_lines(measured: MeasuredTarget) -> list[str]:
         "request_s_per_mb": speed.byte_s * _MB,
         "target_mb_per_s": speed.bytes_per_s / _MB,
         "source_mb_per_s": (speed.source_bytes_per_s or 0.0) / _MB,
+        "opening_s": speed.opening_s,
     }
     texts = {"at": measured.at, **measured.target}
     return [
@@ -105,6 +106,7 @@ def _understood(entries: Mapping[str, object]) -> MeasuredTarget:
             byte_s=numbers["request_s_per_mb"] / _MB,
             bytes_per_s=numbers["target_mb_per_s"] * _MB,
             source_bytes_per_s=source * _MB if source is not None else None,
+            opening_s=numbers.get("opening_s", 0.0),
         ),
         target={key: text for key, text in texts.items() if key != "at"},
         at=texts.get("at", ""),

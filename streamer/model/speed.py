@@ -11,13 +11,15 @@ class Speed:
 
     A request takes `round_trip_s`, which others share that are under way with it, and `byte_s` for
     each byte of its body. The target digests `bytes_per_s` of bodies, however many requests are
-    under way; the source gives `source_bytes_per_s` of them, None where that wasn't looked at.
+    under way; the source gives `source_bytes_per_s` of them, None where that wasn't looked at. Until the
+    target's first answer, loading and connecting take `opening_s`.
     """
 
     round_trip_s: float
     byte_s: float
     bytes_per_s: float
     source_bytes_per_s: float | None = None
+    opening_s: float = 0.0
 
     def request_s(self, body_bytes: float) -> float:
         """How long a request with such a body takes alone."""
@@ -45,7 +47,8 @@ class LastRun:
 class Known:
     """What is known of a run's time before it starts: of this very target, or nothing.
 
-    `start_s` is how long the source's catalog and the questions about its rows take. Of `speed`, which was
+    `start_s` is how long the source's catalog and the questions about its rows take, and `asked_s` of it
+    those questions, while which a run opens its target. Of `speed`, which was
     measured, and the `last` run the first counts that is known. `concurrency` is what the settings
     say; None: a run finds the best.
     """
@@ -54,6 +57,7 @@ class Known:
     speed: Speed | None = None
     last: LastRun | None = None
     concurrency: int | None = None
+    asked_s: float = 0.0
 
 
 NOTHING_KNOWN = Known()

@@ -102,7 +102,8 @@ def estimate(
     By what was measured of them; of others, by what the statistics say.
     """
     seen = [(table, measure_of(table, measures or {})) for table in tables]
-    batches = row_requests(seen, packing)
+    levels = row_requests(seen, packing)
+    batches = sum(levels)
     requests = batches + _other_requests(seen, views) if tables else 0
     rows = sum(measure.rows for _, measure in seen)
     total = sum(measure.rows * measure.body_bytes for _, measure in seen)
@@ -110,7 +111,7 @@ def estimate(
     # made is a row of the schema.
     marks = 2 * (batches + len(tables)) + sum(1 + len(table.indexes) for table in tables)
     written = marks + sum(_rows_written(table, measure) for table, measure in seen)
-    span = time_of(Work(requests, batches, rows, total), rate, packing, known)
+    span = time_of(Work(requests, batches, rows, total, len(levels)), rate, packing, known)
     return Estimate(
         requests=requests,
         seconds=round(span.most_s, 1) if tables else 0.0,

@@ -88,9 +88,12 @@ class Stream:
         return self.rows * self.row_bytes
 
 
-def row_requests(seen: Sequence[tuple[TablePlan, Measure]], packing: Packing) -> int:
-    """How many requests carry the rows of all tables, which are `seen` in load order."""
-    return sum(requests(together, packing) for together in _levels(seen, packing))
+def row_requests(seen: Sequence[tuple[TablePlan, Measure]], packing: Packing) -> list[int]:
+    """How many requests carry the rows of all tables, which are `seen` in load order: of each level.
+
+    A level's first request waits for the answer to the last one of the level before.
+    """
+    return [requests(together, packing) for together in _levels(seen, packing)]
 
 
 def _levels(

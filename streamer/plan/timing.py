@@ -16,12 +16,16 @@ _MOST_AT_ONCE = 16  # requests, of a run that finds the best number by itself
 
 @frozen
 class Work:
-    """What is to be done: `requests` in all, of which `row_requests` carry `rows`, of `body_bytes`."""
+    """What is to be done: `requests` in all, of which `row_requests` carry `rows`, of `body_bytes`.
+
+    These come in so many `levels`, each of which waits for the last answer of the one before.
+    """
 
     requests: int
     row_requests: int
     rows: int
     body_bytes: float
+    levels: int = 1
 
 
 @frozen
@@ -46,10 +50,12 @@ def _unpaced(work: Work, packing: Packing, known: Known) -> Span:
     if known.speed is not None:
         body = packing.batch_bytes or limits.BATCH_BYTES_MAX
         speed = known.speed.of_both(body, known.concurrency or _MOST_AT_ONCE)
-        others = (work.requests - work.row_requests) * known.speed.round_trip_s
-        # The last request is on its way alone.
+        # The last request of a level is on its way alone. One of them counts whole, the others' way only.
+        waits = work.requests - work.row_requests + max(0, work.levels - 1)
+        others = waits * known.speed.round_trip_s
         last = known.speed.request_s(min(body, work.body_bytes)) if work.row_requests else 0.0
-        took = known.start_s + others + work.body_bytes / speed + last
+        opening = max(0.0, known.speed.opening_s - known.asked_s)  # rows are asked about meanwhile
+        took = known.start_s + opening + others + work.body_bytes / speed + last
         return Span(took, took, TimedBy.PROBE)
     if known.last is not None and known.last.body_bytes >= _TELLING * work.body_bytes:
         took = _as_last(work, known.last, known.start_s)

@@ -19,7 +19,7 @@ from streamer.postgres import PostgresSource
 from streamer.postgres.measures import measure
 from streamer.progress.status import status_of
 from streamer.run.meant import is_meant
-from streamer.run.planning import plan_job
+from streamer.run.planning import plan_job, read_known
 from streamer.run.recorded import members
 from streamer.run.states import RunState
 
@@ -57,12 +57,15 @@ async def look_ahead(config: Config) -> Outlook:
         config.source, config.run.consistency, log.warning, hash_key=config.shaping.hash_key
     )
     async with opening as source:
-        plan = await plan_job(source, config, say=log.info)
-        start_s = time.monotonic() - began  # a run does the same
+        known = await read_known(source, config, log.info)
+        read = time.monotonic()
+        plan = await plan_job(source, config, known=known, say=log.info)
+        asked = time.monotonic()  # a run does the same
         log.info("measuring rows")
         measures = await measure(plan.tables, source.run)
     seen = Known(
-        start_s=start_s,
+        start_s=asked - began,
+        asked_s=asked - read,
         speed=_speed(config),
         last=_last_run(config),
         concurrency=config.pacing.concurrency,

@@ -55,13 +55,15 @@ class Round:
 class Measured:
     """All that a probe saw. `round_trip_s` is what an empty query takes; there is at least one shot.
 
-    A request of `refused_bytes` was too much for the target; None: none was.
+    A request of `refused_bytes` was too much for the target; None: none was. `opening_s` is what it took to
+    open the target, until its first answer.
     """
 
     round_trip_s: float
     shots: tuple[Shot, ...]
     rounds: tuple[Round, ...] = ()
     refused_bytes: int | None = None
+    opening_s: float = 0.0
 
     @property
     def rows(self) -> int:
@@ -92,4 +94,5 @@ class Measured:
             byte_s=byte_s,
             bytes_per_s=max(1 / byte_s, best),
             source_bytes_per_s=source_bytes_per_s,
+            opening_s=self.opening_s,
         )

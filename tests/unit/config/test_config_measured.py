@@ -16,7 +16,7 @@ from streamer.model import Speed
 
 AMOUNTS = st.floats(1e-6, 1e6)
 WHOLE = MeasuredTarget(
-    Speed(0.001, 2e-8, 50e6, 20e6),
+    Speed(0.001, 2e-8, 50e6, 20e6, 0.3),
     {"kind": "d1", "account": "a", "database": "b", "api_base_url": "http://127.0.0.1:1/client/v4"},
     "2026-11-29T18:00:00Z",
 )
@@ -28,7 +28,10 @@ def written(folder: Path, lines: list[str]) -> Path:
     return path
 
 
-@given(st.builds(Speed, AMOUNTS, AMOUNTS, AMOUNTS, st.none() | AMOUNTS), st.text())
+@given(
+    st.builds(Speed, AMOUNTS, AMOUNTS, AMOUNTS, st.none() | AMOUNTS, st.just(0.0) | AMOUNTS),
+    st.text(),
+)
 def test_speeds_come_back_as_exact_as_anybody_needs_them(speed: Speed, name: str) -> None:
     facts = {"kind": "sqlite", "database": "sqlite:/x", "database_name": name}
     document = tomllib.loads("\n".join(measured_lines(MeasuredTarget(speed, facts))))
@@ -49,6 +52,7 @@ def astuple(speed: Speed) -> tuple[float, ...]:
         speed.byte_s,
         speed.bytes_per_s,
         speed.source_bytes_per_s or 0.0,
+        speed.opening_s,
     )
 
 

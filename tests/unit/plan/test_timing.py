@@ -58,6 +58,25 @@ def test_a_run_that_moves_nothing_takes_its_start_and_its_round_trips() -> None:
     assert time_of(nothing, None, AUTOMATIC, Known(1.0, NEAR)).most_s == pytest.approx(1.08)
 
 
+def test_each_level_waits_for_the_last_answer_of_the_one_before() -> None:
+    one, three = (
+        time_of(replace(WORK, levels=levels), None, AUTOMATIC, Known(1.0, NEAR)).most_s
+        for levels in (1, 3)
+    )
+
+    assert three == pytest.approx(one + 2 * NEAR.round_trip_s)
+
+
+@pytest.mark.parametrize(("asked_s", "more_s"), [(0.0, 0.5), (0.2, 0.3), (0.5, 0.0), (0.9, 0.0)])
+def test_a_target_is_opened_while_rows_are_asked_about(asked_s: float, more_s: float) -> None:
+    slow = replace(NEAR, opening_s=0.5)
+
+    at_once = time_of(WORK, None, AUTOMATIC, Known(1.0, NEAR, asked_s=asked_s)).most_s
+    opened = time_of(WORK, None, AUTOMATIC, Known(1.0, slow, asked_s=asked_s)).most_s
+
+    assert opened == pytest.approx(at_once + more_s)
+
+
 @given(st.integers(1, 5_000), st.integers(1, 2_000))
 def test_the_rate_limit_takes_its_time_where_that_is_more(requests: int, allowed: int) -> None:
     work = replace(WORK, requests=requests + 50)
