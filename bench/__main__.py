@@ -35,6 +35,14 @@ EXPERIMENTS: dict[str, tuple[tuple[str, ...], Callable[[Lab], Measured]]] = {
     "grid": (grid.BARS, grid.measure),
 }
 
+_EPILOG = """\
+experiments, each with its bars; a bar is measured with all of its experiment:
+{}
+
+After -- come options of `streamer run`, for P1 to P4. Results are written to bench/results, and
+docs/performance.md from them (not with --quick). Exit code 1: a bar was missed, or a copy was wrong.
+"""
+
 
 def main() -> int:
     """Measure; 0, or 1 where a bar was missed or a copy was wrong."""
@@ -69,8 +77,13 @@ def main() -> int:
 
 
 def _asked() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("bars", nargs="*", help="P1 ... P10, or names of experiments (default all)")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_EPILOG.format("\n".join(map(_in_a_line, EXPERIMENTS))),
+    )
+    parser.add_argument("bars", nargs="*", help="bars, or names of experiments (default all)")
     parser.add_argument("--quick", action="store_true", help="small sizes; figures are no verdicts")
     parser.add_argument("--pairs", type=int, default=5, help="runs that are compared (default 5)")
     parser.add_argument("--connections", type=int, default=3, help="of the floor (default 3)")
@@ -78,17 +91,24 @@ def _asked() -> argparse.Namespace:
     if "--" in arguments:
         at = arguments.index("--")
         arguments, options = arguments[:at], arguments[at + 1 :]
-    parser.epilog = "After -- come options of `streamer run`, for P1 to P4."
     args = parser.parse_args(arguments)
     args.options = options
     return args
+
+
+def _in_a_line(name: str) -> str:
+    """An experiment and what it is about: the first line of its module's docstring."""
+    doc = sys.modules[EXPERIMENTS[name][1].__module__].__doc__ or ""
+    return f"  {name:<10}{doc.splitlines()[0]}"
 
 
 def _chosen(asked: list[str]) -> list[str]:
     """The experiments that the bars, or names, belong to; each once, in their order."""
     known = {bar for bars, _ in EXPERIMENTS.values() for bar in bars} | EXPERIMENTS.keys()
     if unknown := [name for name in asked if name not in known]:
-        raise SystemExit(f"python -m bench: no bar {', '.join(unknown)}; there are {sorted(known)}")
+        raise SystemExit(
+            f"python -m bench: no bar {', '.join(unknown)}; there are {', '.join(sorted(known))}"
+        )
     return [
         name
         for name, (bars, _) in EXPERIMENTS.items()

@@ -126,7 +126,8 @@ def _ports(written: str, single: int | None, hosts: int) -> tuple[int, ...]:
         ports = [int(text or single or DEFAULT_PORT) for text in texts]
     except ValueError:
         raise UsageError(
-            "A port of the source isn't a number.", hint="Write one from 1 to 65535."
+            "A port of the source isn't a number.",
+            hint="Write one from 1 to 65535; a / in a DSN's password is written %2F, a # %23, a ? %3F.",
         ) from None
     if len(ports) == 1:
         ports *= max(hosts, 1)

@@ -72,6 +72,10 @@ def test_a_command_has_what_was_measured_beside_its_settings(tmp_path: Path) -> 
         ({"kind": "d1", "data_base": "x"}, "unknown setting (did you mean database?)"),
         ({"kind": 1}, "measured.kind (f): is a text"),
         ({"round_trip_s": 0}, "measured.round_trip_s (f): is a number above 0"),
+        (
+            {"round_trip_s": 1e300},
+            "measured.round_trip_s (f): is a number above 0 and below a billion",
+        ),
         ({"round_trip_s": True}, "measured.round_trip_s (f): is a number above 0"),
         ({}, "measured.target_mb_per_s (f): isn't there"),
         ("fast", "measured (f): is a section"),
