@@ -1,7 +1,8 @@
 """The queries that read pg_catalog: a few for all tables together, whatever their number.
 
 Every query takes the schemas as `$1` (text[]; NULL: all but the system's) and prints names as
-text, because asyncpg decodes `name`, `"char"` and `regproc` in their own ways. What a version
+text, because asyncpg decodes `name`, `"char"` and `regproc` in their own ways. Arrays are of text or
+oid: what others are, asyncpg 0.32 asks the server first, 4 ms a type. What a version
 doesn't have yet is replaced by what it would have said.
 """
 
@@ -102,8 +103,8 @@ WITH RECURSIVE {_OURS}, index_parts AS (
            array_agg(CASE WHEN x.indkey[k.n - 1] = 0
                      THEN pg_get_indexdef(x.indexrelid, k.n, false) END ORDER BY k.n)
                AS expressions,
-           array_agg((x.indoption[k.n - 1] & 1) = 1 ORDER BY k.n) AS descending,
-           array_agg((x.indoption[k.n - 1] & 2) = 2 ORDER BY k.n) AS nulls_first,
+           array_agg(((x.indoption[k.n - 1] & 1) = 1)::text ORDER BY k.n) AS descending,
+           array_agg(((x.indoption[k.n - 1] & 2) = 2)::text ORDER BY k.n) AS nulls_first,
            bool_and(oc.opcdefault AND CASE WHEN a.attnum IS NULL
                         THEN NOT EXISTS (SELECT FROM pg_collation AS l WHERE NOT l.collisdeterministic
                                          AND l.oid = x.indcollation[k.n - 1])
@@ -197,7 +198,7 @@ SELECT t.oid, n.nspname::text AS schema, t.typname::text AS name, t.typtype::tex
              ORDER BY e.enumsortorder) AS labels,
        ARRAY(SELECT a.attname::text {fields}) AS field_names,
        ARRAY(SELECT a.atttypid {fields}) AS field_types,
-       ARRAY(SELECT a.atttypmod {fields}) AS field_modifiers,
+       ARRAY(SELECT a.atttypmod::text {fields}) AS field_modifiers,
        coalesce((SELECT x.extname::text FROM pg_depend AS d JOIN pg_extension AS x ON x.oid = d.refobjid
                  WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e'
                    AND d.refclassid = 'pg_extension'::regclass), '') AS extension,
@@ -228,7 +229,7 @@ ORDER BY c.contypid, c.conname
 
 FORMATTED = """
 SELECT u.type, u.modifier, format_type(u.type, u.modifier) AS formatted
-FROM unnest($1::oid[], $2::int[]) AS u (type, modifier)
+FROM unnest($1::oid[], $2::text[]::int[]) AS u (type, modifier)
 """
 
 CONSTRAINTS = f"""

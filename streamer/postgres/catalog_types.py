@@ -36,7 +36,7 @@ async def read_types(
     rows = {row["oid"]: row for row in await session.fetch(sql.types(version), oids)}
     chains = _with_parts(wanted, rows)
     formatted = await session.fetch(
-        sql.FORMATTED, [oid for oid, _ in chains], [modifier for _, modifier in chains]
+        sql.FORMATTED, [oid for oid, _ in chains], [str(modifier) for _, modifier in chains]
     )
     checks = await _domain_checks(session, rows.values())
     names = {(row["type"], row["modifier"]): str(row["formatted"]) for row in formatted}
@@ -73,7 +73,7 @@ def _is_array(row: asyncpg.Record) -> bool:
 
 def _fields(row: asyncpg.Record) -> list[tuple[str, Modified]]:
     parts = zip(row["field_names"], row["field_types"], row["field_modifiers"], strict=True)
-    return [(name, (oid, modifier)) for name, oid, modifier in parts]
+    return [(name, (oid, int(modifier))) for name, oid, modifier in parts]
 
 
 def _with_parts(wanted: Collection[Modified], rows: Mapping[int, asyncpg.Record]) -> list[Modified]:

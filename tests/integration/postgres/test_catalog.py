@@ -15,6 +15,7 @@ from streamer.model import (
     TypeKind,
 )
 from streamer.postgres import PostgresSource
+from streamer.postgres.catalog import read_catalog
 from tests.engines.postgres import Database, Postgres
 from tests.engines.table_plans import table_of
 
@@ -72,6 +73,22 @@ async def test_columns_carry_types_down_to_the_base(any_database: Database):
     assert table.column("t").type.formatted == "timestamp(3) with time zone"
     assert table.column("g").generated == "s"
     assert table.column("k").collation == 'pg_catalog."C"'
+
+
+async def test_no_answer_is_of_a_type_that_asyncpg_must_ask_about(any_database: Database):
+    await any_database.execute("""
+        CREATE TYPE addr AS (street text, n int); CREATE DOMAIN price AS numeric(12, 3) CHECK (VALUE > 0);
+        CREATE TABLE a (x int PRIMARY KEY, c addr, d price[], parent int REFERENCES a ON DELETE SET NULL,
+            CHECK (x > 0), UNIQUE (x, parent))""")
+    session = await any_database.connect()
+    asked: list[str] = []
+    session.add_query_logger(lambda query: asked.append(query.query))
+
+    await read_catalog(session)
+
+    await session.close()
+    assert len(asked) > 5
+    assert [query for query in asked if "typeinfo" in query] == []
 
 
 async def test_indexes_say_what_a_key_must_know(any_database: Database):
