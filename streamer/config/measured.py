@@ -20,7 +20,7 @@ _TEXTS = ("at", "kind", "account", "database", "database_name", "api_base_url")
 _NUMBERS = ("round_trip_s", "request_s_per_mb", "target_mb_per_s", "source_mb_per_s", "opening_s")
 _NEEDED = frozenset({"kind", "database", *_NUMBERS[:3]})
 _MB = 1_000_000
-_MOST = 1_000_000_000  # seconds, or MB a second: more than anybody will see
+_MOST = 1e15  # seconds, or MB a second: far more than anybody will see
 _COMMENT = (
     "# What `streamer tune` saw; `streamer plan` reckons a run's time by it, for this target alone."
 )
@@ -93,7 +93,7 @@ def _problem(key: str, value: object) -> str | None:
     if key in _NUMBERS:
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _MOST:
             return None
-        return "is a number above 0 and below a billion; `streamer tune` writes it"
+        return "is a number above 0 and below 1e15; `streamer tune` writes it"
     return f"unknown setting{nearest(key, [*_TEXTS, *_NUMBERS])}; correct its name or remove it"
 
 
