@@ -21,6 +21,7 @@ from streamer.run.identity import same_target, source_facts, table_facts, target
 from streamer.run.job import Ends
 from streamer.run.journal import Journal
 from streamer.run.planning import refusal_facts
+from streamer.run.recorded import items
 from streamer.run.rejects import Rejects, beside
 from streamer.run.states import RunState, Start, Work
 from streamer.run.survey import Survey
@@ -52,7 +53,8 @@ async def begin(config: Config, journal: Journal, ends: Ends, events: Events) ->
         "refused": refusal_facts(ends.plan.refused),
         "settings": {"if_exists": config.run.if_exists.value},
         "takes_over": config.run.restart,
-        "abandoned": journal.run.run_id if config.run.restart and journal.run else "",
+        "abandoned": _abandoned_runs(config, journal),
+        "abandoned_tables": sorted(abandoned & {table.target for table in tables}),
         **hash_key_facts(config.shaping.hash_key, run_id),
         "transforms": code_of(ends.transforms),
         "bookmark": await ends.database.bookmark(),
@@ -107,11 +109,24 @@ def _abandoned(config: Config, journal: Journal, ends: Ends, events: Events) -> 
         for step in journal.steps.values()
         if step.document.get("found") in {Found.ABSENT, Found.EMPTY}
     } & journal.claimed  # into others it never wrote: what they hold now is somebody else's
+    # But for what the run had written that it abandoned itself.
+    ours |= {*map(str, items(journal.running.document.get("abandoned_tables")))}
     if ours:
         events.warning(
             f"--restart: empties, or makes anew, {counted(len(ours), 'table')} of the earlier run"
         )
     return frozenset(ours)
+
+
+def _abandoned_runs(config: Config, journal: Journal) -> list[JSON]:
+    """The runs whose marks may be in the target still, and that are over.
+
+    Beside the checkpoint's, those that it had abandoned itself, unless it claimed their tables.
+    """
+    if journal.run is None or not config.run.restart:
+        return []
+    earlier = () if journal.claimed else items(journal.run.document.get("abandoned"))
+    return [*earlier, journal.run.run_id]
 
 
 def _made_by_abandoned(

@@ -48,6 +48,7 @@ from streamer.run.keyless import Keyless
 from streamer.run.proof import Begun, check_there, check_untouched, prove
 from streamer.run.publish import drop_stages, settle_and_publish
 from streamer.run.reading import RunSource
+from streamer.run.recorded import items
 from streamer.run.rejects import beside
 from streamer.run.schema import create, create_stages, empty, remove
 from streamer.run.sources import JobSource
@@ -178,7 +179,7 @@ class Job:
             afresh=self._afresh() if resumed else (),
             from_others=bool(facts.get("takes_over")),
             facts=ledger_facts(self._journal, self._tables),
-            abandoned=str(facts.get("abandoned", "")),
+            abandoned=[*map(str, items(facts.get("abandoned")))],
         )
         if was_left:
             check_untouched(self._journal, unclaimed, await survey(self._database))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -78,7 +78,7 @@ class Ownership:
         from_others: bool = True,
         facts: Mapping[str, str] | None = None,
         whoever_came: bool = False,
-        abandoned: str = "",
+        abandoned: Collection[str] = (),
     ) -> bool:
         """Become the only one whose batches D1 takes for `tables`, and leave `facts` about them.
 
@@ -88,10 +88,10 @@ class Ownership:
         Without `from_others`, tables that another run owns are left to it. Where nobody owns them,
         another run may have come and ended between the look and the claim, whose tables it dropped:
         `whoever_came` says that this doesn't matter, for the rows are read again and written as they
-        are by then. Requests of the run `abandoned`, which is over, may be executed late as those of
-        older starts may.
+        are by then. Requests of the runs `abandoned`, which are over, may be executed late as those
+        of older starts may.
 
-        Whether that run let go of tables meanwhile: then another may have come and ended, too, and
+        Whether such a run let go of tables meanwhile: then another may have come and ended, too, and
         what the tables hold is to be looked at once more.
 
         Raises:
@@ -121,7 +121,7 @@ class Ownership:
                 if not left or not self._are_over(before, after, abandoned, nobody=whoever_came):
                     await self._tidy()
                     raise
-                was_left = was_left or any(owner.run == abandoned for owner in before)
+                was_left = was_left or any(owner.run in abandoned for owner in before)
             else:
                 break
         return was_left
@@ -137,15 +137,20 @@ class Ownership:
         return [owner for owner in owners if owner.table.lower() in names]
 
     def _are_over(
-        self, before: Sequence[Owner], after: Sequence[Owner], abandoned: str, *, nobody: bool
+        self,
+        before: Sequence[Owner],
+        after: Sequence[Owner],
+        abandoned: Collection[str],
+        *,
+        nobody: bool,
     ) -> bool:
-        """Whether only older starts of this run, or `abandoned`, own tables since, or let go of them.
+        """Whether only older starts of this run, or runs `abandoned`, own tables since, or let go of them.
 
         `nobody`: what to say where neither then nor now anybody owned them.
         """
         known = after or before
         over = all(
-            o.run == abandoned or (o.run == self._run and o.epoch < self._epoch) for o in known
+            o.run in abandoned or (o.run == self._run and o.epoch < self._epoch) for o in known
         )
         return over if known else nobody
 

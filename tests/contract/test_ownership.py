@@ -199,7 +199,7 @@ async def test_a_late_request_of_an_abandoned_run_between_looking_and_claiming_c
         requests = [(take_over(["a", "b"], seen, run="run", epoch=2, holder="run2"),)]
     owner = Ownership(Late(target, requests), run="next", epoch=1, holder="next")
 
-    was_left = await owner.take(["a", "b"], abandoned="run")
+    was_left = await owner.take(["a", "b"], abandoned=["earlier", "run"])
 
     assert was_left
     await target.sink(run="next").write(Batch((target.a(numbered(1)),)))
@@ -221,7 +221,7 @@ async def test_another_run_s_claim_between_wins_over_one_that_takes_over_from_an
     owner = Ownership(Late(target, requests), run="next", epoch=1, holder="next")
 
     with pytest.raises(FencedError):
-        await owner.take(["a", "b"], abandoned="run")
+        await owner.take(["a", "b"], abandoned=["earlier", "run"])
 
 
 async def test_a_run_that_came_and_ended_between_looking_and_claiming_is_not_overlooked(

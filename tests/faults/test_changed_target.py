@@ -134,3 +134,18 @@ async def test_fault_33_tables_that_went_before_a_row_came_are_made_again(
     assert done.code == 0, done.said
     assert our_leftovers(streamer.target, streamer.uuid) == []
     assert await differences(streamer.source, streamer.target, streamer.uuid) == []
+
+
+async def test_fault_01_a_run_that_started_over_and_was_stopped_before_its_claim_is_started_over(
+    streamer: Streamer,
+) -> None:
+    streamer.stopped_at('INTO _streamer_owner("table", run', "--restart", *OPTIONS)
+    streamer.stopped_at('INTO _streamer_owner("table", run', "--restart", *OPTIONS)
+    before = held(streamer)
+
+    done = streamer("run", "--restart", *OPTIONS)
+
+    assert before["country"]
+    assert done.code == 0, done.said
+    assert our_leftovers(streamer.target, streamer.uuid) == []
+    assert await differences(streamer.source, streamer.target, streamer.uuid) == []

@@ -124,11 +124,20 @@ FENCES = (
     Break(
         "the late end of an abandoned run is taken for another run",
         "streamer/sinks/ownership.py",
-        "            o.run == abandoned or (o.run == self._run",
+        "            o.run in abandoned or (o.run == self._run",
         "            o.run == '' or (o.run == self._run",
         _OWNERSHIP,
         histories=0,
         faults=(6,),
+    ),
+    Break(
+        "what a run had abandoned that is abandoned itself is taken for others'",
+        "streamer/run/beginning.py",
+        '    ours |= {*map(str, items(journal.running.document.get("abandoned_tables")))}\n',
+        "",
+        ("tests/faults/test_changed_target.py",),
+        histories=0,
+        faults=(1,),
     ),
     Break(
         "who came and ended behind an abandoned run is overlooked",
