@@ -38,6 +38,11 @@ class Comparison(Layout):
     keys_only: bool = False
     naming: bool = False
 
+    @property
+    def stores(self) -> bool:
+        """Nothing is written."""
+        return False
+
     @classmethod
     def of_table(
         cls, plan: TablePlan, *, engine: Engine, keys_only: bool = False, naming: bool = False

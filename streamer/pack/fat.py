@@ -18,6 +18,7 @@ Cells = Sequence[str | None]
 _INTEGER_BYTES = (0, 1, 2, 3, 4, 6, 8)  # sqlite.org/fileformat2.html, record format
 _REAL_BYTES = 8
 _ONE_BYTE_VARINT = 127
+_NO_SUCH_VALUE = "randomblob(16)"
 
 
 @frozen
@@ -43,17 +44,24 @@ def oversized_rows(layout: Layout, page: Page) -> list[Oversized]:
 def fat_statement(layout: Layout, cells: Cells, key: Key) -> Statement:
     """One row as one statement: small cells in the JSON parameter ?1, big ones from ?2 on.
 
+    A row that takes more than D1 has for one is in D1 as it is nowhere: where it is only compared,
+    its largest cells differ from whatever there is.
+
     Raises:
-        BadRowsError: the row takes more bytes than D1 has for a row.
+        BadRowsError: the row takes more bytes than D1 has for a row, and is to be stored.
     """
+    bound: dict[int, str] = {}
     size = record_bytes(layout, cells)
-    if size > limits.VALUE_BYTES:
+    if size > limits.VALUE_BYTES and layout.stores:
         raise BadRowsError(
             f"{layout.row_named(key)}: the row takes {size:,} bytes; "
             f"D1 takes {limits.VALUE_BYTES:,}.",
             hint="Shorten the row in PostgreSQL, or leave its table out with --exclude.",
         )
-    bound: dict[int, str] = {}
+    while record_bytes(layout, cells) > limits.VALUE_BYTES:
+        largest = max(range(len(cells)), key=lambda n: _stored_bytes(layout.columns[n], cells[n]))
+        bound[largest] = _NO_SUCH_VALUE
+        cells = [None if n == largest else cell for n, cell in enumerate(cells)]
     parameters: list[str | None] = []
     for n in _big_cells(cells):
         pieces = _pieces(cells[n] or "", layout.columns[n].wire)

@@ -88,6 +88,11 @@ class Layout:
     json_sql: str
     hides_key: bool = False
 
+    @property
+    def stores(self) -> bool:
+        """Whether rows are written, and must fit into D1."""
+        return True
+
     @classmethod
     def of(
         cls,

@@ -56,3 +56,20 @@ async def test_a_table_that_was_refused_for_its_rows_stays_refused_when_the_run_
     assert "public.fat.t: more than 2,000,000 bytes" in done.stderr
     assert trial.d1("SELECT count(*) FROM customer") == [[29]]
     assert trial.d1("SELECT count(*) FROM sqlite_master WHERE name = 'fat'") == [[0]]
+
+
+async def test_rows_that_were_rejected_as_too_big_are_differences_and_no_end_of_a_comparison(
+    trial: Trial,
+) -> None:
+    await trial.source.execute("""
+        INSERT INTO customer VALUES (77, repeat('precious', 250001));
+        CREATE TABLE loose (a int, t text);
+        INSERT INTO loose VALUES (1, 'x'), (2, repeat('precious', 250001)), (3, 'y')""")
+    assert trial.run("run", "--on-error", "reject").code == 3
+
+    for depth in ("--full", "--detailed"):
+        done = trial.run("validate", depth)
+
+        assert done.code == 3, done.said
+        assert "public.customer: primary key customer_pkey: 1 missing" in done.said
+        assert "public.loose: rows: 3 compared, 1 missing" in done.said

@@ -164,6 +164,33 @@ def test_a_row_of_pieces_is_compared_whole() -> None:
     assert named(database, plan, rows) == [(0, ("b",))]
 
 
+def test_a_row_that_d1_has_no_room_for_is_missing_or_differs_in_its_largest_cells() -> None:
+    plan = table_plan(
+        [column("k", Storage.INTEGER), column("b", Storage.BLOB), column("t"), column("a")]
+    )
+    long = [
+        ("1", None, "é" * 1_000_001, "same"),  # a cell that no parameter holds
+        ("2", "00ff" * 900_000, "x" * 900_000, "same"),  # two that a row doesn't
+        ("3", "00ff" * 900_000, "x" * 900_000, "same"),
+    ]
+    whole = [("0", "00", "x", "same"), ("4", "00", "x", "same")]
+    database = holding(
+        plan, [*whole, ("1", None, None, "same"), ("2", None, "x" * 900_000, "other")]
+    )
+    page = page_of([whole[0], *long, whole[1]])
+
+    results = asked(database, comparing(plan, naming=True), page)
+
+    found = [row for n, result in enumerate(results) for row in shifted(n, plan, result)]
+    assert found == [(1, ("t",)), (2, ("b", "a")), (3, None)]
+
+
+def shifted(number: int, plan: TablePlan, result: Result) -> Unequal:
+    """What the statement of this number found, whose rows are one each."""
+    found = comparing(plan, naming=True).unequal(result)
+    return [(number + at, columns) for at, columns in found]
+
+
 def test_positions_are_looked_up_by_row_number() -> None:
     plan = table_plan([column("a"), column("rowid")], key=())
     database = LimitedSqlite(plan.create_sql)
