@@ -35,6 +35,7 @@ The way of the data, and where each part lives:
     model/        the nouns that flow
     errors.py     what can go wrong, by what to do about it
     frozen.py     the decorator of values: dataclasses that are made quickly
+    version.py    the one place of the version
     local_d1/     serve-d1: D1's REST API over SQLite files; shares nothing with the rest
 
 Beside it lies `checkpoints`, a library of its own. For Python programs (docs/library.md):

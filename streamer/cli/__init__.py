@@ -15,6 +15,7 @@ from streamer.cli.outcome import explain, flush_stdout
 from streamer.cli.parser import Parser
 from streamer.cli.redact import Redactor, guarded_stderr
 from streamer.errors import ExitCode, UsageError, nearest
+from streamer.version import VERSION
 
 DESCRIPTION = "Moves PostgreSQL tables into Cloudflare D1: streamed, paced, resumable, exact."
 
@@ -39,16 +40,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
 
 
-def version() -> str:
-    """The installed version of the distribution."""
-    from importlib import metadata  # noqa: PLC0415 (slow to load)
-
-    try:
-        return metadata.version("d1-streamer")
-    except metadata.PackageNotFoundError:
-        return "(not installed)"
-
-
 def _replace_closed_streams() -> None:
     """Open what the caller closed (`>&-`), so that no other file is taken for stdout or stderr."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
@@ -70,7 +61,7 @@ def _dispatch(command: Command | None, arguments: list[str], redact: Redactor) -
         _parser().print_help(sys.stdout if word else sys.stderr)
         return ExitCode.DONE if word else ExitCode.USAGE
     if word == "--version":
-        print(f"streamer {version()}")
+        print(f"streamer {VERSION}")
         return ExitCode.DONE
     kind, names = (
         ("option", ["--help", "--version"]) if word[0] == "-" else ("command", [*COMMANDS])

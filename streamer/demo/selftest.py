@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from datetime import UTC, datetime
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import cast
@@ -24,6 +23,7 @@ from streamer.demo.story import POLL_S, clean_environment, streamer_command
 from streamer.errors import ExitCode, UsageError
 from streamer.frozen import frozen
 from streamer.progress import Status, utc, write_report
+from streamer.version import VERSION
 
 FORMAT_VERSION = 1
 EXPORTED, TRANSFORMED = "migration_data", "d1_migration_data"
@@ -169,7 +169,7 @@ class Selftest:
         imported = _read(self.folder / TRANSFORMED / "import_report.json")
         return {
             "format_version": FORMAT_VERSION,
-            "tool_version": version("d1-streamer"),
+            "tool_version": VERSION,
             "command": "selftest",
             "run_id": uuid.uuid4().hex,
             "status": Status.of(code).value,

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, TypeVar, cast
 
@@ -22,6 +21,7 @@ from streamer.files.values import FORMS, Form
 from streamer.frozen import frozen
 from streamer.model import Catalog, PgType, QualifiedName, Shaping, Storage, TypeOptions, Wire
 from streamer.progress import write_whole
+from streamer.version import VERSION
 
 FORMAT_VERSION = 1
 EXPORT = "export_manifest.json"
@@ -108,7 +108,7 @@ class ExportManifest:
     origin: Origin
     command: str = "export"
     format_version: int = FORMAT_VERSION
-    tool_version: str = field(default_factory=lambda: version("d1-streamer"))
+    tool_version: str = VERSION
     forms: Mapping[str, str] = field(
         default_factory=lambda: {form.value: words for form, words in FORMS.items()}
     )
@@ -153,7 +153,7 @@ class TransformManifest:
     origin: Origin
     command: str = "transform"
     format_version: int = FORMAT_VERSION
-    tool_version: str = field(default_factory=lambda: version("d1-streamer"))
+    tool_version: str = VERSION
 
 
 Kind = TypeVar("Kind", ExportManifest, TransformManifest)

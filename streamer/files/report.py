@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from streamer.errors import ExitCode
 from streamer.files.manifest import Snapshot
 from streamer.model import SourceIdentity
 from streamer.progress import Figures, Status, utc, write_whole
+from streamer.version import VERSION
 
 FORMAT_VERSION = 1
 
@@ -80,7 +80,7 @@ class StepReport:
         )
         return {
             "format_version": FORMAT_VERSION,
-            "tool_version": version("d1-streamer"),
+            "tool_version": VERSION,
             "command": self.command,
             "run_id": self.run_id,
             "status": Status.of(code).value,

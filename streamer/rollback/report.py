@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from importlib.resources import files
 
 import orjson
@@ -13,6 +12,7 @@ from streamer.errors import ExitCode
 from streamer.frozen import frozen
 from streamer.progress import Status, Traffic, cost_usd, utc
 from streamer.rollback.decide import Action, TableAction
+from streamer.version import VERSION
 
 FORMAT_VERSION = 1
 
@@ -40,7 +40,7 @@ class RollbackReport:
         """As the schema describes it."""
         return {
             "format_version": FORMAT_VERSION,
-            "tool_version": version("d1-streamer"),
+            "tool_version": VERSION,
             "command": "rollback",
             "run_id": self.run_id,
             "status": Status.of(self.code).value,

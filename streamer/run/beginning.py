@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from checkpoints import RunRecord
@@ -25,6 +24,7 @@ from streamer.run.recorded import items
 from streamer.run.rejects import Rejects, beside
 from streamer.run.states import RunState, Start, Work
 from streamer.run.survey import Survey
+from streamer.version import VERSION
 
 if TYPE_CHECKING:
     from checkpoints import JSON
@@ -45,7 +45,7 @@ async def begin(config: Config, journal: Journal, ends: Ends, events: Events) ->
     )
     run_id = uuid.uuid4().hex
     facts: dict[str, JSON] = {
-        "tool_version": version("d1-streamer"),
+        "tool_version": VERSION,
         "command": ends.command,
         "started_at": utc(datetime.now(UTC)),
         "source": source_facts(ends.source.identity),

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 from streamer.config import Config
@@ -25,6 +24,7 @@ from streamer.progress import (
 from streamer.run.journal import Journal
 from streamer.run.recorded import items, members
 from streamer.run.states import StepName, Work
+from streamer.version import VERSION
 
 
 def save_report(
@@ -67,7 +67,7 @@ def report_nothing(events: Events, ends_with: ExitCode, errors: Sequence[str]) -
     """Report, to the caller alone, that there was no table to move."""
     now = datetime.now(UTC)
     events.report = RunReport(
-        tool_version=version("d1-streamer"),
+        tool_version=VERSION,
         run_id="",
         status=Status.of(ends_with),
         started_at=now,
@@ -134,7 +134,7 @@ def report(
     events.recorded()
     run = journal.running
     return RunReport(
-        tool_version=version("d1-streamer"),
+        tool_version=VERSION,
         run_id=run.run_id,
         command=str(run.document.get("command", "run")),
         status=Status.of(code),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from streamer.config import Config, ValidateSettings
@@ -13,6 +12,7 @@ from streamer.frozen import frozen
 from streamer.progress import Events, Status, write_report
 from streamer.validate import Depth, Differences, Verdict
 from streamer.validate.report import Repaired, ValidationReport, write_differences
+from streamer.version import VERSION
 
 if TYPE_CHECKING:
     from checkpoints import JSON
@@ -69,7 +69,7 @@ def save(
     events.recorded()
     settings = config.validation
     report = ValidationReport(
-        tool_version=version("d1-streamer"),
+        tool_version=VERSION,
         run_id=named.run_id,
         status=Status.of(code),
         started_at=named.started_at,

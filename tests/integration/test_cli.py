@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,7 @@ def test_the_version_is_the_distribution_s(tmp_path: Path) -> None:
     done = streamer(tmp_path, "--version")
 
     assert done.returncode == 0
-    assert done.stdout.startswith("streamer ")
+    assert done.stdout == f"streamer {version('d1-streamer')}\n"
 
 
 @pytest.mark.parametrize("command", ["demo", "doctor", "plan", "schema", "run", "status", "serve-d1"])  # fmt: skip

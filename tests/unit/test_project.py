@@ -14,6 +14,7 @@ from streamer.cli.options import add_options
 from streamer.cli.parser import Parser
 from streamer.config import known
 from streamer.errors import ExitCode, UsageError
+from streamer.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -121,10 +122,9 @@ def test_every_command_can_be_parsed(name: str) -> None:
 
 
 def test_the_version_stands_in_one_place() -> None:
-    version = PROJECT["project"]["version"]
-    places = [path for path in SOURCES if f'"{version}"' in path.read_text()]
+    places = [path for path in SOURCES if f'"{VERSION}"' in path.read_text()]
 
-    assert places == []
+    assert places == [ROOT / PROJECT["tool"]["hatch"]["version"]["path"]]
 
 
 @pytest.mark.parametrize("name", ["demo", "dev"])
