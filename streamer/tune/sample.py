@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from string import ascii_letters, ascii_lowercase, ascii_uppercase, digits
 
+from streamer import limits
 from streamer.frozen import frozen
 from streamer.model import ColumnPlan, Measure, Storage
 
@@ -21,7 +22,7 @@ BYTES_OF = {Storage.INTEGER: 4, Storage.REAL: 8, Storage.TEXT: 24, Storage.BLOB:
 """What a cell of a column takes that nobody measured."""
 
 SAMPLED_ROWS = 1_000
-SAMPLED_BYTES = 4_000_000
+SAMPLED_BYTES = limits.MEMORY_BYTES  # of rows, as a run holds them
 _WITHOUT_SAMPLE = 64  # rows that are made up of lengths alone
 _DISGUISED = 4_096  # characters of a long cell, which are repeated in place of the rest
 _POOL = 8_192  # characters that values are cut from, beside the longest one's own

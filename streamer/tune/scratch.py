@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
+from streamer import limits
 from streamer.frozen import frozen
 from streamer.model import (
     Answer,
+    Chunk,
     KeyKind,
     Loading,
     Pack,
@@ -37,6 +39,7 @@ _COUNTED = 12  # digits of the number that a key of text begins with
 _COUNTED_HEX = 16
 _MOST_DIGITS = 18  # of a key that is a number: 64 bits hold what comes behind it, too
 _MOST_STATEMENTS = 99
+_PAGE_BYTES = 0.97 * limits.CHUNK_BYTES  # a run's pages are statements, nearly full ones
 
 
 def new_name(random: Random) -> str:
@@ -77,7 +80,7 @@ class Scratch:
     """A scratch table: what makes it, how rows get in, and the `sample` that these are made of.
 
     `written_per_row` are the rows that D1 bills for one: itself and its entries in indexes.
-    `first_number` is what keys of numbers count up from.
+    `first_number` is what keys of numbers count up from. So many as `page_rows` are packed at a time.
     """
 
     name: str
@@ -87,6 +90,7 @@ class Scratch:
     key_cells: tuple[int, ...]
     written_per_row: int
     first_number: int
+    page_rows: int
 
     @classmethod
     def like(
@@ -103,7 +107,7 @@ class Scratch:
         create = f"CREATE TABLE IF NOT EXISTS {quote_identifier(name)}({_body(plan)})"
         own_index = plan.key.kind is not KeyKind.PHYSICAL and layout.rowid_cell is None
         keys = tuple(n for n, column in enumerate(layout.columns) if column.target in layout.key)
-        return cls(
+        draft = cls(
             name=name,
             create=(
                 Statement.of(create + " WITHOUT ROWID" * plan.without_rowid),
@@ -114,17 +118,19 @@ class Scratch:
             key_cells=keys,
             written_per_row=1 + len(indexes) + (own_index and not plan.without_rowid),
             first_number=_first_number([row[keys[0]] for row in sample.rows]),
+            page_rows=max(1, int(_PAGE_BYTES / sample.row_bytes)),
         )
+        tried = draft.body(1, draft.page_rows)
+        return replace(draft, page_rows=max(1, int(_PAGE_BYTES * tried.rows / tried.bytes)))
 
     def body(self, first: int, rows: int) -> Body:
         """The rows numbered from `first` on, packed as a run packs them, as far as one request takes."""
-        page = Page(
-            self._records([self._row(number) for number in range(first, first + rows)]),
-            len(self.layout.columns),
-            self.key_cells,
-            json_rows=self._is_copied,
-        )
-        chunks = pack_page(self.layout, page, step=StepId(0), number=0, after=None)
+        end = first + rows
+        chunks = [
+            chunk
+            for start in range(first, end, self.page_rows)
+            for chunk in self._packed(range(start, min(start + self.page_rows, end)))
+        ]
         taken = chunks[:1]
         for chunk in chunks[1:]:
             if sum(len(one.statements) for one in (*taken, chunk)) > _MOST_STATEMENTS:
@@ -135,6 +141,15 @@ class Scratch:
             sum(chunk.bytes for chunk in taken),
             sum(chunk.rows for chunk in taken),
         )
+
+    def _packed(self, numbers: Sequence[int]) -> list[Chunk]:
+        page = Page(
+            self._records([self._row(number) for number in numbers]),
+            len(self.layout.columns),
+            self.key_cells,
+            json_rows=self._is_copied,
+        )
+        return pack_page(self.layout, page, step=StepId(0), number=0, after=None)
 
     @property
     def _is_copied(self) -> bool:

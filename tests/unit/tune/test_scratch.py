@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from streamer.limits import CHUNK_BYTES
 from streamer.model import Answer, KeyKind, Pack, Page, Result, StepId, StepKind, Storage
 from streamer.pack import CURRENT, Engine, Layout, pack_page
 from streamer.postgres.copied import printed_rows
@@ -81,6 +82,19 @@ def test_a_request_carries_them_as_a_run_would_carry_the_real_ones(
     assert made.rows == real.rows
     assert made.bytes == real.bytes
     assert [one.sql for one in made.statements] == [one.sql for one in real.statements]
+
+
+@pytest.mark.parametrize("width", [1, 200, 100_000, 900_000])
+def test_a_large_request_has_statements_of_the_size_of_a_runs(width: int) -> None:
+    plan = table_plan((column("id", Storage.INTEGER), column("note")), ("id",))
+    sample = Sample((("1000000", "x" * width),), (True, False))
+    scratch = Scratch.like(plan, sample, new_name(Random(2)), Pack.JSON, engine=CURRENT)
+
+    body = scratch.body(1, int(2_000_000 / width) + 1)
+
+    full = [one.bytes for one in body.statements[:-1]]
+    assert body.bytes > 2_000_000
+    assert all(0.8 * CHUNK_BYTES < size <= max(CHUNK_BYTES, width + 1_000) for size in full)
 
 
 @pytest.mark.parametrize(
