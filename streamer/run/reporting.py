@@ -87,6 +87,11 @@ def take_over_figures(journal: Journal, tables: Sequence[str], events: Events) -
         table: journal.steps[StepName(table, Work.ROWS)].document.get("tally") for table in tables
     }
     events.tally = Tally.from_json(journal.running.document.get("tally"), recorded)
+    settle_rows(journal, tables, events)
+
+
+def settle_rows(journal: Journal, tables: Sequence[str], events: Events) -> None:
+    """Have the figures say of the rows of `tables` (source names) what the checkpoint says."""
     for table in tables:
         at = journal.position(StepName(table, Work.ROWS))
         # Rows of which D1 refused a reference alone: they are there, without it.

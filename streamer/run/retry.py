@@ -37,7 +37,7 @@ from streamer.run.journal import Journal
 from streamer.run.reading import RunSource
 from streamer.run.rejected import Rejected
 from streamer.run.rejects import Filed
-from streamer.run.reporting import save_report, take_over_figures
+from streamer.run.reporting import save_report, settle_rows
 from streamer.run.writing import Writing
 from streamer.sinks import BadRow, Carried
 from streamer.sinks.bad_rows import stored_key
@@ -271,10 +271,10 @@ async def retry_rejects(config: Config, events: Events, journal: Journal, ends: 
     try:
         code = await Retry(config, events, journal, ends).carry_out()
     except StreamerError as error:
-        take_over_figures(journal, tables, events)
+        settle_rows(journal, tables, events)
         save_report(config, events, journal, ends.plan, code=error.exit_code, errors=[error.what])
         raise
-    take_over_figures(journal, tables, events)
+    settle_rows(journal, tables, events)
     left = len(journal.rejected)
     errors = [f"rejected: {counted(left, 'row')}"] if left else []
     save_report(config, events, journal, ends.plan, code=code, errors=errors)

@@ -155,9 +155,14 @@ async def test_rows_too_big_for_d1_are_set_aside_whole_between_their_neighbours(
     await trial.source.execute("UPDATE customer SET name = 'precious' WHERE id IN (1, 60, 200)")
     path = trial.streamer.folder / "rejects" / "log.ndjson"
     path.write_text(path.read_text().replace("precious" * 250_001, "mended by hand"))
+    before = trial.streamer.report["totals"]
     again = trial.streamer("run", "--retry-rejects", *OPTIONS)
 
     assert again.code == 0, again.said
+    after = trial.streamer.report["totals"]
+    assert after["rows_written"] == before["rows_written"] + 3 + 15 + 10
+    assert after["requests"] > before["requests"]
+    assert after["d1_rows_written"] > before["d1_rows_written"]
     assert trial.d1("SELECT count(*) FROM log WHERE line = 'mended by hand'") == [[10]]
     assert trial.d1("SELECT count(*) FROM purchase") == [[1000]]
     assert not path.exists()
