@@ -189,7 +189,10 @@ async def _tune(
 
 
 def _for_now(error: TargetUnavailableError) -> TargetUnavailableError:
-    hint = "Run `streamer tune` again later; a daily quota is renewed at 00:00 UTC."
+    hint = (
+        "Run `streamer tune` again later (a daily quota is renewed at 00:00 UTC); where it was never"
+        " reached, check CLOUDFLARE_API_BASE_URL if it is set, STREAMER_PROXY and the network."
+    )
     return TargetUnavailableError(error.what, hint=hint)
 
 

@@ -167,7 +167,7 @@ _ENDINGS: dict[FailureKind, tuple[type[StreamerError], str, str]] = {
     FailureKind.NO_DATABASE: (
         TargetError,
         "there is no such database",
-        "Check D1_DATABASE_ID and CLOUDFLARE_ACCOUNT_ID",
+        "Check D1_DATABASE_ID, CLOUDFLARE_ACCOUNT_ID, and CLOUDFLARE_API_BASE_URL if it is set",
     ),
     FailureKind.REDIRECTED: (
         TargetError,

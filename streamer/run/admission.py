@@ -14,12 +14,12 @@ MOST_LINES, MOST_NAMES = 20, 12  # in a message; a database may have thousands o
 
 CHOOSE = (
     "Use --if-exists upsert to update and add, --if-exists replace to empty first, "
-    "or another D1 database."
+    "or another database as the target."
 )
 EMPTY_THEM = "Empty it, or use --if-exists replace."
 MOVE_TOO = "Move that table too, or drop its foreign key in D1."
 MAKE_THEM = "Make the tables (`streamer schema` prints their SQL), or leave out --no-schema."
-CHANGE_THEM = "Drop or change it in D1, exclude it, or use another D1 database."
+CHANGE_THEM = "Drop or change it in D1, exclude it, or use another database."
 
 
 class Found(StrEnum):
