@@ -35,7 +35,7 @@ from streamer.run.outlook import Outlook, look_ahead
 from streamer.run.stopping import Stopping
 from streamer.targets import open_target
 from streamer.tune import Advice, Count, Measured, Probing, SourceSeen, advise, look_at_rows, probe
-from streamer.tune.probe import AT_ONCE
+from streamer.tune.probe import FAR
 from streamer.tune.sample import Sample, of_lengths
 
 log = logging.getLogger("streamer.tune")
@@ -140,7 +140,7 @@ async def _tune(
         raise AssertionError("the command is declared to need a target")
     pacing = replace(
         config.pacing,
-        concurrency=AT_ONCE[-1],
+        concurrency=FAR[-1],
         batch_bytes=None,
         give_up_after_s=min(config.pacing.give_up_after_s, PATIENCE_S),
     )
@@ -249,7 +249,7 @@ def as_json(tuned: Tuned) -> str:
     """What was found, for programs.
 
     `format_version`, `target`, `probe` (`like`, `requests`, `turned_away`, `rows_written`, and the `rows` and
-    `bytes` of the requests whose time counts: those that several at once begin with don't),
+    `bytes` of the requests whose time counts: those that several at once begin and end with don't),
     `measured` (`round_trip_s`, `alone` and `together`: `concurrency`, `rows`, `bytes`, `seconds`;
     `source_bytes_per_s`, null where the table is too small to say), `expected` (`rows_per_s`,
     `bytes_per_s`, `request_s`, `limited_by`: `rate`, `target`, `distance`, `source`), `settings`

@@ -34,10 +34,9 @@ class Shot:
 
 @frozen
 class Round:
-    """A stretch of time in which as many requests were under way as `concurrency`.
+    """A stretch of time in which as many requests were under way as `concurrency`, from answer to answer.
 
-    `body_bytes` and `rows` are the sums of those that were answered in these `seconds`, which begin when
-    the first `concurrency` of them were answered: a run is that far only once.
+    `body_bytes` and `rows` are the sums of those that were answered in these `seconds`.
     """
 
     concurrency: int

@@ -30,15 +30,13 @@ MOST_SECONDS = 30.0
 MOST_WRITTEN = 60_000  # billed rows: six cents at most, and within a free day's 100,000
 DROP_S = 20.0
 PINGS = 3
-AT_ONCE = (2, 4, 8)
+NEAR, FAR = (2, 4), (8,)  # how many requests are tried at once
 _ALONE_BYTES = (250_000, 1_000_000, 2_000_000)
 _ALONE_SHARE = 0.3  # of the rows that may be written; the others go together
 _TOGETHER_S = 0.05  # what a request beside others is to take, where it may be so big
 _TOGETHER_BYTES = 1_000_000
 _FOR_THE_END = 2  # requests that are kept for taking the table away
-_WORTH_MORE = 1.1  # how much faster a round must be for more at once to be tried
-_LEAST_COUNTED = 4  # requests of a round, behind those that it starts with
-_LEAST_CYCLES = 1.5  # of as many requests as are under way
+_LEAST_COUNTED = 4  # requests of a round, beside its start and its end
 _PING = Statement("SELECT 1")
 
 log = logging.getLogger("streamer.tune")
@@ -148,8 +146,12 @@ async def _take_away(database: Database, name: str) -> None:
 
 
 def _requests_of(number: int) -> int:
-    """How many requests a round of so many at once has; those that it starts with don't count."""
-    return number + max(number, _LEAST_COUNTED)
+    """How many requests a round of so many at once has: those that count, and its start and its end.
+
+    At the start connections are made, and nothing is answered yet; at the end no more requests come that
+    the target would have to take in.
+    """
+    return number + max(number, _LEAST_COUNTED) + number - 1
 
 
 class _Probe:
@@ -199,20 +201,15 @@ class _Probe:
             await self._several_at_once()
 
     async def _several_at_once(self) -> None:
-        """Two at once and then more, for as long as that is worth it; many more at a target far away."""
+        """Two at once and four, which hide a way that is shorter than the work; of a longer one, more."""
         speed = Measured(min(self._pings), tuple(self._shots)).speed()
         size = max(_TOGETHER_BYTES, min(_TOGETHER_S / speed.byte_s, limits.BATCH_BYTES_MAX))
         is_far = speed.round_trip_s > speed.byte_s * size
-        first, second, *_ = numbers = AT_ONCE[is_far:]
-        for number in numbers:
-            requests = min(_requests_of(number), self._requests_left())
-            later = (
-                _requests_of(second) if number == first else 0
-            )  # more come only where rows are left
-            rows = self._rows_of(size, 1 / (requests + later))
-            if requests < _LEAST_CYCLES * number or self._refused is not None:
-                break
-            if not rows or not self._is_worth_it():
+        numbers = FAR if is_far else NEAR
+        for at, number in enumerate(numbers):
+            requests = _requests_of(number)
+            rows = self._rows_of(size, 1 / sum(map(_requests_of, numbers[at:])))
+            if requests > self._requests_left() or self._refused is not None or not rows:
                 break
             await self._together(number, requests, rows)
 
@@ -245,14 +242,13 @@ class _Probe:
                 raise error from None
             self._refused = min(self._refused or bodies[0].bytes, bodies[0].bytes)
             return
-        began, _ = ended[number - 1]
-        counted = [body for _, body in ended[number:]]
+        (began, _), *counted = ended[number - 1 : 1 - number]
         self._rounds.append(
             Round(
                 number,
-                sum(body.bytes for body in counted),
-                sum(body.rows for body in counted),
-                ended[-1][0] - began,
+                sum(body.bytes for _, body in counted),
+                sum(body.rows for _, body in counted),
+                counted[-1][0] - began,
             )
         )
 
@@ -281,10 +277,3 @@ class _Probe:
 
     def _requests_left(self) -> int:
         return MOST_REQUESTS - _FOR_THE_END - self._probing.count.requests
-
-    def _is_worth_it(self) -> bool:
-        """Whether the last round was faster than the one before it."""
-        if len(self._rounds) < 2:
-            return True
-        before, last = self._rounds[-2:]
-        return last.bytes_per_s > before.bytes_per_s * _WORTH_MORE

@@ -25,15 +25,18 @@ LONG = (("1", "x" * 200_000),)
 class Target:
     """A database that is `way_s` away, one way, behind a line of `line_bytes_per_s`.
 
-    It takes one request after the other, by `bytes_per_s`.
+    It does one thing at a time: a request is taken in as soon as it comes, by `in_bytes_per_s`, and its
+    statements are executed after that, by `bytes_per_s`.
     """
 
     count: Count
     way_s: float
     bytes_per_s: float
     line_bytes_per_s: float = 1e12
+    in_bytes_per_s: float = 1e12
     most_at_once: int = field(default=0, init=False)
     largest: int = field(default=0, init=False)
+    _arriving: int = field(default=0, init=False)
     _now: int = field(default=0, init=False)
     _sqlite: LimitedSqlite = field(default_factory=LimitedSqlite, init=False)
     _line: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
@@ -49,7 +52,15 @@ class Target:
         async with self._line:
             await asyncio.sleep(size / self.line_bytes_per_s)
         await asyncio.sleep(self.way_s)
+        self._arriving += 1
         async with self._turn:
+            await asyncio.sleep(size / self.in_bytes_per_s)
+            self._arriving -= 1
+        async with self._turn:
+            while self._arriving:
+                self._turn.release()
+                await asyncio.sleep(0)
+                await self._turn.acquire()
             results = [self._result(statement) for statement in statements]
             await asyncio.sleep(size / self.bytes_per_s)
         await asyncio.sleep(self.way_s)
@@ -116,6 +127,14 @@ def test_a_line_that_all_requests_share_is_not_taken_for_a_faster_one(way_s: flo
     measured, _ = probed(LONG, way_s=way_s, bytes_per_s=100e6, line_bytes_per_s=2e6)
 
     assert measured.speed().bytes_per_s == pytest.approx(2e6, rel=0.05)
+
+
+@pytest.mark.parametrize("way_s", [0.0005, 0.1])
+@pytest.mark.parametrize("bytes_per_s", [30e6, 200e6])
+def test_what_it_takes_in_ahead_is_not_taken_for_done(way_s: float, bytes_per_s: float) -> None:
+    measured, _ = probed(LONG, way_s=way_s, bytes_per_s=bytes_per_s, in_bytes_per_s=3 * bytes_per_s)
+
+    assert measured.speed().bytes_per_s == pytest.approx(0.75 * bytes_per_s, rel=0.05)
 
 
 def test_at_a_target_far_away_more_are_under_way() -> None:
