@@ -165,11 +165,23 @@ class Diagnosing(AroundSink[Sink]):
         for suspect in suspects:
             at += len(suspect.statements)
             if suspect.fat is None:
-                bad = [
-                    suspect.rows[n] for n in numbers_of(answer.results[at - 1], len(suspect.rows))
-                ]
-                found += await self._explained(suspect.some(bad)) if bad else []
+                bad = numbers_of(answer.results[at - 1], len(suspect.rows))
+                left = await self._unfit(suspect.some([suspect.rows[n] for n in bad]))
+                found += await self._explained(left) if left.rows else []
         return found
+
+    async def _unfit(self, suspect: _Suspect) -> _Suspect:
+        """Those of the rows that don't fit even now that others have let go of what was theirs."""
+        while len(suspect.rows) > 1:
+            try:
+                answer = await self._execute([suspect], suspect.statements)
+            except (RefusedRowsError, TooLargeError):
+                return suspect
+            bad = numbers_of(answer.results[len(suspect.statements) - 1], len(suspect.rows))
+            if len(bad) == len(suspect.rows):
+                return suspect
+            suspect = suspect.some([suspect.rows[n] for n in bad])
+        return suspect
 
     async def _execute(
         self, suspects: Sequence[_Suspect], statements: Sequence[Statement]

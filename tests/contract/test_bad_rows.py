@@ -143,6 +143,22 @@ async def test_fault_12_a_value_that_a_bad_row_holds_makes_no_other_row_bad(targ
     assert target.rows("SELECT k, n, u FROM c ORDER BY k") == [[1, "x", "b"], [2, "x", None]]
 
 
+async def test_fault_12_and_36_a_row_that_waits_for_a_value_of_its_batch_is_not_bad_as_another_is(
+    target: Target,
+) -> None:
+    old = "INSERT INTO c VALUES (1,'x','a','{}',NULL),(2,'x','b','{}',NULL),(4,'x','d','{}',NULL)"
+    target.server.run(target.uuid, old)
+    finding = Finding(target, Pack.JSON)
+
+    await finding.write(
+        [("1", "x", "b", "{}"), ("2", "x", "d", "{}"), ("3", "x", "c", "{}"), ("4", "x", "e", "{}")]
+    )
+
+    assert finding.reasons == {"3": "CHECK constraint failed: odd"}
+    rows = target.rows("SELECT k, u FROM c ORDER BY k")
+    assert rows == [[1, "b"], [2, "d"], [4, "e"]]
+
+
 async def test_without_a_place_for_bad_rows_the_first_is_named(target: Target) -> None:
     finding = Finding(target, Pack.JSON)
     sink = finding.sink()._sink

@@ -49,6 +49,7 @@ class Refused:
     rejected: Keys = field(default_factory=Keys)
     cut: Keys = field(default_factory=Keys)
     sent_again: Keys = field(default_factory=Keys)
+    _clashing: Keys = field(default_factory=Keys)
     _run: str = ""
     _lines: set[str] = field(default_factory=set[str])
 
@@ -59,8 +60,10 @@ class Refused:
         """Look at what a checkpoint tells of them."""
         rows = all_rejected(saved.steps)
         self._run, self._lines = saved.run.run_id, {row.reject.line for row in rows}
-        self.rejected, self.cut = {}, {}
+        self.rejected, self.cut, self._clashing = {}, {}, {}
         for row in rows:
+            if "UNIQUE constraint failed" in row.reject.reason:
+                self._clashing.setdefault(row.table, set()).add(tuple(row.reject.key))
             names = self.rejected if row.kind is StepKind.ROWS else self.cut
             names.setdefault(row.table, set()).add(tuple(row.reject.key))
 
@@ -85,8 +88,9 @@ class Refused:
             if not stored.key and is_late(key):
                 continue  # nothing tells which row of the source it is
             reasons = (self._is_refused(stored, version) for version in lives.get(key, ()))
+            clashes = key in self._clashing.get(name, ())
             demand(
-                any(reasons) or self._is_kept_out(stored, key),
+                any(reasons) or (clashes and self._is_kept_out(stored, key)),
                 f"{name}: {key} was rejected for nothing",
             )
 
