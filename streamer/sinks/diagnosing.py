@@ -29,6 +29,7 @@ from streamer.sinks.references import Carried, Row
 from streamer.sinks.refresh import TooManyError
 
 ROUNDS = 8  # constraints of one table that bad rows of a batch are told apart by
+PASSES = 8  # over rows that wait for what others of their batch hold
 COPIES = 3  # of its rows that a diagnosing request holds
 
 
@@ -171,8 +172,13 @@ class Diagnosing(AroundSink[Sink]):
         return found
 
     async def _unfit(self, suspect: _Suspect) -> _Suspect:
-        """Those of the rows that don't fit even now that others have let go of what was theirs."""
-        while len(suspect.rows) > 1:
+        """Those of the rows that don't fit even now that others have let go of what was theirs.
+
+        Where each lets go of what one other waits for, that isn't followed to its end.
+        """
+        for _ in range(PASSES):
+            if len(suspect.rows) < 2:
+                break
             try:
                 answer = await self._execute([suspect], suspect.statements)
             except (RefusedRowsError, TooLargeError):
