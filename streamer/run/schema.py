@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import orjson
+
 from streamer import limits
 from streamer.model import ForeignKeyPlan, Key, KeyKind, Loading, Statement, TablePlan
 from streamer.model.sql import quote_identifier
 from streamer.pack import Reference, without_lookups
 from streamer.run.survey import Database, Survey
+
+_KEYS_TO = """\
+SELECT m.name, f.id, f."from" FROM sqlite_master AS m, pragma_foreign_key_list(m.name) AS f
+WHERE m.type = 'table' AND m.name IN (SELECT value FROM json_each(?1))
+AND lower(f."table") IN (SELECT lower(value) FROM json_each(?2)) ORDER BY m.name, f.id, f.seq"""
 
 EMPTY_ROWS = 50_000  # rows deleted in one request, far below D1's 30 s
 STATEMENTS = limits.BATCH_STATEMENTS - 1  # of one request; one more says whether it comes too late
@@ -59,17 +66,35 @@ async def _send_together(database: Database, groups: Iterable[Sequence[Statement
 
 
 async def remove(database: Database, seen: Survey, tables: Sequence[str]) -> None:
-    """Drop `tables` (target names) with all their rows, in one request; children first.
+    """Drop `tables` (target names) with all their rows; children first, the drops in one request.
 
-    A parent that nothing refers to any more goes without a look at its rows.
+    A parent that nothing refers to any more goes without a look at its rows. Tables that refer to
+    themselves or each other are emptied first, with what refers to them, since a table is dropped as
+    slowly as it is emptied.
     """
-    left, drops = list(tables), list[Statement]()
+    left, gone, tangled = list(tables), list[str](), list[str]()
     while left:
         free = [t for t in left if not seen.children_of(t) & (set(left) - {t})]
-        for name in free or left:
-            drops.append(Statement.of(f"DROP TABLE IF EXISTS {quote_identifier(name)}"))
-            left.remove(name)
-    await database.execute([Statement.of("PRAGMA defer_foreign_keys=on"), *drops])
+        tangled += filter(seen.refers_to_itself, free) if free else left
+        gone += free or left
+        left = [name for name in left if name not in gone]
+    if tangled:
+        last = max(map(gone.index, tangled))
+        await _empty_tangled(database, gone[: last + 1], tangled)
+    drops = [f"DROP TABLE IF EXISTS {quote_identifier(name)}" for name in gone]
+    await database.execute(list(map(Statement.of, ("PRAGMA defer_foreign_keys=on", *drops))))
+
+
+async def _empty_tangled(database: Database, names: Sequence[str], tangled: Sequence[str]) -> None:
+    """Delete the rows of `names`, children first; by which keys they refer, only the target knows."""
+    params = [orjson.dumps(some).decode() for some in (names, tangled)]
+    answer = await database.execute([Statement.of(_KEYS_TO, *params)])
+    columns: dict[tuple[str, str], list[str]] = {}
+    for child, number, column in answer.results[0].table(3):
+        columns.setdefault((str(child), str(number)), []).append(str(column))
+    await _delete_together(
+        database, names, [Reference(child, (*some,)) for (child, _), some in columns.items()]
+    )
 
 
 async def empty(database: Database, tables: Sequence[TablePlan]) -> None:
@@ -207,13 +232,19 @@ def _cut_edges(table: TablePlan) -> tuple[str, str]:
 
 async def _empty_cycle(database: Database, tables: Sequence[TablePlan]) -> None:
     """Rows that refer to each other without NULLs can only go together."""
-    deletes = [f"DELETE FROM {quote_identifier(t.target)}" for t in tables]
-    names = {table.target for table in tables}
+    names = [table.target for table in tables]
     inside = [
         Reference(child.target, key.columns)
         for child in tables
         for key in child.foreign_keys
         if key.parent in names
     ]
+    await _delete_together(database, names, inside)
+
+
+async def _delete_together(
+    database: Database, names: Sequence[str], inside: Sequence[Reference]
+) -> None:
+    deletes = [f"DELETE FROM {quote_identifier(name)}" for name in names]
     acts = ["PRAGMA defer_foreign_keys=on", *without_lookups(deletes, inside)]
     await database.execute([Statement.of(sql) for sql in acts])

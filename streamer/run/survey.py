@@ -75,6 +75,11 @@ class Survey:
             if parent.lower() == lower and child.lower() != lower
         )
 
+    def refers_to_itself(self, name: str) -> bool:
+        """Whether the table has a foreign key to itself."""
+        lower = name.lower()
+        return any(lower == c.lower() == p.lower() for c, p in self.references)
+
 
 def _texts(answer: Answer, statement: int, width: int) -> list[tuple[str, ...]]:
     rows = answer.results[statement].table(width)

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from streamer import limits
 from streamer.model import Plan
 from streamer.run import schema
-from streamer.run.schema import create, create_stages, empty, empty_behind, repeatable
+from streamer.run.schema import (
+    create,
+    create_stages,
+    empty,
+    empty_behind,
+    remove,
+    repeatable,
+)
+from streamer.run.survey import survey
 from tests.engines.catalogs import (
     INT4,
     TEXT,
@@ -194,16 +202,53 @@ async def steps_to_empty(edges: list[Reference], rows: int) -> int:
     return taken()
 
 
-@pytest.mark.parametrize(
-    "edges",
-    [
-        [(0, 0, False)],
-        [(0, 1, False), (1, 0, True)],
-        [(0, 1, False), (1, 2, False), (2, 0, False)],
-        [(0, 0, True)],
-        [(0, 1, True), (1, 0, True)],
-    ],
-)
+TANGLED: list[list[Reference]] = [
+    [(0, 0, False)],
+    [(0, 1, False), (1, 0, True)],
+    [(0, 1, False), (1, 2, False), (2, 0, False)],
+    [(0, 0, True)],
+    [(0, 1, True), (1, 0, True)],
+]
+
+
+async def steps_to_remove(edges: list[Reference], rows: int) -> int:
+    """As `steps_to_empty`, where the tables are dropped."""
+    plan = planned(edges)
+    database = await made(plan, lose_answers=False)
+    database.drop_indexes()
+    fill(database, plan, rows)
+    seen = await survey(database)
+
+    with steps_in(database) as taken:
+        await remove(database, seen, [table.target for table in plan.tables])
+
+    assert names(database) == {table.stage for table in plan.tables if table.stage}
+    return taken()
+
+
+@pytest.mark.parametrize("edges", TANGLED)
+async def test_dropping_does_not_look_at_all_rows_for_each_row_that_goes(
+    edges: list[Reference],
+) -> None:
+    once, twice = [await steps_to_remove(edges, rows) for rows in (1_000, 2_000)]
+
+    assert twice < 3 * once
+
+
+@pytest.mark.parametrize("edges", [*TANGLED, [(0, 1, False)], [(0, 1, False), (1, 1, False)]])
+async def test_tables_are_dropped_with_all_their_rows_also_after_lost_answers(
+    edges: list[Reference],
+) -> None:
+    plan = planned(edges)
+    database = await made(plan)
+    fill(database, plan, 3)
+
+    await remove(database, await survey(database), [table.target for table in plan.tables])
+
+    assert names(database) == {table.stage for table in plan.tables if table.stage}
+
+
+@pytest.mark.parametrize("edges", TANGLED)
 async def test_emptying_does_not_look_at_all_rows_for_each_row_that_goes(
     edges: list[Reference],
 ) -> None:
