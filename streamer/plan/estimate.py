@@ -111,17 +111,20 @@ def estimate(
     # made is a row of the schema.
     marks = 2 * (batches + len(tables)) + sum(1 + len(table.indexes) for table in tables)
     written = marks + sum(_rows_written(table, measure) for table, measure in seen)
-    span = time_of(Work(requests, batches, rows, total, len(levels)), rate, packing, known)
+    entries = sum(_entries(table, measure) for table, measure in seen)
+    references = sum(_references(table, measure) for table, measure in seen)
+    work = Work(requests, batches, rows, total, len(levels), entries, references)
+    span = time_of(work, rate, packing, known)
     return Estimate(
         requests=requests,
-        seconds=round(span.most_s, 1) if tables else 0.0,
+        seconds=round(span.most_s, 2) if tables else 0.0,
         rows_written=written,
         cost_usd=round(written / 1_000_000 * limits.USD_PER_MILLION_WRITTEN, 6),
         size_bytes=sum(
             (_size_bytes(table, measure) for table, measure in seen),
             _OWN_PAGES * limits.PAGE_BYTES if tables else 0,
         ),
-        least_seconds=round(span.least_s, 1) if tables else 0.0,
+        least_seconds=round(span.least_s, 2) if tables else 0.0,
         timed_by=span.timed_by,
     )
 
@@ -196,7 +199,7 @@ def _last_requests(seen: Sequence[tuple[TablePlan, Measure]]) -> int:
         for index in table.indexes
         if not index.early
     ]
-    checked = [m.rows * (1 + len(t.foreign_keys)) / _CHECKED_ROWS for t, m in seen]
+    checked = [(m.rows + _references(table, m)) / _CHECKED_ROWS for table, m in seen]
     if sum(built) + sum(checked) <= 1.0 and len(built) + len(checked) <= limits.BATCH_STATEMENTS:
         return 1
     return _shared(built, limits.BATCH_STATEMENTS) + _shared(checked, _CHECKED_AT_ONCE)
@@ -233,11 +236,20 @@ def _key_has_own_index(table: TablePlan) -> bool:
     )
 
 
+def _entries(table: TablePlan, measure: Measure) -> int:
+    """Of its indexes, that of its key left out."""
+    return sum(measure.indexed.get(index.name, measure.rows) for index in table.indexes)
+
+
+def _references(table: TablePlan, measure: Measure) -> int:
+    """Of its rows, each of which is followed at a run's end."""
+    return measure.rows * len(table.foreign_keys)
+
+
 def _rows_written(table: TablePlan, measure: Measure) -> int:
     """Each row, and each entry of an index, is billed as a row written."""
     own_index, rows = _key_has_own_index(table), measure.rows
-    entries = sum(measure.indexed.get(index.name, rows) for index in table.indexes)
-    once = rows * (1 + own_index) + entries
+    once = rows * (1 + own_index) + _entries(table, measure)
     match table.loading:
         case Loading.DIRECT:
             return once

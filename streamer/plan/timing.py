@@ -12,13 +12,20 @@ _SLOW = 40_000, 5_000_000  # rows and bytes of bodies a second: a D1 far off, or
 _FAST = 165_000, 40_000_000  # the local engine, bench/results/moving.json
 _TELLING = 0.3  # of the bytes: a smaller run's time is its start's and its end's
 _MOST_AT_ONCE = 16  # requests, of a run that finds the best number by itself
+_ENTRY_BYTES = (
+    25  # of rows, which D1 takes as long for as for an entry of an index: 0.3 µs on workerd
+)
+_REFERENCE_BYTES = 15  # likewise, for looking whether what a row refers to is there
+_COUNT_BYTES = 3  # and for counting a row
+_LEVEL_S = 0.02  # in which a run writes down that tables are done, and begins to read others
 
 
 @frozen
 class Work:
     """What is to be done: `requests` in all, of which `row_requests` carry `rows`, of `body_bytes`.
 
-    These come in so many `levels`, each of which waits for the last answer of the one before.
+    These come in so many `levels`, each of which waits for the last answer of the one before. Behind
+    them `entries` of indexes are made, rows counted and `references` followed.
     """
 
     requests: int
@@ -26,6 +33,8 @@ class Work:
     rows: int
     body_bytes: float
     levels: int = 1
+    entries: int = 0
+    references: int = 0
 
 
 @frozen
@@ -51,11 +60,15 @@ def _unpaced(work: Work, packing: Packing, known: Known) -> Span:
         body = packing.batch_bytes or limits.BATCH_BYTES_MAX
         speed = known.speed.of_both(body, known.concurrency or _MOST_AT_ONCE)
         # The last request of a level is on its way alone. One of them counts whole, the others' way only.
-        waits = work.requests - work.row_requests + max(0, work.levels - 1)
-        others = waits * known.speed.round_trip_s
+        further = max(0, work.levels - 1)
+        waits = work.requests - work.row_requests + further
+        others = waits * known.speed.round_trip_s + further * _LEVEL_S
         last = known.speed.request_s(min(body, work.body_bytes)) if work.row_requests else 0.0
         opening = max(0.0, known.speed.opening_s - known.asked_s)  # rows are asked about meanwhile
+        ending = work.entries * _ENTRY_BYTES + work.rows * _COUNT_BYTES
+        ending += work.references * _REFERENCE_BYTES
         took = known.start_s + opening + others + work.body_bytes / speed + last
+        took += ending / known.speed.bytes_per_s
         return Span(took, took, TimedBy.PROBE)
     if known.last is not None and known.last.body_bytes >= _TELLING * work.body_bytes:
         took = _as_last(work, known.last, known.start_s)

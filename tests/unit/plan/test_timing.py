@@ -13,6 +13,7 @@ from streamer.plan.requests import AUTOMATIC, Packing
 from streamer.plan.timing import Work, time_of
 
 WORK = Work(requests=58, row_requests=50, rows=1_000_000, body_bytes=200e6)
+COUNTED_S = 3e6 / 50e6  # its rows, at the end
 NEAR = Speed(round_trip_s=0.01, byte_s=2e-8, bytes_per_s=50e6, source_bytes_per_s=25e6)
 
 
@@ -31,7 +32,7 @@ def test_what_was_measured_counts_before_the_last_run_and_that_before_a_guess() 
 
 
 def test_the_slower_of_source_and_target_sets_the_time() -> None:
-    fixed_s = 1.0 + 8 * 0.01
+    fixed_s = 1.0 + 8 * 0.01 + COUNTED_S
 
     of_source = time_of(WORK, None, AUTOMATIC, Known(1.0, NEAR)).most_s
     of_target = time_of(
@@ -48,8 +49,8 @@ def test_few_small_requests_to_a_target_far_away_wait_for_the_way() -> None:
     one = time_of(WORK, None, Packing(1_000_000), Known(0.0, far, concurrency=1)).most_s
     four = time_of(WORK, None, Packing(1_000_000), Known(0.0, far, concurrency=4)).most_s
 
-    assert one == pytest.approx(8 * 0.5 + 200 * 0.52 + 0.52)
-    assert four == pytest.approx(8 * 0.5 + 50 * 0.52 + 0.52)
+    assert one == pytest.approx(8 * 0.5 + 200 * 0.52 + 0.52 + COUNTED_S)
+    assert four == pytest.approx(8 * 0.5 + 50 * 0.52 + 0.52 + COUNTED_S)
 
 
 def test_a_run_that_moves_nothing_takes_its_start_and_its_round_trips() -> None:
@@ -58,13 +59,31 @@ def test_a_run_that_moves_nothing_takes_its_start_and_its_round_trips() -> None:
     assert time_of(nothing, None, AUTOMATIC, Known(1.0, NEAR)).most_s == pytest.approx(1.08)
 
 
-def test_each_level_waits_for_the_last_answer_of_the_one_before() -> None:
+def test_each_level_waits_for_the_last_answer_of_the_one_before_and_is_written_down() -> None:
     one, three = (
         time_of(replace(WORK, levels=levels), None, AUTOMATIC, Known(1.0, NEAR)).most_s
         for levels in (1, 3)
     )
 
-    assert three == pytest.approx(one + 2 * NEAR.round_trip_s)
+    assert three == pytest.approx(one + 2 * (NEAR.round_trip_s + 0.02))
+
+
+def test_indexes_and_checks_take_the_target_s_time_whatever_the_source_gives() -> None:
+    def ending_s(target: Speed, work: Work) -> float:
+        known = Known(1.0, replace(target, source_bytes_per_s=1e6))
+        return (
+            time_of(work, None, AUTOMATIC, known).most_s
+            - time_of(WORK, None, AUTOMATIC, known).most_s
+        )
+
+    indexed, followed = replace(WORK, entries=1_000_000), replace(WORK, references=1_000_000)
+    slow = replace(NEAR, bytes_per_s=NEAR.bytes_per_s / 3)
+
+    assert ending_s(NEAR, indexed) > ending_s(NEAR, followed) > 0
+    assert ending_s(slow, indexed) == pytest.approx(3 * ending_s(NEAR, indexed))
+    assert ending_s(NEAR, replace(indexed, references=1_000_000)) == pytest.approx(
+        ending_s(NEAR, indexed) + ending_s(NEAR, followed)
+    )
 
 
 @pytest.mark.parametrize(("asked_s", "more_s"), [(0.0, 0.5), (0.2, 0.3), (0.5, 0.0), (0.9, 0.0)])
