@@ -90,7 +90,7 @@ def _noticed_by(tree: Path, one: Break) -> str:
         options = ["--histories", str(one.histories), "--stop"]
         if said := _failure(tree, ["-m", "tests.simulation", *options]):
             return f"the simulation ({said})"
-    options = ["-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider"]
+    options = ["-x", "-q", "--timeout=120", "-p", "no:randomly", "-p", "no:cacheprovider"]
     for test in one.tests:
         if said := _failure(tree, ["-m", "pytest", *options, test]):
             return f"{test} ({said})"
