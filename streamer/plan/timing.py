@@ -12,11 +12,9 @@ _SLOW = 40_000, 5_000_000  # rows and bytes of bodies a second: a D1 far off, or
 _FAST = 165_000, 40_000_000  # the local engine, bench/results/moving.json
 _TELLING = 0.3  # of the bytes: a smaller run's time is its start's and its end's
 _MOST_AT_ONCE = 16  # requests, of a run that finds the best number by itself
-_ENTRY_BYTES = (
-    25  # of rows, which D1 takes as long for as for an entry of an index: 0.3 µs on workerd
-)
-_REFERENCE_BYTES = 15  # likewise, for looking whether what a row refers to is there
-_COUNT_BYTES = 3  # and for counting a row
+# Bytes of rows for which D1 takes as long as for an entry of an index (0.2 to 0.3 µs on workerd), for
+# looking whether what a row refers to is there, and for counting a row.
+_ENTRY_BYTES, _REFERENCE_BYTES, _COUNT_BYTES = 25, 15, 3
 _LEVEL_S = 0.02  # in which a run writes down that tables are done, and begins to read others
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.test_moved_values import BESIDE_A_BAD_ROW, MEMBERS, OPTIONS
+from tests.faults.test_moved_values import MEMBERS, OPTIONS, stopped_beside_a_bad_row
 from tests.faults.test_staged_poison import rejects
 from tests.stories.command import Streamer
 from tests.stories.compare import differences, our_leftovers
@@ -21,13 +21,7 @@ async def test_fault_12_and_36_a_row_kept_out_by_one_that_refers_to_a_bad_one_co
     streamer: Streamer,
 ) -> None:
     options = (*OPTIONS, *TABLES, *REJECT, "--indexes", "before")
-    await streamer.source.execute(MEMBERS)
-    streamer.target.run(
-        streamer.uuid,
-        "CREATE TABLE town (id INTEGER PRIMARY KEY, land TEXT NOT NULL CHECK (land <> 'precious'))",
-    )
-    streamer.stopped_at('INTO "member"', *options, requests=2)
-    await streamer.source.execute(BESIDE_A_BAD_ROW)
+    await stopped_beside_a_bad_row(streamer, *options)
 
     done = streamer("run", "--resume", *options)
     bad = rejects(streamer)
@@ -71,7 +65,7 @@ async def test_fault_12_and_36_a_row_kept_out_by_a_bad_one_comes_once_that_is_me
     assert first.code == 0, first.said
     assert done.code == 3, done.said
     assert "precious" not in done.said
-    assert bad == {("member", "20", f"{REFUSED}"), ("member", "920", ONCE)}
+    assert bad == {("member", "20", REFUSED), ("member", "920", ONCE)}
     assert kept == [[20, "m20"], [920, "m920"]]
     assert retried.code == 0, retried.said
     assert our_leftovers(streamer.target, streamer.uuid) == []
