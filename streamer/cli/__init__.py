@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from streamer.cli.commands import COMMANDS, EPILOG, Command
+from streamer.cli.memory import loading, roomy
 from streamer.cli.outcome import explain, flush_stdout
 from streamer.cli.parser import Parser
 from streamer.cli.redact import Redactor, guarded_stderr
@@ -49,10 +50,9 @@ def _replace_closed_streams() -> None:
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 (stays)
 
 
+@roomy
 def _dispatch(command: Command | None, arguments: list[str], redact: Redactor) -> int:
     if command is not None:
-        from streamer.cli.memory import loading  # noqa: PLC0415 (slow to load)
-
         with loading():
             from streamer.cli.execute import execute  # noqa: PLC0415 (slow to load)
         return execute(command, arguments[1:], redact)

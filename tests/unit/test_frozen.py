@@ -114,6 +114,30 @@ def test_arguments_are_those_of_a_dataclass() -> None:
         OURS("t", 1, {}, "", 5)
 
 
+def test_a_constructor_is_compiled_once_and_by_its_first_use() -> None:
+    ours = page(frozen)
+
+    before = vars(ours)["__init__"]
+    ours("t")
+    compiled = vars(ours)["__init__"]
+    ours("t")
+
+    assert not inspect.isfunction(before)
+    assert inspect.isfunction(compiled)
+    assert vars(ours)["__init__"] is compiled
+
+
+def test_a_class_derived_from_one_without_objects_calls_its_constructor() -> None:
+    class Named(page(frozen)):
+        """A plain class of rows that have a name."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__("t", rows=2)
+            object.__setattr__(self, "name", name)
+
+    assert (Named("n").sum, Named("n").name) == (("t", 2), "n")
+
+
 def test_a_default_that_is_made_is_made_for_each() -> None:
     one, other = Triple(1), Triple(1)
 
