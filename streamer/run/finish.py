@@ -139,8 +139,11 @@ async def check_behind(
 
 
 def _count(table: TablePlan) -> Statement:
-    """A table's rows, and those of them whose parent isn't there."""
+    """A table's rows, and those of them whose parent isn't there.
+
+    A SELECT of nothing but `count(*)` is what SQLite takes from the pages' headers, without a look at rows.
+    """
     literal = "'" + table.target.replace("'", "''") + "'"
+    rows = f"(SELECT count(*) FROM {quote_identifier(table.target)})"
     orphans = f"(SELECT count(*) FROM pragma_foreign_key_check({literal}))"
-    rows = f"SELECT count(*), {orphans if table.foreign_keys else 0}"
-    return Statement.of(f"{rows} FROM {quote_identifier(table.target)}")
+    return Statement.of(f"SELECT {rows}, {orphans if table.foreign_keys else 0}")
