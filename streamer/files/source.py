@@ -204,6 +204,9 @@ class FilesSource:
         """There is nothing to hold: files stay as they are."""
         return None
 
+    def rest(self) -> None:
+        """There is no connection: each file is closed when it is read."""
+
     async def catalog(self) -> Catalog:
         """The catalog as it was when they were exported, and their rows."""
         return catalog_of(self._manifest)

@@ -43,6 +43,7 @@ class Sessions:
         self._places = asyncio.Semaphore(limit)
         self._idle: list[Session] = []
         self._lent: set[Session] = set()
+        self._leaving: list[asyncio.Task[None]] = []
 
     async def take(self) -> Session:
         """A connection, not in a transaction; waits while all are lent. Hand it to `give`.
@@ -115,12 +116,17 @@ class Sessions:
                 session.terminate()
                 return
 
+    def let_go(self) -> None:
+        """Begin to close the connections that nobody uses; `rest` and `close` wait for their end."""
+        idle, self._idle = self._idle, []
+        self._leaving += [asyncio.create_task(goodbye(session)) for session in idle]
+
     async def rest(self) -> bool:
         """Close the connections that nobody uses; whether there were any."""
-        idle, self._idle = self._idle, []
-        for session in idle:
-            await goodbye(session)
-        return bool(idle)
+        self.let_go()
+        leaving, self._leaving = self._leaving, []
+        await asyncio.gather(*leaving)
+        return bool(leaving)
 
     @contextlib.asynccontextmanager
     async def transaction(self, snapshot: str | None = None) -> AsyncGenerator[Session]:

@@ -140,6 +140,7 @@ class PostgresSource:
             try:
                 yield source
             finally:
+                source.rest()
                 await source._let_go()
         finally:
             await sessions.close()
@@ -162,6 +163,11 @@ class PostgresSource:
             self.refuse_what_cannot_last()
             self._holder = await self._hold()
         return self._holder.info
+
+    def rest(self) -> None:
+        """Begin to close the connections that nobody uses; who needs one again gets another."""
+        self._sessions.let_go()
+        self._aside.let_go()
 
     async def catalog(self, schemas: Sequence[str] | None = None) -> Catalog:
         """All tables, views and foreign tables of `schemas` (None: all but the system's)."""
@@ -331,7 +337,7 @@ class PostgresSource:
                 )
             except FOREIGN as error:
                 if too_many_connections(error):
-                    if await self._give_up_idle():
+                    if any([await self._sessions.rest(), await self._aside.rest()]):
                         continue
                     self._sessions.cut_one()
                 explained = connector.explain(error, "taking a snapshot")
@@ -340,10 +346,6 @@ class PostgresSource:
             else:
                 trouble.over()
                 return holder
-
-    async def _give_up_idle(self) -> bool:
-        """Close the connections that nobody uses; whether there were any."""
-        return any([await self._sessions.rest(), await self._aside.rest()])
 
     async def _let_go_of(self, table: Table) -> None:
         holder = self._holders.pop(table.oid, None)

@@ -267,6 +267,7 @@ class Job:
             await self._move_wave(wave)
             for cycle in wave.cycles:
                 await self._publish(cycle)
+        self._ends.source.rest()  # its server takes some time for that, and D1 for what follows
 
     def _warn_of_hidden_rows(self) -> None:
         """Name tables whose count can't tell of rows that an earlier start sent and that are gone since."""

@@ -34,6 +34,10 @@ class JobSource(Planned, Source, Protocol):
         """Keep one moment of the source for all tables, where that needs keeping."""
         ...
 
+    def rest(self) -> None:
+        """Begin to let go of what only the reading of rows needs; it can be had again."""
+        ...
+
     def number_leaves(self, table: Table, known: Mapping[int, int] | None = None) -> dict[int, int]:
         """Numbers for the leaves of a table without a key, those `known` kept."""
         ...

@@ -30,14 +30,23 @@ class Connection:
         self._server.open -= not self._closed
         self._closed = True
 
+    async def close(self, *, timeout: float) -> None:  # noqa: ASYNC109 (as asyncpg has it)
+        assert timeout > 0
+        self._server.goodbyes += 1
+        await self._server.hears.wait()
+        self.terminate()
+
 
 class Server:
-    """Lets so many in at once; counts those who knock."""
+    """Lets so many in at once; counts those who knock, and who say goodbye, which it `hears` at once."""
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.open = 0
         self.knocks = 0
+        self.goodbyes = 0
+        self.hears = asyncio.Event()
+        self.hears.set()
 
     async def connect(self) -> Connection:
         self.knocks += 1
@@ -84,6 +93,47 @@ async def test_fault_17_without_any_connection_of_ours_the_refusal_comes_out_and
     server.most = 1
 
     sessions.give(await sessions.take())
+
+
+async def test_idle_connections_end_together_while_other_work_goes_on_and_the_end_waits_for_them():
+    server = Server(most=3)
+    sessions = sessions_of(server, limit=3)
+    taken = [await sessions.take() for _ in range(3)]
+    server.hears.clear()
+
+    for session in taken[1:]:
+        sessions.give(session)
+    sessions.let_go()
+    await asyncio.sleep(0)
+    sessions.give(taken[0])
+    still_good = await sessions.take()
+
+    assert (server.goodbyes, server.open) == (2, 3)
+    assert still_good is taken[0]
+
+    sessions.give(still_good)
+    closing = asyncio.create_task(sessions.close())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert (server.goodbyes, closing.done()) == (3, False)
+
+    server.hears.set()
+    await closing
+    assert server.open == 0
+
+
+async def test_a_connection_is_made_anew_once_those_that_nobody_used_were_let_go():
+    server = Server(most=2)
+    sessions = sessions_of(server, limit=1)
+    sessions.give(await sessions.take())
+    sessions.let_go()
+
+    sessions.give(await sessions.take())
+
+    assert server.knocks == 2
+    assert await sessions.rest()
+    assert not await sessions.rest()
+    assert server.open == 0
 
 
 class Used:
