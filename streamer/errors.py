@@ -7,7 +7,6 @@ line is a fault of ours. No message ever holds a row's value or a secret.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from typing import ClassVar, cast
@@ -139,5 +138,7 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
 
 def nearest(word: str, words: Iterable[str]) -> str:
     """` (did you mean X?)` where one of `words` is like `word`, else nothing."""
+    import difflib  # noqa: PLC0415 (only for such a message)
+
     found = difflib.get_close_matches(word, list(words), n=1, cutoff=0.55)
     return f" (did you mean {found[0]}?)" if found else ""

@@ -10,7 +10,7 @@ import traceback
 from streamer.errors import ExitCode, SettingsError, StreamerError, leaves
 from streamer.frozen import frozen
 
-_BARE_RESTART = re.compile(r"(?<!run )--restart\b")
+_BARE_RESTART = r"(?<!run )--restart\b"
 PIPE_CLOSED = 141  # what a shell reports for a process that SIGPIPE ended
 
 
@@ -90,7 +90,7 @@ def _told(error: StreamerError, *, resumable: bool, resumes: bool, restarts: boo
     if not (resumable and resumes):
         hint = hint.replace(" with --resume", "")
     if not restarts:
-        hint = _BARE_RESTART.sub("`streamer run --restart`", hint)
+        hint = re.sub(_BARE_RESTART, "`streamer run --restart`", hint)
     advice = (f"  what to do: {hint}",) if hint else ()
     return Outcome(code, (f"streamer: {error.what}", *advice))
 

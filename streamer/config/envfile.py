@@ -6,9 +6,9 @@ import re
 
 from streamer.frozen import frozen
 
-_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.]*)\s*=\s*(.*?)\s*")
-_SINGLE = re.compile(r"'([^']*)'\s*(?:#.*)?")
-_DOUBLE = re.compile(r'"((?:[^"\\]|\\.)*)"\s*(?:#.*)?')
+_LINE = r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.]*)\s*=\s*(.*?)\s*"
+_SINGLE = r"'([^']*)'\s*(?:#.*)?"
+_DOUBLE = r'"((?:[^"\\]|\\.)*)"\s*(?:#.*)?'
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
 
@@ -32,7 +32,7 @@ def parse(text: str) -> tuple[list[Entry], list[tuple[int, str]]]:
     for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
         if not (bare := line.strip()) or bare.startswith("#"):
             continue
-        if (match := _LINE.fullmatch(line)) is None:
+        if (match := re.fullmatch(_LINE, line)) is None:
             problems.append((number, "not a setting; write KEY=VALUE"))
         elif (value := _value(match[2])) is None:
             problems.append(
@@ -45,10 +45,10 @@ def parse(text: str) -> tuple[list[Entry], list[tuple[int, str]]]:
 
 def _value(raw: str) -> str | None:
     if raw.startswith("'"):
-        single = _SINGLE.fullmatch(raw)
+        single = re.fullmatch(_SINGLE, raw)
         return None if single is None else single[1]
     if raw.startswith('"'):
-        double = _DOUBLE.fullmatch(raw)
+        double = re.fullmatch(_DOUBLE, raw)
         return None if double is None else re.sub(r"\\(.)", _unescape, double[1])
     return re.split(r"(?:^|\s)#", raw, maxsplit=1)[0].rstrip()
 

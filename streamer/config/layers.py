@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 from enum import IntEnum
@@ -155,6 +154,8 @@ def from_toml(path: Path, problems: list[str]) -> Layer:
     except (OSError, UnicodeDecodeError) as error:
         problems.append(f"--config: {path} can't be read ({_reason(error)}); write a file's path")
         return Layer(Place.TOML)
+    import tomllib  # noqa: PLC0415 (slow to load, and many runs have no such file)
+
     try:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:

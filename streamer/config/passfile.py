@@ -12,7 +12,7 @@ from pathlib import Path
 from streamer.model import Secret
 
 SOCKET_FOLDERS = ("/tmp", "/var/run/postgresql", "/run/postgresql")  # noqa: S108 (libpq's defaults)
-_FIELD = re.compile(r"((?:[^:\\]|\\.|\\$)*)(:|$)")
+_FIELD = r"((?:[^:\\]|\\.|\\$)*)(:|$)"
 _FIELDS = 5
 
 
@@ -59,7 +59,7 @@ def load(path: Path) -> tuple[str, str]:
 def _fields(line: str) -> list[str]:
     fields: list[str] = []
     at = 0
-    while len(fields) < _FIELDS and (match := _FIELD.match(line, at)) is not None:
+    while len(fields) < _FIELDS and (match := re.compile(_FIELD).match(line, at)) is not None:
         fields.append(match[1])
         at = match.end()
         if not match[2]:

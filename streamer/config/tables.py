@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 ABOVE = "write it above the first [...] of the file"
 
-_BARE = re.compile(r"[A-Za-z0-9_-]{1,80}")
+_BARE = r"[A-Za-z0-9_-]{1,80}"
 _SHOWN = 80
 _WITHOUT_ROWID: Callable[[str], WithoutRowid] = values.word("auto", "always", "never")
 _MASK: Callable[[str], Mask] = values.word("null", "hash", "redact")
@@ -25,7 +25,7 @@ _MASK: Callable[[str], Mask] = values.word("null", "hash", "redact")
 
 def spelled(key: str) -> str:
     """A TOML key as one would write it: in quotes where that is needed, short and on one line."""
-    if _BARE.fullmatch(key):
+    if re.fullmatch(_BARE, key):
         return key
     cut = key if len(key) <= _SHOWN else key[:_SHOWN] + "..."
     return json.dumps(cut, ensure_ascii=not cut.isprintable())

@@ -30,10 +30,10 @@ LEAST_LOG_BYTES = 4_096
 
 HASH_KEY_ADVICE = "write what `openssl rand -hex 32` prints"
 
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_DURATION = re.compile(r"([0-9]{1,9}) ?([smh])")
-_RATE = re.compile(r"([0-9]{1,9})/([0-9]{1,9}(?:\.[0-9]{1,3})?)")
-_BYTES = re.compile(r"([0-9]{1,12}) ?(B|KB|KIB|MB|MIB)?")
+_ID = r"[A-Za-z0-9_-]{1,64}"
+_DURATION = r"([0-9]{1,9}) ?([smh])"
+_RATE = r"([0-9]{1,9})/([0-9]{1,9}(?:\.[0-9]{1,3})?)"
+_BYTES = r"([0-9]{1,12}) ?(B|KB|KIB|MB|MIB)?"
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _UNITS = {"B": 1, "KB": 1_000, "MB": 1_000_000, "KIB": 1 << 10, "MIB": 1 << 20}
 _TRUE = {"true": True, "1": True, "yes": True, "on": True}
@@ -80,7 +80,7 @@ def batch_bytes(text: str) -> int | None:
     """Bytes of a request's body at most, `2MB`, `512KiB` or a plain number; `auto` is None."""
     if text.lower() == "auto":
         return None
-    if (match := _BYTES.fullmatch(text.upper())) is None:
+    if (match := re.fullmatch(_BYTES, text.upper())) is None:
         raise ValueError(f"{shown(text)} is not a size; write bytes as 2000000 or 2MB, or auto")
     size = int(match[1]) * _UNITS[match[2] or "B"]
     if not LEAST_BATCH_BYTES <= size <= MOST_BATCH_BYTES:
@@ -92,7 +92,7 @@ def batch_bytes(text: str) -> int | None:
 
 def log_bytes(text: str) -> int:
     """The size that a log file may have, as `10MB`, `512KiB` or a plain number of bytes."""
-    if (match := _BYTES.fullmatch(text.upper())) is None:
+    if (match := re.fullmatch(_BYTES, text.upper())) is None:
         raise ValueError(f"{shown(text)} is not a size; write bytes as 10000000 or 10MB")
     size = int(match[1]) * _UNITS[match[2] or "B"]
     if size < LEAST_LOG_BYTES:
@@ -114,7 +114,7 @@ def rate(text: str) -> Rate | None:
     """`N/SECONDS`: N requests in any span of so many seconds; `none` is None."""
     if text.lower() == "none":
         return None
-    match = _RATE.fullmatch(text)
+    match = re.fullmatch(_RATE, text)
     if match is None or int(match[1]) < 1 or float(match[2]) <= 0:
         raise ValueError(
             f"{shown(text)} is not a rate; write requests/seconds, for example 1080/300, or none"
@@ -124,7 +124,7 @@ def rate(text: str) -> Rate | None:
 
 def duration(text: str) -> float:
     """Seconds of `90s`, `30m` or `6h`; more than none."""
-    match = _DURATION.fullmatch(text.lower())
+    match = re.fullmatch(_DURATION, text.lower())
     if match is None or int(match[1]) == 0:
         raise ValueError(f"{shown(text)} is not a duration; write for example 90s, 30m or 6h")
     return int(match[1]) * _SECONDS[match[2]]
@@ -199,7 +199,7 @@ def pattern(text: str) -> str:
 
 def cloudflare_id(text: str) -> str:
     """An id that is safe in an URL's path; a database may also be given by such a name."""
-    if not _ID.fullmatch(text):
+    if not re.fullmatch(_ID, text):
         raise ValueError(
             f"{shown(text)} is not an id; write up to 64 of the characters A-Z, a-z, 0-9, _ and -"
         )

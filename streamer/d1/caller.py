@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeVar
 
 from streamer.d1 import failures
@@ -15,7 +15,7 @@ from streamer.d1.pacer import DOWN, Objection, Pacer
 from streamer.d1.policy import Again, AtOnce, History, PauseAll, decide, error_of
 from streamer.d1.transport import Transport
 from streamer.errors import InterruptedRunError
-from streamer.frozen import frozen
+from streamer.frozen import frozen, slotted
 
 _UNSENT = frozenset({FailureKind.UNREACHABLE, FailureKind.UNKNOWN_HOST})
 PING_AFTER = 4
@@ -44,7 +44,7 @@ class Spent:
     seconds: float
 
 
-@dataclass(slots=True)
+@slotted
 class _Record:
     """One call's tries so far.
 

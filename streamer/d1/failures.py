@@ -185,7 +185,7 @@ _SAYINGS: tuple[tuple[FailureKind, tuple[str, ...]], ...] = (
         ),
     ),
 )
-_MESSAGES = tuple((kind, re.compile("|".join(said), re.IGNORECASE)) for kind, said in _SAYINGS)
+_MESSAGES = tuple((kind, "(?i)" + "|".join(said)) for kind, said in _SAYINGS)
 _ABOVE_STATUS = frozenset({FailureKind.FENCED, FailureKind.QUOTA, FailureKind.FULL})
 
 # Codes: 971 rate limit; 10000, 9106, 9109, 6003 credentials; 7403 permission; 7404, 7003 no such
@@ -293,7 +293,7 @@ def _kind(status: int, codes: set[int], text: str) -> FailureKind | None:
 
 
 def _by_message(text: str) -> FailureKind | None:
-    return next((kind for kind, pattern in _MESSAGES if pattern.search(text)), None)
+    return next((kind for kind, pattern in _MESSAGES if re.search(pattern, text)), None)
 
 
 def _by_shape(reply: Reply) -> FailureKind:

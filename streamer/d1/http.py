@@ -7,7 +7,6 @@ request's headers, and so the token.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ from aiohttp.http_exceptions import ContentEncodingError
 
 from streamer.d1.api import EMPTY, Body, Break, Broken, Reply
 from streamer.d1.transport import checked_base_url, checked_token
+from streamer.frozen import slotted
 from streamer.limits import ANSWER_BYTES, REQUEST_TIMEOUT_S
 from streamer.model import Secret
 
@@ -25,7 +25,7 @@ IDLE_S = 4.0
 PIECE_BYTES = 256 * 1024
 
 
-@dataclass(slots=True)
+@slotted
 class _Trip:
     """What tracing saw of one request."""
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from streamer.d1.clock import Clock
 from streamer.d1.window_file import LEASE_SENDS, Grant, Moment, Report, WindowFile, WindowFileError
+from streamer.frozen import slotted
 from streamer.model import Rate
 
 
-@dataclass(slots=True)
+@slotted
 class Held:
     """A lease: how many of its sends are `unused`, `under_way`, and have `happened` unreported."""
 

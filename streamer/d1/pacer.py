@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import inf
 
 from streamer.d1.clock import Clock
@@ -16,6 +15,7 @@ from streamer.d1.failures import Failure, FailureKind
 from streamer.d1.leases import Held, Leases
 from streamer.d1.observer import TargetObserver
 from streamer.errors import InterruptedRunError, StreamerError, TargetUnavailableError
+from streamer.frozen import slotted
 from streamer.model import Rate
 from streamer.pace import Concurrency, Gate, RetryBudget, Sample, SlidingWindow
 
@@ -46,7 +46,7 @@ DOWN = frozenset(
 _NEUTRAL = frozenset({FailureKind.IDLE_CLOSED, FailureKind.RATE_LIMITED})
 
 
-@dataclass(slots=True)
+@slotted
 class Ticket:
     """The right to send one request now; given back by exactly one of the pacer's three ends.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -12,6 +12,7 @@ import orjson
 
 from streamer.errors import ExitCode
 from streamer.files.manifest import Snapshot
+from streamer.frozen import slotted
 from streamer.model import SourceIdentity
 from streamer.progress import Figures, Status, utc, write_whole
 from streamer.version import VERSION
@@ -19,7 +20,7 @@ from streamer.version import VERSION
 FORMAT_VERSION = 1
 
 
-@dataclass(slots=True)
+@slotted
 class TableDone:
     """What came of one table; `file` is '' where it has none yet. `bytes` are uncompressed."""
 
@@ -50,7 +51,7 @@ class TableDone:
         }
 
 
-@dataclass(slots=True)
+@slotted
 class StepReport:
     """The report of an export or a transformation, filled while it goes on.
 

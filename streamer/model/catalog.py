@@ -5,13 +5,12 @@ Plain facts, as read in one snapshot; nothing here has been decided yet.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from streamer.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@frozen
 class QualifiedName:
     """A table's schema and name, unquoted, as PostgreSQL spells them."""
 
@@ -20,6 +19,9 @@ class QualifiedName:
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"
+
+    def __lt__(self, other: QualifiedName) -> bool:
+        return (self.schema, self.name) < (other.schema, other.name)
 
 
 class TypeKind(StrEnum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from functools import lru_cache
 from typing import NewType
@@ -11,7 +11,7 @@ from typing import NewType
 import orjson
 
 from streamer.errors import OddAnswerError
-from streamer.frozen import frozen
+from streamer.frozen import frozen, slotted
 from streamer.model.printed import PrintedRows, printed_cells
 
 Key = tuple[str, ...]
@@ -266,7 +266,7 @@ class Answer:
         return self.results[-1].size_after if self.results else 0
 
 
-@dataclass(slots=True)
+@slotted
 class PageSize:
     """How many rows the next FETCH should ask for; the packer adjusts it, the reader obeys.
 

@@ -13,10 +13,8 @@ _SLICE_BYTES = 128 * 1024  # what the processor's cache holds, and malloc needn'
 _BEFORE, _BETWEEN, _BEHIND = b" [[", b"],[", b"]]"  # what rows have between their brackets
 
 # A text in either kind of quotes; what is behind a backslash belongs to it.
-_TEXTS = re.compile(r"\"[^\"\\]*(?:\\.[^\"\\]*)*\"|'([^'\\]*(?:\\.[^'\\]*)*)'", re.DOTALL)
-_ROWS = re.compile(
-    rb"""\[((?:[^"'\]]++|"[^"\\]*(?:\\.[^"\\]*)*"|'[^'\\]*(?:\\.[^'\\]*)*')*)\]""", re.DOTALL
-)
+_TEXTS = r"""(?s)"[^"\\]*(?:\\.[^"\\]*)*"|'([^'\\]*(?:\\.[^'\\]*)*)'"""
+_ROWS = rb"""(?s)\[((?:[^"'\]]++|"[^"\\]*(?:\\.[^"\\]*)*"|'[^'\\]*(?:\\.[^'\\]*)*')*)\]"""
 
 
 class PrintedRows(Sequence[tuple[str]]):
@@ -93,7 +91,7 @@ class PrintedRows(Sequence[tuple[str]]):
 
     def _each(self) -> list[bytes]:
         if self._split is None:
-            self._split = _ROWS.findall(self.as_json(), len(_BEFORE) - 1)
+            self._split = re.compile(_ROWS).findall(self.as_json(), len(_BEFORE) - 1)
         return self._split
 
 
@@ -114,7 +112,7 @@ def _escapes(piece: bytes) -> int:
 
 def double_quoted(text: str) -> str:
     """JSON whose texts may be in single quotes, in JSON's own spelling."""
-    return _TEXTS.sub(_in_double_quotes, text)
+    return re.sub(_TEXTS, _in_double_quotes, text)
 
 
 def _in_double_quotes(found: re.Match[str]) -> str:

@@ -11,13 +11,13 @@ from streamer.pack.cells import Row
 from streamer.pack.layout import Layout
 from streamer.pack.probe import ROWS_OF, rows_json, same_row
 
-_SAYS = re.compile(r"(NOT NULL|UNIQUE|CHECK) constraint failed: (.*)", re.DOTALL)
-_CHECK = re.compile(r"(?:CONSTRAINT (\"(?:[^\"]|\"\")*\") )?CHECK \((.*)\)", re.DOTALL)
+_SAYS = r"(?s)(NOT NULL|UNIQUE|CHECK) constraint failed: (.*)"
+_CHECK = r"(?s)(?:CONSTRAINT (\"(?:[^\"]|\"\")*\") )?CHECK \((.*)\)"
 
 
 def nulls(layout: Layout, rows: Sequence[Row], message: str) -> list[int]:
     """The rows with a NULL where `message` says that none may be; by index."""
-    said = _SAYS.search(message)
+    said = re.search(_SAYS, message)
     if said is None or said[1] != "NOT NULL":
         return []
     places = [n for n, c in enumerate(layout.columns) if f"{layout.table}.{c.target}" == said[2]]
@@ -29,7 +29,7 @@ def blame(plan: TablePlan, layout: Layout, rows: Sequence[Row], message: str) ->
 
     None where that can't be asked.
     """
-    said = _SAYS.search(message)
+    said = re.search(_SAYS, message)
     if said is None:
         return None
     if said[1] == "UNIQUE":
@@ -41,7 +41,7 @@ def blame(plan: TablePlan, layout: Layout, rows: Sequence[Row], message: str) ->
 
 def unique_columns(layout: Layout, message: str) -> tuple[str, ...]:
     """The columns (target names) of the table that a failed UNIQUE names; none: an expression's."""
-    said = _SAYS.search(message)
+    said = re.search(_SAYS, message)
     if said is None or said[1] != "UNIQUE":
         return ()
     names = {f"{layout.table}.{column.target}": column.target for column in layout.columns}
@@ -68,7 +68,7 @@ def clashing(layout: Layout, rows: Sequence[Row], columns: Sequence[str]) -> Sta
 def _condition(plan: TablePlan, said: str) -> str:
     """The condition of the CHECK that D1 calls `said`: by its name, or by how it begins."""
     for clause in plan.clauses:
-        found = _CHECK.fullmatch(clause.sql)
+        found = re.fullmatch(_CHECK, clause.sql)
         if found is None:
             continue
         name = (found[1] or "")[1:-1].replace('""', '"')

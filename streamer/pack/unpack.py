@@ -13,8 +13,8 @@ from streamer.model.printed import parsed_cells, sent_rows
 from streamer.pack.cells import Row
 from streamer.pack.layout import Layout
 
-_BOUND = re.compile(r"\?\d+|unhex\(\?\d+\)|CAST\(unhex\(\?\d+\)(?:\|\|unhex\(\?\d+\))+ AS BLOB\)")
-_PARAMETER = re.compile(r"\?(\d+)")
+_BOUND = r"\?\d+|unhex\(\?\d+\)|CAST\(unhex\(\?\d+\)(?:\|\|unhex\(\?\d+\))+ AS BLOB\)"
+_PARAMETER = r"\?(\d+)"
 
 
 def chunk_rows(layout: Layout, chunk: Chunk) -> list[Row]:
@@ -74,7 +74,7 @@ def whole_row(layout: Layout, statement: Statement) -> Row:
     parameters = cast("list[str]", statement.values())
     cells = list(small)
     for n, sql in _bound_cells(layout, statement.sql).items():
-        numbers = map(int, _PARAMETER.findall(sql))
+        numbers = map(int, re.findall(_PARAMETER, sql))
         cells[n] = "".join(parameters[number - 1] for number in numbers)
     return cells
 
@@ -88,8 +88,9 @@ def _bound_cells(layout: Layout, sql: str) -> dict[int, str]:
         layout.json_sql.index(f" SELECT {','.join(cells)} FROM ") + len(" SELECT "),
         dict[int, str](),
     )
+    by_itself = re.compile(_BOUND)
     for n, cell in enumerate(cells):
-        found = None if sql.startswith(cell, at) else _BOUND.match(sql, at)
+        found = None if sql.startswith(cell, at) else by_itself.match(sql, at)
         if found is not None:
             bound[n] = found.group()
         at += len(bound.get(n, cell)) + len(",")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from checkpoints import Watermark
-from streamer.frozen import frozen
+from streamer.frozen import frozen, slotted
 from streamer.model import Chunk, Key, Pack, PageSize, Reject, StepId, StepKind, TablePlan
 from streamer.pack import Layout
 
@@ -48,7 +48,7 @@ class Position:
         )
 
 
-@dataclass(slots=True, eq=False)
+@slotted
 class Load:
     """A step that carries rows: `kind` of `plan`'s table, from `position` on.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
-from streamer.frozen import frozen
+from streamer.frozen import frozen, slotted
 from streamer.model import (
     Column,
     ColumnOptions,
@@ -59,7 +59,7 @@ class Split:
     merged: str
 
 
-@dataclass
+@slotted
 class Wanted:
     """The columns of a table that are moved.
 

@@ -16,12 +16,11 @@ from streamer.plan.hints import EXCLUDE
 NAMED = 3  # objects of a kind that a line names
 _OMITTED = "…"
 
-_TOKEN = re.compile(
-    r"""(?<!\w)'(?:[^']|'')*' | "(?:[^"]|"")*" | (?<!\w)\d+(?:,\d{3})*(?:\.\d+)?(?!\w)"""
-    r"""| [\w$]+(?:\.[\w$]+)* | \(\) | .""",
-    re.VERBOSE | re.DOTALL,
+_TOKEN = (
+    r"""(?xs)(?<!\w)'(?:[^']|'')*' | "(?:[^"]|"")*" | (?<!\w)\d+(?:,\d{3})*(?:\.\d+)?(?!\w)"""
+    r"""| [\w$]+(?:\.[\w$]+)* | \(\) | ."""
 )
-_DETAIL = re.compile(r"""['"].+|\d+(?:,\d{3})*(?:\.\d+)?|[\w$]+(?:\.[\w$]+)+""", re.DOTALL)
+_DETAIL = r"""(?s)['"].+|\d+(?:,\d{3})*(?:\.\d+)?|[\w$]+(?:\.[\w$]+)+"""
 
 
 @frozen
@@ -83,11 +82,11 @@ def _sentence(objects: str, what: str, hint: str) -> str:
 def _pieces(text: str, names: frozenset[str]) -> Iterator[str]:
     """What findings of a kind have in common and what is a finding's own, by turns."""
     common, own, depth = "", "", 0
-    for token in _TOKEN.findall(text):
+    for token in re.findall(_TOKEN, text):
         depth += (token == "(") - (token == ")" and depth > 0)
         if depth or own.startswith("("):
             own += token
-        elif token in names or _DETAIL.fullmatch(token):
+        elif token in names or re.fullmatch(_DETAIL, token):
             own = token
         else:
             common += token

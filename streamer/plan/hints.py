@@ -8,7 +8,7 @@ import shlex
 from streamer.model import QualifiedName
 from streamer.translate.names import quote
 
-_BARE = re.compile(r"""[^\s".=\0]+""")
+_BARE = r"""[^\s".=\0]+"""
 
 EXCLUDE = "Exclude the table, or let the rest move with --skip-refused"
 
@@ -25,4 +25,4 @@ def exclude_columns(table: QualifiedName, column: str = "COLUMN") -> str:
 
 
 def _dotted(parts: tuple[str, ...]) -> str:
-    return ".".join(part if _BARE.fullmatch(part) else quote(part) for part in parts)
+    return ".".join(part if re.fullmatch(_BARE, part) else quote(part) for part in parts)

@@ -17,7 +17,7 @@ from streamer.plan.shape import domains
 ALWAYS_NUMBERS = frozenset({"int2", "int4", "int8", "bool", "oid", "xid", "cid"})
 """Types of pg_catalog that are stored as INTEGER whatever their values."""
 
-_VALUE = re.compile(r"""([eE]?'(?:[^']|'')*'|"(?:[^"]|"")*")|\bVALUE\b""")
+_VALUE = r"""([eE]?'(?:[^']|'')*'|"(?:[^"]|"")*")|\bVALUE\b"""
 _MEND = "Mend these rows, leave them out with a `where`, or give the column an `expression`"
 
 
@@ -62,7 +62,7 @@ def _nulls(draft: Draft, plan: ColumnPlan) -> Iterator[_Asked]:
     for domain in domains(column.type):
         for check in domain.checks:
             if f"{draft.table.name}.{check.name}" in kept:
-                condition = _VALUE.sub(lambda m: m[1] or value, _bare(check.definition))
+                condition = re.sub(_VALUE, lambda m: m[1] or value, _bare(check.definition))
                 yield (
                     plan.source,
                     f"NULL in {{rows}} of the rows, which the CHECK {check.name} of its domain forbids",

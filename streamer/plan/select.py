@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from streamer.config import Selection
@@ -101,6 +100,8 @@ def _refuse_unknown(selection: Selection, names: Sequence[QualifiedName]) -> Non
 
 def _nearest(pattern: str, names: Sequence[QualifiedName]) -> str:
     """The names that look most like `pattern`, as a sentence; '' if none does."""
+    from difflib import get_close_matches  # noqa: PLC0415 (only for such a message)
+
     spellings = {str(name).lower(): str(name) for name in names}
     if "." not in pattern:
         spellings |= {name.name.lower(): str(name) for name in names}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-_TOKENS = re.compile(
-    r"""
+_TOKENS = r"""(?xs)
       (?P<string>  (?P<escaped>\b[eE])?'                   )
     | (?P<name>    "(?:[^"]|"")*"                          )
     | (?P<dollar>  \$(?:[^\W\d]\w*)?\$            )
@@ -14,11 +13,9 @@ _TOKENS = re.compile(
     | (?P<block>   /\*                                     )
     | (?P<word>    \w[\w$]*                                )
     | (?P<other>   .                                       )
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_PLAIN_STRING = re.compile(r"(?:[^']|'')*'")
-_ESCAPED_STRING = re.compile(r"(?:[^'\\]|\\.|'')*'", re.DOTALL)
+    """
+_PLAIN_STRING = r"(?:[^']|'')*'"
+_ESCAPED_STRING = r"(?s)(?:[^'\\]|\\.|'')*'"
 _UNCLOSED = {"string": "a string", "dollar": "a dollar-quoted string", "block": "a comment"}
 _REFUSED = {
     "line": "comments that end with the line can't be used here, write /* … */",
@@ -39,8 +36,9 @@ def fragment_problem(sql: str) -> str:
         return "holds a NUL"
     opened: list[str] = []
     at = 0
+    tokens = re.compile(_TOKENS)
     while at < len(sql):
-        token = _TOKENS.match(sql, at)
+        token = tokens.match(sql, at)
         assert token is not None  # the last alternative takes anything
         kind = token.lastgroup
         at = _after(sql, token)
@@ -58,7 +56,7 @@ def _after(sql: str, token: re.Match[str]) -> int:
     match token.lastgroup:
         case "string":
             body = _ESCAPED_STRING if token["escaped"] else _PLAIN_STRING
-            found = body.match(sql, token.end())
+            found = re.compile(body).match(sql, token.end())
             return found.end() if found else -1
         case "dollar":
             end = sql.find(token[0], token.end())

@@ -11,22 +11,20 @@ from streamer.postgres.connect import Session
 _PROBE = "streamer_probe"
 # What tells the time or the session, though it is the same all through a transaction: chapters 9.9
 # and 9.27 of PostgreSQL's documentation, 2026-11-22. age() of one argument counts from today.
-_MOMENTARY = re.compile(
-    r"""(?<![\w$".]) (?:
+_MOMENTARY = r"""(?xi)
+    (?<![\w$".]) (?:
         (?: now | transaction_timestamp | statement_timestamp | pg_current_xact_id | txid_current
           | pg_current_snapshot | txid_current_snapshot | current_setting | pg_backend_pid
           | pg_postmaster_start_time | pg_conf_load_time | inet_client_addr | inet_client_port
           | age (?= \s*\( (?: [^,()] | \( [^()]* \) )* \) ) ) (?= \s*\( )
       | (?: current_date | current_time | current_timestamp | localtime | localtimestamp
           | current_user | session_user | current_role ) (?! [\w$] ) )
-      | ' \s* (?: now | today | tomorrow | yesterday ) \s* '""",
-    re.VERBOSE | re.IGNORECASE,
-)
+      | ' \s* (?: now | today | tomorrow | yesterday ) \s* '"""
 
 
 def is_momentary(sql: str) -> bool:
     """Whether `sql` speaks of the time or the session, as far as its words tell."""
-    return _MOMENTARY.search(sql.replace("pg_catalog.", "")) is not None
+    return re.search(_MOMENTARY, sql.replace("pg_catalog.", "")) is not None
 
 
 async def is_volatile(session: Session, table: Table, sql: str) -> bool:

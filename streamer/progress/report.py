@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from importlib.resources import files
 from pathlib import Path
 
 import orjson
@@ -166,6 +165,8 @@ def utc(moment: datetime) -> str:
 
 def schema() -> dict[str, object]:
     """The JSON Schema of a run's report, as the package ships it."""
+    from importlib.resources import files  # noqa: PLC0415 (slow to load, and no run needs it)
+
     text = files("streamer.progress").joinpath("run_report.schema.json").read_bytes()
     document: dict[str, object] = orjson.loads(text)
     return document

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -31,7 +31,7 @@ from streamer.files.manifest import (
 from streamer.files.matching import Matching, Mismatch, Wanted
 from streamer.files.opening import Content
 from streamer.files.reading import Row, read_rows
-from streamer.frozen import frozen
+from streamer.frozen import frozen, slotted
 from streamer.model import KeyKind, PageSize, QualifiedName, Shaping, StepKind, TablePlan
 from streamer.plan.select import matching
 from streamer.postgres import PostgresSource
@@ -265,7 +265,7 @@ class _Made:
         return self.verdict([_file_check(changed), _count_check(source, target)])
 
 
-@dataclass(slots=True)
+@slotted
 class _Compared:
     """One table's comparison under way."""
 

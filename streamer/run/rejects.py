@@ -13,7 +13,6 @@ import fcntl
 import os
 import secrets
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -21,6 +20,7 @@ import orjson
 
 from streamer.errors import CheckpointFullError, StreamerError
 from streamer.files.names import stem
+from streamer.frozen import frozen
 from streamer.model import Key, KeyKind, QualifiedName, Reject, StepKind, TablePlan
 from streamer.progress import sync_folder
 from streamer.run.rejected import Rejected
@@ -34,7 +34,7 @@ _Columns = tuple[str, tuple[str, ...]]  # a target table, and columns that its r
 _Row = tuple[str, StepKind, Key]  # a rejected row: its table, the step that found it, its key
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Filed:
     """A rejected row as its file has it: `cells` by target name, which somebody may have mended there.
 

@@ -9,11 +9,12 @@ begun anew without harm, even where it had nothing left to do but to take its ma
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TypeGuard
 
 from streamer.config import Config
 from streamer.errors import ExitCode, StreamerError, UsageError
+from streamer.frozen import slotted
 from streamer.model import (
     Batch,
     Key,
@@ -50,7 +51,7 @@ ROUNDS = 3  # of reading rows without a key anew that D1 refused, while the sour
 _STEP = StepId(1)
 
 
-@dataclass(slots=True)
+@slotted
 class _Trial:
     """One table's rejected rows by their lines, and which of them D1 still refuses.
 

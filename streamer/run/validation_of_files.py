@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from streamer.files.manifest import (
 from streamer.files.questions import ComparedFiles
 from streamer.files.source import FilesSource, Looked, look_through
 from streamer.files.stored import refuse_other_columns
-from streamer.frozen import frozen
+from streamer.frozen import frozen, slotted
 from streamer.model import Consistency, QualifiedName, Shaping, SourceIdentity, TablePlan
 from streamer.pipeline.transform import load_transforms
 from streamer.pipeline.transform.rows import RowTransform
@@ -88,7 +88,7 @@ async def validate_files(config: Config, events: Events, stop: asyncio.Event) ->
             raise
 
 
-@dataclass(slots=True)
+@slotted
 class _FilesJob:
     """One validation of files; `found` is what was compared so far."""
 

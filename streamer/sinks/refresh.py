@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Protocol
 
 from streamer import limits
-from streamer.frozen import frozen
+from streamer.frozen import frozen, slotted
 from streamer.model import (
     Answer,
     ForeignKeyPlan,
@@ -52,7 +52,7 @@ class Database(Protocol):
         ...
 
 
-@dataclass(slots=True)
+@slotted
 class Fresh:
     """Rows of one table as they are now: `statements` write them, `gone` are keys that nothing has."""
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from streamer import limits
+from streamer.frozen import slotted
 from streamer.model import Chunk, Statement
 from streamer.pack import chunk_rows, without_rows
 from streamer.sinks.bad_rows import stored_key
@@ -20,7 +21,7 @@ from streamer.sinks.uniqueness import Coming
 from streamer.sinks.untying import Knot
 
 
-@dataclass(slots=True)
+@slotted
 class Together:
     """What is to be sent, by table (target name); `most_bytes` is what a request should take.
 

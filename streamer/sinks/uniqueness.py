@@ -25,7 +25,7 @@ from streamer.pack import Layout, unique_columns
 from streamer.pack.probe import ROWS_OF, rows_json
 from streamer.sinks.references import Row, text_of
 
-_INDEX = re.compile(r"UNIQUE constraint failed: index '(.*)'", re.DOTALL)
+_INDEX = r"(?s)UNIQUE constraint failed: index '(.*)'"
 _PARKED = " _streamer_parked "
 _NEARLY_FULL = 2**63 - 1_000_000_000  # the largest number that so many more have room above
 _ENDLESS = {Storage.INTEGER: 2**63, Storage.REAL: 1e300}  # such numbers aren't stored as that
@@ -54,7 +54,7 @@ def uniques_of(plan: TablePlan, layout: Layout, message: str) -> list[Unique]:
     """
     names = unique_columns(layout, message)
     terms = tuple(map(quote_identifier, names))
-    index = _INDEX.search(message)
+    index = re.search(_INDEX, message)
     known = [Unique(i.keys, i.where) for i in plan.indexes if i.unique and i.keys == terms]
     failed = [
         *((known or [Unique(terms)]) if names else []),

@@ -7,10 +7,10 @@ end before they take what the run needs itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Protocol
 
-from streamer.frozen import frozen
+from streamer.frozen import frozen, slotted
 from streamer.model import Key, Statement, StepKind, TablePlan
 from streamer.sinks.bad_rows import stored_key
 from streamer.sinks.ownership import Database
@@ -38,7 +38,7 @@ SHARE = 4  # a search takes at most this part of what is left
 LEAST = 8  # what it may take in any case
 
 
-@dataclass(slots=True)
+@slotted
 class Searches:
     """How many requests may still be spent on what may come to nothing."""
 

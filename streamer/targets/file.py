@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import inf
 from pathlib import Path
 from typing import ClassVar, Self, TypeVar
@@ -21,6 +21,7 @@ import orjson
 
 from streamer.d1.api import EMPTY, Body, Break, Reply, database_path
 from streamer.errors import StreamerError, TargetError, TargetUnavailableError, UsageError
+from streamer.frozen import slotted
 from streamer.local_d1 import answers
 from streamer.local_d1 import body as bodies
 from streamer.local_d1.database import Database, Result
@@ -72,7 +73,7 @@ T = TypeVar("T")
 Queries = Callable[[], Iterable[bodies.Query]]
 
 
-@dataclass(slots=True, eq=False)
+@slotted
 class _Request:
     """Statements to run, whose answer goes into `done`; unless it isn't wanted any more."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import cast
@@ -110,8 +109,10 @@ def _document(configuration: Path) -> Mapping[str, object]:
 
 def _parsed(text: str, suffix: str) -> object:
     if suffix == ".toml":
+        import tomllib  # noqa: PLC0415 (slow to load, and no other target needs it)
+
         return tomllib.loads(text)
-    import json5  # noqa: PLC0415 (slow to load, and no other target needs it)
+    import json5  # noqa: PLC0415 (likewise)
 
     return json5.loads(text)
 

@@ -6,14 +6,12 @@ import re
 from collections.abc import Collection
 
 # A string of either kind, a quoted name, a plain name (or keyword), a whole row.
-_TOKEN = re.compile(
-    r"""(?P<escaped>[eE]'(?:[^'\\]|\\.|'')*')
-      | (?P<string>'(?:[^']|'')*')
-      | "(?P<quoted>(?:[^"]|"")+)"
-      | (?P<plain>[^\W\d][\w$]*)
-      | (?P<whole>\.\*)""",
-    re.VERBOSE | re.DOTALL,
-)
+_TOKEN = r"""(?xs)
+    (?P<escaped>[eE]'(?:[^'\\]|\\.|'')*')
+  | (?P<string>'(?:[^']|'')*')
+  | "(?P<quoted>(?:[^"]|"")+)"
+  | (?P<plain>[^\W\d][\w$]*)
+  | (?P<whole>\.\*)"""
 
 
 def mentions(sql: str, columns: Collection[str]) -> frozenset[str]:
@@ -23,7 +21,7 @@ def mentions(sql: str, columns: Collection[str]) -> frozenset[str]:
     refers to all.
     """
     found: set[str] = set()
-    for token in _TOKEN.finditer(sql):
+    for token in re.finditer(_TOKEN, sql):
         if token["whole"]:
             return frozenset(columns)
         name = token["quoted"].replace('""', '"') if token["quoted"] else token["plain"]

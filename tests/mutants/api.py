@@ -259,8 +259,8 @@ REFUSALS = (
     Break(
         "messages are told by their plainest words first",
         "streamer/d1/failures.py",
-        "    return next((kind for kind, pattern in _MESSAGES if pattern.search(text)), None)\n",
-        "    found = [kind for kind, pattern in _MESSAGES if pattern.search(text)]\n"
+        "    return next((kind for kind, pattern in _MESSAGES if re.search(pattern, text)), None)\n",
+        "    found = [kind for kind, pattern in _MESSAGES if re.search(pattern, text)]\n"
         "    return found[-1] if found else None\n",
         (_FAILURES,),
         histories=0,

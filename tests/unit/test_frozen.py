@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.frozen import frozen
+from streamer.frozen import frozen, slotted
 
 T = TypeVar("T")
 VALUES = st.none() | st.integers(-1, 1) | st.floats() | st.text(max_size=1)
@@ -136,6 +136,35 @@ def test_a_class_derived_from_one_without_objects_calls_its_constructor() -> Non
             object.__setattr__(self, "name", name)
 
     assert (Named("n").sum, Named("n").name) == (("t", 2), "n")
+
+
+@slotted
+class Tally:
+    """What is counted."""
+
+    table: str
+    rows: int = 0
+    keys: list[int] = field(default_factory=list[int])
+
+
+def test_fields_of_what_is_slotted_may_change_but_none_is_added() -> None:
+    tally, other = Tally("t"), Tally("t", keys=[2])
+
+    tally.rows += 3
+    tally.keys.append(1)
+
+    assert repr(tally) == "Tally(table='t', rows=3, keys=[1])"
+    assert replace(tally, table="u").rows == 3
+    assert other.keys == [2]
+    with pytest.raises(AttributeError, match="added"):
+        tally.added = 1  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_what_is_slotted_is_equal_to_itself_alone() -> None:
+    tally = Tally("t")
+
+    assert tally != Tally("t")
+    assert {tally, Tally("t")} > {tally}
 
 
 def test_a_default_that_is_made_is_made_for_each() -> None:
