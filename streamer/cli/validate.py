@@ -122,8 +122,9 @@ def _of_table(verdict: Verdict) -> list[str]:
             continue
         about = f" {check.about}" if check.about else ""
         figures = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in check.figures.items())
+        found = "; ".join(filter(None, (figures, check.note)))
         said.append(
-            f"{printable(verdict.name)}{sides}: {check.name}{printable(about)}: {figures or check.note}"
+            f"{printable(verdict.name)}{sides}: {check.name}{printable(f'{about}: {found}')}"
         )
     lines = [found for found in verdict.differences if found.line]
     for found in lines[:MOST_LINES]:

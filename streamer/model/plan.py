@@ -148,7 +148,7 @@ class TablePlan:
     `fingerprint` is a digest of all that must not change between a run and its resumption.
     `where` is the user's SQL over the columns of `t`; rows that it isn't true for aren't read.
     `transform` is the user's function, `module:function`, '' for none. With `hides_key` the key as
-    PostgreSQL has it must not be written into the target. `generated` are target columns that D1
+    PostgreSQL has it must not be written into the target. `computed` are the columns that D1
     computes, so nobody writes them. `after_sql` is to be executed once the rows are there.
     `said` is what there is to say about this table; the same findings are in the plan's. `clauses`
     are those parts of `create_sql` that could be left out.
@@ -173,7 +173,7 @@ class TablePlan:
     where: str = ""
     transform: str = ""
     hides_key: bool = False
-    generated: tuple[str, ...] = ()
+    computed: tuple[ColumnPlan, ...] = ()
     after_sql: tuple[str, ...] = ()
     said: tuple[Finding, ...] = ()
     clauses: tuple[Clause, ...] = ()
@@ -182,6 +182,11 @@ class TablePlan:
     def name(self) -> QualifiedName:
         """The source table's name."""
         return self.table.name
+
+    @property
+    def generated(self) -> tuple[str, ...]:
+        """The target's names of the columns that D1 computes."""
+        return tuple(column.target for column in self.computed)
 
 
 class Severity(StrEnum):

@@ -117,8 +117,14 @@ class Comparison(Layout):
 
 
 def compared(plan: TablePlan, *, keys_only: bool) -> TablePlan:
-    """`plan` with the columns that a comparison reads; what a function makes needs all of them."""
-    if not keys_only or plan.transform or plan.key.kind is KeyKind.PHYSICAL:
+    """`plan` with the columns that a comparison reads, those that D1 computes too.
+
+    What a function makes needs all that are written, and D1 computes nothing of it. Rows without a key are
+    compared by what is written: as a multiset, by which they are told apart.
+    """
+    if plan.transform or plan.key.kind is KeyKind.PHYSICAL:
         return plan
+    if not keys_only:
+        return replace(plan, columns=(*plan.columns, *plan.computed))
     keys = tuple(column for column in plan.columns if column.target in plan.key.targets)
     return replace(plan, columns=keys)

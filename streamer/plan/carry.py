@@ -45,10 +45,12 @@ def _carried(draft: Draft, terms: Terms) -> Draft:
     if not written:  # an INSERT names at least one column
         terms = replace(terms, fixed_keys={*terms.operands})
         carried, written = carry(terms), draft.columns
+    computed = tuple(c for c in draft.columns if c.source in carried.generated)
     return replace(
         draft,
         carried=carried,
         columns=written,
+        computed=computed,
         said=(*draft.said, *carried.findings),
     )
 

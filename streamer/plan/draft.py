@@ -39,7 +39,7 @@ class Draft:
     """A table that can move: how its columns are stored, and what identifies its rows.
 
     `mappings` and `columns` are of the columns that are moved, `mappings` by source name, `columns`
-    without those that D1 computes. `carried` is what the target gets beside columns and keys, `said`
+    without those that D1 computes, which are in `computed`. `carried` is what the target gets beside columns and keys, `said`
     what there is to say of it so far. `hash_digest` stands for the key of its hash masks, '' where it
     has none.
     """
@@ -48,6 +48,7 @@ class Draft:
     mappings: Mapping[str, TypeMapping]
     columns: tuple[ColumnPlan, ...]
     key: KeyPlan
+    computed: tuple[ColumnPlan, ...] = ()
     said: tuple[Finding, ...] = ()
     hash_digest: str = ""
     carried: Carried = field(default_factory=Carried)

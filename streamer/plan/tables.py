@@ -80,7 +80,7 @@ def table_plan(
         where=draft.shaped.where,
         transform=draft.shaped.transform,
         hides_key=hides_key(draft),
-        generated=tuple(draft.target_of(name) for name in draft.carried.generated),
+        computed=draft.computed,
         after_sql=draft.carried.numbering.after_sql,
         said=(
             *draft.said,

@@ -46,6 +46,7 @@ from streamer.validate import (
     read_structure,
 )
 from streamer.validate import Status as Result
+from streamer.validate.repair import to_send
 from streamer.validate.report import Repaired, ValidationReport
 
 if TYPE_CHECKING:
@@ -268,7 +269,8 @@ class ValidationJob:
             await self._compare()
 
     def _differs(self, table: TablePlan) -> bool:
-        return any(self._differences.count(str(table.name), kind) for kind in Kind)
+        extra = self._differences.count(str(table.name), Kind.EXTRA)
+        return bool(extra) or any(True for _ in to_send(table, self._differences))
 
     async def _start_over(self) -> None:
         """Compare everything again: what was sent, and whatever that may have changed."""

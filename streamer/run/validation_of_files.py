@@ -225,7 +225,7 @@ class _FilesJob:
             questions=rows,
             database=database,
             survey=seen,
-            tables=files.tables,
+            tables=[replace(table, computed=()) for table in files.tables],  # no file has them
             unfit=unfit_tables(files.tables, seen),
             not_moved=[],
             transforms={},

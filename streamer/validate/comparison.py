@@ -209,7 +209,10 @@ class Comparer:
     def _values(self, plan: TablePlan, rows: int) -> Check:
         different = self._count(plan, Kind.DIFFERENT)
         status = Status.DIFFERS if different else Status.OK
-        return Check("values", status, figures={"compared": rows, "different": different})
+        differing = self._differences.columns(str(plan.name))
+        computed = [column.source for column in plan.computed if column.source in differing]
+        note = f"D1 computes {', '.join(computed)}: no repair changes that" if computed else ""
+        return Check("values", status, "", note, {"compared": rows, "different": different})
 
     async def _sampled(self, plan: TablePlan) -> Check:
         keys = await self._sides.questions.sample(plan, self._sample_rows)

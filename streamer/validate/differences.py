@@ -96,6 +96,12 @@ class Differences:
         (number,) = self._database.execute(sql, (table, kind.value)).fetchone()
         return int(number)
 
+    def columns(self, table: str) -> set[str]:
+        """The columns (source names) in which rows of a table differ that are there."""
+        sql = "SELECT DISTINCT columns FROM difference WHERE tab = ? AND kind = ?"
+        found = self._database.execute(sql, (table, Kind.DIFFERENT.value))
+        return {name for (columns,) in found for name in _texts(columns)}
+
     def of(
         self, table: str, kinds: Sequence[Kind] = tuple(Kind), most: int = -1
     ) -> Iterator[Difference]:

@@ -6,7 +6,7 @@ So no cascade takes a row that only had to refer to another parent.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Protocol
 
@@ -125,7 +125,7 @@ class Repair:
 
     async def _pages(self, plan: TablePlan) -> AsyncGenerator[Page]:
         """The rows to send, as the source has them now."""
-        wrong = self._differences.of(str(plan.name), [Kind.MISSING, Kind.DIFFERENT])
+        wrong = to_send(plan, self._differences)
         free = await self._free_row(plan) if plan.key.kind is KeyKind.PHYSICAL else 0
         while some := list(islice(wrong, AT_ONCE)):
             if plan.key.kind is KeyKind.PHYSICAL:
@@ -193,6 +193,14 @@ class Repair:
             else:
                 self.deleted += len(part)
         return refused
+
+
+def to_send(plan: TablePlan, differences: Differences) -> Iterator[Difference]:
+    """The rows that sending makes equal: not those that differ only in what D1 computes of equal ones."""
+    computed = {column.source for column in plan.computed}
+    for one in differences.of(str(plan.name), [Kind.MISSING, Kind.DIFFERENT]):
+        if not one.columns or not computed.issuperset(one.columns):
+            yield one
 
 
 def _placed(rows: Sequence[Difference], free: int) -> Page:

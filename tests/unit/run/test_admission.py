@@ -194,7 +194,7 @@ def test_what_can_not_move_stops_the_run_unless_the_user_lets_the_rest_go() -> N
 )
 async def test_columns_that_d1_computes_are_those_that_are_planned_so(made: str, said: str) -> None:
     (whole,) = plan_of(identified("shop", column("N", INT4), column("name", TEXT))).tables
-    shop = replace(whole, columns=whole.columns[:2], generated=("name",))
+    shop = replace(whole, columns=whole.columns[:2], computed=whole.columns[2:])
     seen = await seen_by(f"CREATE TABLE shop (id INTEGER PRIMARY KEY, {made})")
 
     try:
