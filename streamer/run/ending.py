@@ -201,10 +201,12 @@ class Ending:
     async def _judge(
         self, tables: Sequence[tuple[TablePlan, Position]], counted: Mapping[str, Checked]
     ) -> None:
+        problems: dict[steps.StepName, Mapping[str, str]] = {}
         for table, position in tables:
             seen = counted[table.target]
             problem = seen.problem or self._verdict(table, position.rows, seen.rows, seen.orphans)
-            await self._journal.mark(steps.check_step(table), State.DONE, problem=problem)
+            problems[steps.check_step(table)] = {"problem": problem}
+        await self._journal.mark_each(problems, State.DONE)
 
     def _verdict(self, table: TablePlan, sent: int, counted: int, orphans: int) -> str:
         if orphans:

@@ -185,9 +185,17 @@ class Journal:
 
     async def mark(self, name: StepName, state: State, **facts: JSON) -> None:
         """Write down a step's new state, and facts about it."""
-        step = self.steps[name]
-        document = {**step.document, **facts}
-        await self._save(steps=[replace(step, state=state, document=document)])
+        await self.mark_each({name: facts}, state)
+
+    async def mark_each(self, facts: Mapping[StepName, Mapping[str, JSON]], state: State) -> None:
+        """Write down the same new state of several steps, and facts about each, in one commit."""
+        marked = [(self.steps[name], some) for name, some in facts.items()]
+        await self._save(
+            steps=[
+                replace(step, state=state, document={**step.document, **some})
+                for step, some in marked
+            ]
+        )
 
     async def mark_all(self, names: Iterable[StepName], state: State) -> None:
         """Write down the same new state of several steps, in one commit."""
