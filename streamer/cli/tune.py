@@ -140,7 +140,7 @@ async def _tune(
         raise AssertionError("the command is declared to need a target")
     pacing = replace(
         config.pacing,
-        concurrency=FAR[-1],
+        concurrency=FAR,
         batch_bytes=None,
         give_up_after_s=min(config.pacing.give_up_after_s, PATIENCE_S),
     )
@@ -216,7 +216,8 @@ def _heaviest(plan: Plan, measures: Mapping[QualifiedName, Measure]) -> TablePla
 def as_text(tuned: Tuned, config: Config) -> list[str]:
     """What was found, for people."""
     seen, advice = tuned.measured, tuned.advice
-    at_once = max((one.concurrency for one in seen.rounds), default=1)
+    together = (*seen.rounds, *filter(None, [seen.small]))
+    at_once = max((one.concurrency for one in together), default=1)
     source = advice.speed.source_bytes_per_s
     like = printable(str(tuned.table.name))
     lines = [
@@ -251,7 +252,8 @@ def as_json(tuned: Tuned) -> str:
     `format_version`, `target`, `probe` (`like`, `requests`, `turned_away`, `rows_written`, and the `rows` and
     `bytes` of the requests whose time counts: those that several at once begin and end with don't),
     `measured` (`round_trip_s`, `alone` and `together`: `concurrency`, `rows`, `bytes`, `seconds`;
-    `source_bytes_per_s`, null where the table is too small to say), `expected` (`rows_per_s`,
+    `each_request_s` of the target's own, beside bytes; `lookup_s` for a row by its key, null where that took no
+    time; `source_bytes_per_s`, null where the table is too small to say), `expected` (`rows_per_s`,
     `bytes_per_s`, `request_s`, `limited_by`: `rate`, `target`, `distance`, `source`), `settings`
     (`batch_bytes`, `concurrency`), and `estimate` as `plan --json` has it.
     """
@@ -274,6 +276,8 @@ def as_json(tuned: Tuned) -> str:
             "round_trip_s": seen.round_trip_s,
             "alone": [dict(zip(names, one, strict=True)) for one in alone],
             "together": [dict(zip(names, one, strict=True)) for one in together],
+            "each_request_s": advice.speed.each_s,
+            "lookup_s": advice.speed.lookup_s,
             "source_bytes_per_s": advice.speed.source_bytes_per_s,
         },
         "expected": {

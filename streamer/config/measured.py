@@ -17,7 +17,15 @@ from streamer.model import Speed
 
 SECTION = "measured"
 _TEXTS = ("at", "kind", "account", "database", "database_name", "api_base_url")
-_NUMBERS = ("round_trip_s", "request_s_per_mb", "target_mb_per_s", "source_mb_per_s", "opening_s")
+_NUMBERS = (
+    "round_trip_s",
+    "request_s_per_mb",
+    "target_mb_per_s",
+    "source_mb_per_s",
+    "opening_s",
+    "each_request_s",
+    "lookup_us",
+)
 _NEEDED = frozenset({"kind", "database", *_NUMBERS[:3]})
 _MB = 1_000_000
 _MOST = 1e15  # seconds, or MB a second: far more than anybody will see
@@ -66,6 +74,8 @@ def measured_lines(measured: MeasuredTarget) -> list[str]:
         "target_mb_per_s": speed.bytes_per_s / _MB,
         "source_mb_per_s": (speed.source_bytes_per_s or 0.0) / _MB,
         "opening_s": speed.opening_s,
+        "each_request_s": speed.each_s,
+        "lookup_us": (speed.lookup_s or 0.0) * _MB,
     }
     texts = {"at": measured.at, **measured.target}
     return [
@@ -100,7 +110,7 @@ def _problem(key: str, value: object) -> str | None:
 def _understood(entries: Mapping[str, object]) -> MeasuredTarget:
     texts = {key: str(entries[key]) for key in _TEXTS if key in entries}
     numbers = {key: float(str(entries[key])) for key in _NUMBERS if key in entries}
-    source = numbers.get("source_mb_per_s")
+    source, lookup = numbers.get("source_mb_per_s"), numbers.get("lookup_us")
     return MeasuredTarget(
         speed=Speed(
             round_trip_s=numbers["round_trip_s"],
@@ -108,6 +118,8 @@ def _understood(entries: Mapping[str, object]) -> MeasuredTarget:
             bytes_per_s=numbers["target_mb_per_s"] * _MB,
             source_bytes_per_s=source * _MB if source is not None else None,
             opening_s=numbers.get("opening_s", 0.0),
+            each_s=numbers.get("each_request_s", 0.0),
+            lookup_s=lookup / _MB if lookup is not None else None,
         ),
         target={key: text for key, text in texts.items() if key != "at"},
         at=texts.get("at", ""),

@@ -10,9 +10,10 @@ class Speed:
     """What was seen of a target, and of the source whose rows go there; nothing is 0.
 
     A request takes `round_trip_s`, which others share that are under way with it, and `byte_s` for
-    each byte of its body. The target digests `bytes_per_s` of bodies, however many requests are
-    under way; the source gives `source_bytes_per_s` of them, None where that wasn't looked at. Until the
-    target's first answer, loading and connecting take `opening_s`.
+    each byte of its body. However many are under way, the target takes `each_s` for one of them, 0 where
+    that is hidden by the way there, and digests `bytes_per_s` of bodies beside that. The source gives
+    `source_bytes_per_s` of them. Until the target's first answer, loading and connecting take
+    `opening_s`. To look up one of its rows by the key takes it `lookup_s`. None: wasn't looked at.
     """
 
     round_trip_s: float
@@ -20,6 +21,8 @@ class Speed:
     bytes_per_s: float
     source_bytes_per_s: float | None = None
     opening_s: float = 0.0
+    each_s: float = 0.0
+    lookup_s: float | None = None
 
     def request_s(self, body_bytes: float) -> float:
         """How long a request with such a body takes alone."""
@@ -27,7 +30,11 @@ class Speed:
 
     def of_target(self, body_bytes: float, concurrency: int) -> float:
         """Bytes of bodies a second, with so many requests of such a body at once."""
-        return min(concurrency * body_bytes / self.request_s(body_bytes), self.bytes_per_s)
+        return min(concurrency * body_bytes / self.request_s(body_bytes), self.digested(body_bytes))
+
+    def digested(self, body_bytes: float) -> float:
+        """Bytes of bodies a second, with as many requests of such a body at once as it can do with."""
+        return body_bytes / (self.each_s + body_bytes / self.bytes_per_s)
 
     def of_both(self, body_bytes: float, concurrency: int) -> float:
         """The same, from a source that may be slower."""

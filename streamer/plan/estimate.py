@@ -113,7 +113,16 @@ def estimate(
     written = marks + sum(_rows_written(table, measure) for table, measure in seen)
     entries = sum(_entries(table, measure) for table, measure in seen)
     references = sum(_references(table, measure) for table, measure in seen)
-    work = Work(requests, batches, rows, total, len(levels), entries, references)
+    work = Work(
+        requests=requests,
+        row_requests=batches,
+        rows=rows,
+        body_bytes=total,
+        levels=len(levels),
+        tables=len(tables),
+        entries=entries,
+        references=references,
+    )
     span = time_of(work, rate, packing, known)
     return Estimate(
         requests=requests,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streamer import limits
 from streamer.frozen import frozen
-from streamer.model import Known, Rate, TimedBy
+from streamer.model import Known, Rate, Speed, TimedBy
 from streamer.model.speed import LastRun
 from streamer.plan.requests import Packing
 
@@ -12,18 +12,21 @@ _SLOW = 40_000, 5_000_000  # rows and bytes of bodies a second: a D1 far off, or
 _FAST = 165_000, 40_000_000  # the local engine, bench/results/moving.json
 _TELLING = 0.3  # of the bytes: a smaller run's time is its start's and its end's
 _MOST_AT_ONCE = 16  # requests, of a run that finds the best number by itself
-# Bytes of rows for which D1 takes as long as for an entry of an index (0.2 to 0.3 µs on workerd), for
-# looking whether what a row refers to is there, and for counting a row.
-_ENTRY_BYTES, _REFERENCE_BYTES, _COUNT_BYTES = 25, 15, 3
-_LEVEL_S = 0.02  # in which a run writes down that tables are done, and begins to read others
+_LOOKUP_S = 1.15e-7  # to look up a row by its key one after the other, on workerd
+# As many such look-ups take as long as an entry of an index (0.2 to 0.5 µs on workerd), or as looking
+# whether what a row refers to is there, in any order (0.15 µs); one, as counting rows of so many bytes.
+_ENTRY, _REFERENCE, _COUNTED_BYTES = 2.3, 1.3, 600
+# Streamer's own beside its start, of runs of 1 to 300 small tables (bench/found.md): sessions for reading, a
+# snapshot, checkpoint and report; and of each table, its statements and its states in the checkpoint.
+_RUN_S, _TABLE_S = 0.032, 0.0013
 
 
 @frozen
 class Work:
     """What is to be done: `requests` in all, of which `row_requests` carry `rows`, of `body_bytes`.
 
-    These come in so many `levels`, each of which waits for the last answer of the one before. Behind
-    them `entries` of indexes are made, rows counted and `references` followed.
+    These come from so many `tables` in so many `levels`, each of which waits for the last answer of the
+    one before. Behind them `entries` of indexes are made, rows counted and `references` followed.
     """
 
     requests: int
@@ -31,6 +34,7 @@ class Work:
     rows: int
     body_bytes: float
     levels: int = 1
+    tables: int = 1
     entries: int = 0
     references: int = 0
 
@@ -55,18 +59,13 @@ def time_of(work: Work, rate: Rate | None, packing: Packing, known: Known) -> Sp
 
 def _unpaced(work: Work, packing: Packing, known: Known) -> Span:
     if known.speed is not None:
-        body = packing.batch_bytes or limits.BATCH_BYTES_MAX
-        speed = known.speed.of_both(body, known.concurrency or _MOST_AT_ONCE)
-        # The last request of a level is on its way alone. One of them counts whole, the others' way only.
-        further = max(0, work.levels - 1)
-        waits = work.requests - work.row_requests + further
-        others = waits * known.speed.round_trip_s + further * _LEVEL_S
-        last = known.speed.request_s(min(body, work.body_bytes)) if work.row_requests else 0.0
         opening = max(0.0, known.speed.opening_s - known.asked_s)  # rows are asked about meanwhile
-        ending = work.entries * _ENTRY_BYTES + work.rows * _COUNT_BYTES
-        ending += work.references * _REFERENCE_BYTES
-        took = known.start_s + opening + others + work.body_bytes / speed + last
-        took += ending / known.speed.bytes_per_s
+        # The last request of a level is on its way alone.
+        waits = work.requests - work.row_requests + max(0, work.levels - 1)
+        took = known.start_s + opening + _RUN_S + work.tables * _TABLE_S
+        took += waits * known.speed.round_trip_s
+        took += _moving(work, packing, known.speed, known.concurrency or _MOST_AT_ONCE)
+        took += _ending(work, known.speed)
         return Span(took, took, TimedBy.PROBE)
     if known.last is not None and known.last.body_bytes >= _TELLING * work.body_bytes:
         took = _as_last(work, known.last, known.start_s)
@@ -76,6 +75,27 @@ def _unpaced(work: Work, packing: Packing, known: Known) -> Span:
         for rows, size in (_FAST, _SLOW)
     )
     return Span(fast, slow, TimedBy.GUESS)
+
+
+def _moving(work: Work, packing: Packing, speed: Speed, concurrency: int) -> float:
+    """From the first row that is read to the last answer: the slower end all the time, the other one for a request."""
+    if not work.row_requests:
+        return 0.0
+    full = min(packing.batch_bytes or limits.BATCH_BYTES_MAX, work.body_bytes)
+    target_s = work.body_bytes / speed.of_target(work.body_bytes / work.row_requests, concurrency)
+    if (
+        speed.source_bytes_per_s is None
+    ):  # it was too quick for anybody to see: as fast as the target
+        return target_s + speed.request_s(full)
+    source_s = work.body_bytes / speed.source_bytes_per_s
+    return max(source_s + speed.request_s(full), full / speed.source_bytes_per_s + target_s)
+
+
+def _ending(work: Work, speed: Speed) -> float:
+    """What the target takes once all rows are there."""
+    counted = min(work.body_bytes, work.rows * limits.PAGE_BYTES)  # of a long row, its first page
+    lookups = work.entries * _ENTRY + work.references * _REFERENCE + counted / _COUNTED_BYTES
+    return lookups * (speed.lookup_s or _LOOKUP_S)
 
 
 def _as_last(work: Work, last: LastRun, start_s: float) -> float:

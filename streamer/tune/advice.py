@@ -125,4 +125,5 @@ def _limit(speed: Speed, way: Settings, rate: Rate | None) -> LimitedBy:
         return LimitedBy.RATE
     if both < NEARLY * target:
         return LimitedBy.SOURCE
-    return LimitedBy.DISTANCE if target < NEARLY * speed.bytes_per_s else LimitedBy.TARGET
+    digested = speed.digested(way.batch_bytes)
+    return LimitedBy.DISTANCE if target < NEARLY * digested else LimitedBy.TARGET

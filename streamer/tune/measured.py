@@ -12,6 +12,7 @@ from streamer.frozen import frozen
 from streamer.model import Speed
 
 _LEAST_PER_BYTE_S = 1e-10  # 10 GB/s: nothing that is sent takes no time at all
+_HELD_UP = 1.5  # times what the way alone would have small requests take: they wait for the target
 
 
 class LimitedBy(Enum):
@@ -36,18 +37,14 @@ class Shot:
 class Round:
     """A stretch of time in which as many requests were under way as `concurrency`, from answer to answer.
 
-    `body_bytes` and `rows` are the sums of those that were answered in these `seconds`.
+    `body_bytes` and `rows` are the sums of the `requests` that were answered in these `seconds`.
     """
 
     concurrency: int
+    requests: int
     body_bytes: int
     rows: int
     seconds: float
-
-    @property
-    def bytes_per_s(self) -> float:
-        """Bytes of bodies in a second."""
-        return self.body_bytes / max(self.seconds, 1e-9)
 
 
 @frozen
@@ -55,7 +52,9 @@ class Measured:
     """All that a probe saw. `round_trip_s` is what an empty query takes; there is at least one shot.
 
     A request of `refused_bytes` was too much for the target; None: none was. `opening_s` is what it took to
-    open the target, until its first answer.
+    open the target, until its first answer. A request with one row took `row_s` alone, and `small` is a
+    round of such; None where a row is no small request. To look up a row by its key took `lookup_s`, None
+    where that wasn't tried.
     """
 
     round_trip_s: float
@@ -63,6 +62,9 @@ class Measured:
     rounds: tuple[Round, ...] = ()
     refused_bytes: int | None = None
     opening_s: float = 0.0
+    row_s: float | None = None
+    small: Round | None = None
+    lookup_s: float | None = None
 
     @property
     def rows(self) -> int:
@@ -79,19 +81,37 @@ class Measured:
         """Bytes of a request's body that a row takes, on average."""
         return self.body_bytes / max(self.rows, 1)
 
-    def speed(self, source_bytes_per_s: float | None = None) -> Speed:
-        """The line from the empty query through the shots, closest to the big ones (least squares).
+    @property
+    def each_s(self) -> float:
+        """What the target takes for a request beside its bytes: 0 where the way there hides it."""
+        if self.small is None or self.row_s is None:
+            return 0.0
+        took = min(self.small.seconds / self.small.requests, self.row_s)
+        return took if took * self.small.concurrency > _HELD_UP * self.row_s else 0.0
 
-        The target digests at least what it took one by one, or several at once.
+    def _together_byte_s(self, alone_byte_s: float) -> float:
+        """What a byte takes beside `each_s`, of several requests at once: so many times less at the best."""
+        size = sum(one.body_bytes for one in self.rounds)
+        if not size:
+            return alone_byte_s
+        took = sum(one.seconds - self.each_s * one.requests for one in self.rounds)
+        return max(took / size, alone_byte_s / max(one.concurrency for one in self.rounds))
+
+    def speed(self, source_bytes_per_s: float | None = None) -> Speed:
+        """The line from the small request through the shots, closest to the big ones (least squares).
+
+        The target digests what it took several at once, or else one by one, `each_s` left out.
         """
         squares = sum(shot.body_bytes**2 for shot in self.shots)
-        above = sum(shot.body_bytes * (shot.seconds - self.round_trip_s) for shot in self.shots)
+        least_s = max(self.round_trip_s, self.row_s or 0.0)
+        above = sum(shot.body_bytes * (shot.seconds - least_s) for shot in self.shots)
         byte_s = max(above / max(squares, 1), _LEAST_PER_BYTE_S)
-        best = max((one.bytes_per_s for one in self.rounds), default=0.0)
         return Speed(
             round_trip_s=self.round_trip_s,
             byte_s=byte_s,
-            bytes_per_s=max(1 / byte_s, best),
+            bytes_per_s=1 / self._together_byte_s(byte_s),
             source_bytes_per_s=source_bytes_per_s,
             opening_s=self.opening_s,
+            each_s=self.each_s,
+            lookup_s=self.lookup_s,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import field
 from random import Random
 from typing import Protocol
@@ -30,13 +31,17 @@ MOST_SECONDS = 30.0
 MOST_WRITTEN = 60_000  # billed rows: six cents at most, and within a free day's 100,000
 DROP_S = 20.0
 PINGS = 3
-NEAR, FAR = (2, 4), (8,)  # how many requests are tried at once
+NEAR, FAR = 2, 8  # how many requests are tried at once
+SMALL_AT_ONCE = 4
 _ALONE_BYTES = (250_000, 1_000_000, 2_000_000)
 _ALONE_SHARE = 0.3  # of the rows that may be written; the others go together
 _TOGETHER_S = 0.05  # what a request beside others is to take, where it may be so big
 _TOGETHER_BYTES = 1_000_000
 _FOR_THE_END = 2  # requests that are kept for taking the table away
-_LEAST_COUNTED = 4  # requests of a round, beside its start and its end
+_COUNTED, _SMALL_COUNTED = 8, 4  # requests of a round, beside its start and its end
+_SMALL_BYTES = 25_000  # a tenth of the least body that is tried alone
+_SMALL_ALONE = 2
+_LOOKED_UP = 100_000  # rows: 10 to 30 ms of workerd
 _PING = Statement("SELECT 1")
 
 log = logging.getLogger("streamer.tune")
@@ -145,13 +150,13 @@ async def _take_away(database: Database, name: str) -> None:
         )
 
 
-def _requests_of(number: int) -> int:
-    """How many requests a round of so many at once has: those that count, and its start and its end.
+def _requests_of(number: int, counted: int) -> int:
+    """How many requests a round of so many at once has: those `counted`, and its start and its end.
 
     At the start connections are made, and nothing is answered yet; at the end no more requests come that
     the target would have to take in.
     """
-    return number + max(number, _LEAST_COUNTED) + number - 1
+    return number + counted + number - 1
 
 
 class _Probe:
@@ -165,6 +170,9 @@ class _Probe:
         self._pings: list[float] = []
         self._shots: list[Shot] = []
         self._rounds: list[Round] = []
+        self._row_s: float | None = None
+        self._small: Round | None = None
+        self._lookup_s: float | None = None
         self._refused: int | None = None
 
     async def carry_out(self) -> Measured:
@@ -185,13 +193,22 @@ class _Probe:
                 hint="Run `streamer tune` again in five minutes",
             )
         return Measured(
-            min(self._pings), tuple(self._shots), tuple(self._rounds), refused_bytes=self._refused
+            min(self._pings),
+            tuple(self._shots),
+            tuple(self._rounds),
+            refused_bytes=self._refused,
+            row_s=self._row_s,
+            small=self._small,
+            lookup_s=self._lookup_s,
         )
 
     async def _measure(self) -> None:
         await self._execute(self._scratch.create)
         for _ in range(PINGS):
             self._pings.append((await self._execute([_PING])).seconds)
+        if self._scratch.sample.row_bytes < _SMALL_BYTES:
+            small = [await self._execute(self._body(1).statements) for _ in range(_SMALL_ALONE)]
+            self._row_s = min(answer.seconds for answer in small)
         share = _ALONE_SHARE / sum(_ALONE_BYTES)
         for rows in sorted({max(1, self._rows_of(size, size * share)) for size in _ALONE_BYTES}):
             if self._requests_left() < 1 or self._refused is not None:
@@ -199,19 +216,39 @@ class _Probe:
             await self._alone(rows)
         if self._shots:
             await self._several_at_once()
+            await self._look_up()
 
     async def _several_at_once(self) -> None:
-        """Two at once and four, which hide a way that is shorter than the work; of a longer one, more."""
-        speed = Measured(min(self._pings), tuple(self._shots)).speed()
-        size = max(_TOGETHER_BYTES, min(_TOGETHER_S / speed.byte_s, limits.BATCH_BYTES_MAX))
+        """Two at once, which hide a way that is shorter than the work, and small ones; of a longer way, more.
+
+        Where the others' rows can't fill a request's way, those that may still be written go alone, in one.
+        """
+        speed = Measured(min(self._pings), tuple(self._shots), row_s=self._row_s).speed()
+        request_s = max(_TOGETHER_S, 2 * speed.round_trip_s / FAR)  # so many fill the way twice
+        size = max(_TOGETHER_BYTES, min(request_s / speed.byte_s, limits.BATCH_BYTES_MAX))
         is_far = speed.round_trip_s > speed.byte_s * size
-        numbers = FAR if is_far else NEAR
-        for at, number in enumerate(numbers):
-            requests = _requests_of(number)
-            rows = self._rows_of(size, 1 / sum(map(_requests_of, numbers[at:])))
-            if requests > self._requests_left() or self._refused is not None or not rows:
-                break
-            await self._together(number, requests, rows)
+        if self._row_s is not None and not is_far:
+            self._small = await self._together(SMALL_AT_ONCE, _SMALL_COUNTED, 1)
+        number = FAR if is_far else NEAR
+        rows = self._rows_of(size, 1 / _requests_of(number, _COUNTED))
+        if self._refused is not None:
+            return
+        if (number - 1) * rows * self._row_bytes() * speed.byte_s < speed.round_trip_s:
+            if (rows := self._rows_of(limits.BATCH_BYTES_MAX, 1.0)) and self._requests_left():
+                await self._alone(rows)
+        elif (found := await self._together(number, _COUNTED, rows)) is not None:
+            self._rounds.append(found)
+
+    async def _look_up(self) -> None:
+        """Have rows looked up by their key, as what refers to them is followed at a run's end."""
+        rows = self._next_row - 1
+        times = max(1, _LOOKED_UP // rows)
+        if self._requests_left() < 1:
+            return
+        with suppress(TooLargeError):
+            answer = await self._execute([self._scratch.look_up(times)])
+            seconds = answer.seconds - min(self._pings)
+            self._lookup_s = seconds / (times * rows) if seconds > 0 else None
 
     async def _alone(self, rows: int) -> None:
         body = self._body(rows)
@@ -222,7 +259,11 @@ class _Probe:
         else:
             self._shots.append(Shot(body.bytes, body.rows, answer.seconds))
 
-    async def _together(self, number: int, requests: int, rows: int) -> None:
+    async def _together(self, number: int, counted: int, rows: int) -> Round | None:
+        """A round of requests with so many rows each; None where it can't be had."""
+        requests = _requests_of(number, counted)
+        if requests > self._requests_left():
+            return None
         bodies = [self._body(rows) for _ in range(requests)]
         waiting = iter(bodies)
         ended: list[tuple[float, Body]] = []
@@ -241,15 +282,14 @@ class _Probe:
             if not isinstance(error, TooLargeError):
                 raise error from None
             self._refused = min(self._refused or bodies[0].bytes, bodies[0].bytes)
-            return
-        (began, _), *counted = ended[number - 1 : 1 - number]
-        self._rounds.append(
-            Round(
-                number,
-                sum(body.bytes for _, body in counted),
-                sum(body.rows for _, body in counted),
-                counted[-1][0] - began,
-            )
+            return None
+        (began, _), *steady = ended[number - 1 : 1 - number]
+        return Round(
+            number,
+            len(steady),
+            sum(body.bytes for _, body in steady),
+            sum(body.rows for _, body in steady),
+            steady[-1][0] - began,
         )
 
     def _body(self, rows: int) -> Body:

@@ -142,6 +142,18 @@ class Scratch:
             sum(chunk.rows for chunk in taken),
         )
 
+    def look_up(self, times: int) -> Statement:
+        """What looks each row up by its key, so many times."""
+        name = quote_identifier(self.name)
+        keys = " AND ".join(
+            f"b.{quote_identifier(key)}=a.{quote_identifier(key)}" for key in self.layout.key
+        )
+        numbers = f"SELECT 1 AS i UNION ALL SELECT i+1 FROM n WHERE i<{times}"
+        return Statement.of(
+            f"SELECT count(*) FROM (WITH RECURSIVE n AS ({numbers}) SELECT i FROM n) CROSS JOIN {name} AS a"
+            f" WHERE NOT EXISTS (SELECT 1 FROM {name} AS b WHERE {keys})"
+        )
+
     def _packed(self, numbers: Sequence[int]) -> list[Chunk]:
         page = Page(
             self._records([self._row(number) for number in numbers]),

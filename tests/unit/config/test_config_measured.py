@@ -16,7 +16,7 @@ from streamer.model import Speed
 
 AMOUNTS = st.floats(1e-6, 1e6)
 WHOLE = MeasuredTarget(
-    Speed(0.001, 2e-8, 50e6, 20e6, 0.3),
+    Speed(0.001, 2e-8, 50e6, 20e6, 0.3, 0.0007, 1.2e-7),
     {"kind": "d1", "account": "a", "database": "b", "api_base_url": "http://127.0.0.1:1/client/v4"},
     "2026-11-29T18:00:00Z",
 )
@@ -29,7 +29,16 @@ def written(folder: Path, lines: list[str]) -> Path:
 
 
 @given(
-    st.builds(Speed, AMOUNTS, AMOUNTS, AMOUNTS, st.none() | AMOUNTS, st.just(0.0) | AMOUNTS),
+    st.builds(
+        Speed,
+        AMOUNTS,
+        AMOUNTS,
+        AMOUNTS,
+        st.none() | AMOUNTS,
+        st.just(0.0) | AMOUNTS,
+        st.just(0.0) | AMOUNTS,
+        st.none() | AMOUNTS,
+    ),
     st.text(),
 )
 def test_speeds_come_back_as_exact_as_anybody_needs_them(speed: Speed, name: str) -> None:
@@ -53,7 +62,21 @@ def astuple(speed: Speed) -> tuple[float, ...]:
         speed.bytes_per_s,
         speed.source_bytes_per_s or 0.0,
         speed.opening_s,
+        speed.each_s,
+        speed.lookup_s or 0.0,
     )
+
+
+def test_a_section_that_knows_less_is_understood() -> None:
+    whole = tomllib.loads("\n".join(measured_lines(WHOLE)))["measured"]
+    newer = ("source_mb_per_s", "opening_s", "each_request_s", "lookup_us")
+    problems: list[str] = []
+
+    found = read_measured({k: v for k, v in whole.items() if k not in newer}, "f", problems)
+
+    assert problems == []
+    assert found is not None
+    assert found.speed == Speed(0.001, 2e-8, 50e6)
 
 
 def test_a_command_has_what_was_measured_beside_its_settings(tmp_path: Path) -> None:

@@ -13,8 +13,11 @@ from streamer.plan.requests import AUTOMATIC, Packing
 from streamer.plan.timing import Work, time_of
 
 WORK = Work(requests=58, row_requests=50, rows=1_000_000, body_bytes=200e6)
-COUNTED_S = 3e6 / 50e6  # its rows, at the end
-NEAR = Speed(round_trip_s=0.01, byte_s=2e-8, bytes_per_s=50e6, source_bytes_per_s=25e6)
+COUNTED_S = 200e6 / 600 * 1e-7  # its rows, at the end
+OWN_S = 0.0333  # Streamer's own time, of a run of one table
+NEAR = Speed(
+    round_trip_s=0.01, byte_s=2e-8, bytes_per_s=50e6, source_bytes_per_s=25e6, lookup_s=1e-7
+)
 
 
 def test_what_was_measured_counts_before_the_last_run_and_that_before_a_guess() -> None:
@@ -32,40 +35,64 @@ def test_what_was_measured_counts_before_the_last_run_and_that_before_a_guess() 
 
 
 def test_the_slower_of_source_and_target_sets_the_time() -> None:
-    fixed_s = 1.0 + 8 * 0.01 + COUNTED_S
+    fixed_s = 1.0 + OWN_S + 8 * 0.01 + COUNTED_S
 
     of_source = time_of(WORK, None, AUTOMATIC, Known(1.0, NEAR)).most_s
-    of_target = time_of(
-        WORK, None, AUTOMATIC, Known(1.0, replace(NEAR, source_bytes_per_s=None))
-    ).most_s
+    of_target, of_unknown = (
+        time_of(WORK, None, AUTOMATIC, Known(1.0, replace(NEAR, source_bytes_per_s=speed))).most_s
+        for speed in (80e6, None)
+    )
 
     assert of_source == pytest.approx(fixed_s + 200 / 25 + NEAR.request_s(4e6))
-    assert of_target == pytest.approx(fixed_s + 200 / 50 + NEAR.request_s(4e6))
+    assert of_target == pytest.approx(fixed_s + 4 / 80 + 200 / 50)
+    assert of_unknown == pytest.approx(fixed_s + 200 / 50 + NEAR.request_s(4e6))
+
+
+def test_each_request_takes_the_target_s_own_time_whatever_is_in_it() -> None:
+    busy = replace(NEAR, each_s=0.03, source_bytes_per_s=None)
+
+    few, many = (
+        time_of(replace(WORK, requests=8 + n, row_requests=n), None, AUTOMATIC, Known(0.0, busy))
+        for n in (50, 200)
+    )
+
+    assert many.most_s == pytest.approx(few.most_s + 150 * 0.03)
+
+
+def test_each_table_takes_a_run_s_own_time() -> None:
+    one, many = (
+        time_of(replace(WORK, tables=tables), None, AUTOMATIC, Known(1.0, NEAR)).most_s
+        for tables in (1, 301)
+    )
+
+    assert many == pytest.approx(one + 300 * 0.0013)
 
 
 def test_few_small_requests_to_a_target_far_away_wait_for_the_way() -> None:
     far = replace(NEAR, round_trip_s=0.5, source_bytes_per_s=None)
+    work = replace(WORK, requests=208, row_requests=200)
 
-    one = time_of(WORK, None, Packing(1_000_000), Known(0.0, far, concurrency=1)).most_s
-    four = time_of(WORK, None, Packing(1_000_000), Known(0.0, far, concurrency=4)).most_s
+    one = time_of(work, None, Packing(1_000_000), Known(0.0, far, concurrency=1)).most_s
+    four = time_of(work, None, Packing(1_000_000), Known(0.0, far, concurrency=4)).most_s
 
-    assert one == pytest.approx(8 * 0.5 + 200 * 0.52 + 0.52 + COUNTED_S)
-    assert four == pytest.approx(8 * 0.5 + 50 * 0.52 + 0.52 + COUNTED_S)
+    fixed_s = OWN_S + 8 * 0.5 + COUNTED_S
+    assert one == pytest.approx(fixed_s + 200 * 0.52 + 0.52)
+    assert four == pytest.approx(fixed_s + 50 * 0.52 + 0.52)
 
 
 def test_a_run_that_moves_nothing_takes_its_start_and_its_round_trips() -> None:
     nothing = Work(requests=8, row_requests=0, rows=0, body_bytes=0.0)
 
-    assert time_of(nothing, None, AUTOMATIC, Known(1.0, NEAR)).most_s == pytest.approx(1.08)
+    assert time_of(nothing, None, AUTOMATIC, Known(1.0, NEAR)).most_s == pytest.approx(1.08 + OWN_S)
 
 
-def test_each_level_waits_for_the_last_answer_of_the_one_before_and_is_written_down() -> None:
+def test_each_level_waits_for_the_last_answer_of_the_one_before() -> None:
     one, three = (
         time_of(replace(WORK, levels=levels), None, AUTOMATIC, Known(1.0, NEAR)).most_s
         for levels in (1, 3)
     )
 
-    assert three == pytest.approx(one + 2 * (NEAR.round_trip_s + 0.02))
+    assert three == pytest.approx(one + 2 * NEAR.round_trip_s)
 
 
 def test_indexes_and_checks_take_the_target_s_time_whatever_the_source_gives() -> None:
@@ -77,10 +104,12 @@ def test_indexes_and_checks_take_the_target_s_time_whatever_the_source_gives() -
         )
 
     indexed, followed = replace(WORK, entries=1_000_000), replace(WORK, references=1_000_000)
-    slow = replace(NEAR, bytes_per_s=NEAR.bytes_per_s / 3)
+    slow = replace(NEAR, lookup_s=3e-7)
+    unseen = replace(NEAR, lookup_s=None)
 
     assert ending_s(NEAR, indexed) > ending_s(NEAR, followed) > 0
     assert ending_s(slow, indexed) == pytest.approx(3 * ending_s(NEAR, indexed))
+    assert ending_s(unseen, indexed) == pytest.approx(1.15 * ending_s(NEAR, indexed))
     assert ending_s(NEAR, replace(indexed, references=1_000_000)) == pytest.approx(
         ending_s(NEAR, indexed) + ending_s(NEAR, followed)
     )

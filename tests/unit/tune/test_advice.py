@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.model import Measure, Rate
+from streamer.model import Measure, Rate, Speed
 from streamer.tune import LimitedBy, Measured, Round, Shot, advise
 from streamer.tune.advice import IN_FLIGHT_BYTES, NEARLY, SIZES, SLOW_S, choose
 from tests.engines.catalogs import column, identified, plan_of
@@ -109,9 +111,30 @@ def test_the_planned_run_takes_as_long_as_the_slowest_of_rate_and_target() -> No
 
 
 def test_more_at_once_that_went_faster_counts() -> None:
-    round_ = Round(8, 8_000_000, 80_000, 0.5)
+    four_times, too_much = (Round(8, 8, 8_000_000, 80_000, seconds) for seconds in (2.0, 0.5))
 
-    assert seen(0.01, 1e6, round_).speed().bytes_per_s == pytest.approx(16e6)
+    assert seen(0.01, 1e6, four_times).speed().bytes_per_s == pytest.approx(4e6)
+    assert seen(0.01, 1e6, too_much).speed().bytes_per_s == pytest.approx(8e6)
+
+
+def test_what_rounds_saw_is_taken_together() -> None:
+    quick, slow = Round(2, 8, 800_000, 8_000, 0.010), Round(2, 8, 800_000, 8_000, 0.030)
+
+    assert seen(0.001, 30e6, quick, slow).speed().bytes_per_s == pytest.approx(40e6)
+
+
+def test_a_target_s_own_time_for_each_request_is_told_from_that_for_its_bytes() -> None:
+    round_ = Round(2, 8, 800_000, 8_000, 8 * 0.0027)
+    small = Round(4, 4, 1_600, 4, 4 * 0.0007)
+
+    def speed(row_s: float) -> Speed:
+        return replace(seen(0.001, 40e6, round_), row_s=row_s, small=small).speed()
+
+    assert speed(0.001).each_s == pytest.approx(0.0007)
+    assert speed(0.001).bytes_per_s == pytest.approx(50e6)
+    assert speed(0.001).digested(100_000) == pytest.approx(800_000 / round_.seconds)
+    assert speed(0.0028).each_s == 0  # four at once, and the way hides it
+    assert speed(0.0006).each_s == pytest.approx(0.0006)  # alone it takes no less
 
 
 def test_a_source_that_is_slower_than_the_target_is_named_and_sets_the_time() -> None:

@@ -11,7 +11,7 @@ import pytest
 from streamer.model import Answer, Pack, Result, Statement, Storage
 from streamer.run.stopping import Stopping
 from streamer.tune import Count, Measured, Probing, probe
-from streamer.tune.probe import MOST_REQUESTS, MOST_WRITTEN
+from streamer.tune.probe import FAR, MOST_REQUESTS, MOST_WRITTEN, NEAR
 from streamer.tune.sample import Sample
 from tests.engines.limited_sqlite import LimitedSqlite, column, table_plan
 from tests.simulation.clock import VirtualLoop
@@ -26,7 +26,8 @@ class Target:
     """A database that is `way_s` away, one way, behind a line of `line_bytes_per_s`.
 
     It does one thing at a time: a request is taken in as soon as it comes, by `in_bytes_per_s`, and its
-    statements are executed after that, by `bytes_per_s`.
+    statements are executed after that, by `bytes_per_s`, which takes `each_s` more for each request and
+    `lookup_s` for each row that it looks up.
     """
 
     count: Count
@@ -34,6 +35,8 @@ class Target:
     bytes_per_s: float
     line_bytes_per_s: float = 1e12
     in_bytes_per_s: float = 1e12
+    each_s: float = 0.0
+    lookup_s: float = 0.0
     most_at_once: int = field(default=0, init=False)
     largest: int = field(default=0, init=False)
     _arriving: int = field(default=0, init=False)
@@ -62,7 +65,8 @@ class Target:
                 await asyncio.sleep(0)
                 await self._turn.acquire()
             results = [self._result(statement) for statement in statements]
-            await asyncio.sleep(size / self.bytes_per_s)
+            looked_up = sum(map(self._looked_up, statements))
+            await asyncio.sleep(self.each_s + size / self.bytes_per_s + looked_up * self.lookup_s)
         await asyncio.sleep(self.way_s)
         self._now -= 1
         answer = Answer(tuple(results), seconds=loop.time() - began)
@@ -71,6 +75,10 @@ class Target:
 
     def tables(self) -> list[tuple[object, ...]]:
         return self._sqlite.rows("SELECT name FROM sqlite_master")
+
+    def _looked_up(self, statement: Statement) -> int:
+        pairs, exists, _ = statement.sql.partition(" WHERE NOT EXISTS")
+        return self._sqlite.rows(pairs)[0][0] if exists else 0
 
     def _result(self, statement: Statement) -> Result:
         params = [str(value) for value in statement.values()]
@@ -117,6 +125,7 @@ def test_it_finds_what_a_target_digests_wherever_that_is(
     speed = measured.speed()
     assert speed.bytes_per_s == pytest.approx(bytes_per_s, rel=0.05)
     assert speed.round_trip_s == pytest.approx(2 * way_s, rel=0.02)
+    assert speed.each_s == 0
     assert target.count.requests <= MOST_REQUESTS
     assert target.count.rows_written <= MOST_WRITTEN
     assert target.tables() == []
@@ -137,12 +146,34 @@ def test_what_it_takes_in_ahead_is_not_taken_for_done(way_s: float, bytes_per_s:
     assert measured.speed().bytes_per_s == pytest.approx(0.75 * bytes_per_s, rel=0.05)
 
 
+@pytest.mark.parametrize("each_s", [0.0007, 0.002])
+def test_what_a_request_takes_the_target_is_not_taken_for_what_its_rows_take(
+    each_s: float,
+) -> None:
+    measured, target = probed(SHORT, way_s=0.0002, bytes_per_s=60e6, each_s=each_s)
+
+    speed = measured.speed()
+    assert speed.each_s == pytest.approx(each_s, rel=0.1)
+    assert speed.bytes_per_s == pytest.approx(60e6, rel=0.05)
+    assert target.count.requests <= MOST_REQUESTS
+
+
+@pytest.mark.parametrize("rows", [SHORT, LONG])
+@pytest.mark.parametrize("way_s", [0.0005, 0.05])
+def test_rows_are_looked_up_by_their_key(
+    rows: Sequence[tuple[str | None, ...]], way_s: float
+) -> None:
+    measured, _ = probed(rows, way_s=way_s, bytes_per_s=60e6, lookup_s=2e-7)
+
+    assert measured.lookup_s == pytest.approx(2e-7, rel=0.05)
+
+
 def test_at_a_target_far_away_more_are_under_way() -> None:
     _, near = probed(LONG, way_s=0.001, bytes_per_s=20e6)
     _, far = probed(LONG, way_s=0.2, bytes_per_s=20e6)
 
-    assert near.most_at_once == 4
-    assert far.most_at_once == 8
+    assert near.most_at_once == NEAR
+    assert far.most_at_once == FAR
 
 
 def test_a_fast_target_is_tried_with_large_requests_and_no_larger_than_the_user_allows() -> None:

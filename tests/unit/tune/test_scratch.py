@@ -59,6 +59,11 @@ def test_rows_like_the_samples_get_in_each_under_a_key_of_its_own(
     )
     notes = sum(rows[n % len(rows)][-2] is not None for n in range(1, 101))
     assert found == [(100, notes, NOTE, NOTE, 100)]
+    asked = scratch.look_up(3).sql
+    assert target.rows(asked) == [(0,)]
+    assert target.rows(asked.partition(" WHERE NOT EXISTS")[0]) == [(300,)]
+    steps = [str(step[-1]) for step in target.rows(f"EXPLAIN QUERY PLAN {asked}")]
+    assert any(step.startswith("SEARCH b USING") for step in steps), steps
     for body in bodies:
         assert body.bytes == sum(len(b"".join(one.pieces)) + 1 for one in body.statements)
         assert body.rows == 50
