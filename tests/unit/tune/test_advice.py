@@ -26,15 +26,18 @@ def seen(base_s: float, bytes_per_s: float, *rounds: Round, row_bytes: int = 100
     return Measured(base_s, tuple(shots), rounds)
 
 
-def test_a_target_nearby_needs_one_request_at_a_time() -> None:
-    settings = choose(seen(0.001, 5e6), RATE)
+@pytest.mark.parametrize("seconds", [0.010, 0.020, 0.030])
+def test_a_target_nearby_needs_one_request_behind_another_whatever_a_round_showed(
+    seconds: float,
+) -> None:
+    settings = choose(seen(0.001, 40e6, Round(2, 8, 800_000, 8_000, seconds)), RATE)
 
-    assert settings.concurrency == 1
+    assert settings.concurrency == 2
     assert settings.batch_bytes == 4_000_000
 
 
 def test_a_target_far_away_needs_several_at_once() -> None:
-    assert choose(seen(0.5, 20e6), None).concurrency > 1
+    assert choose(seen(0.5, 20e6), None).concurrency > 2
 
 
 def test_a_slow_target_gets_requests_that_it_answers_in_time() -> None:
@@ -70,7 +73,7 @@ def test_what_is_advised_is_nearly_the_best_there_is(
     others = [
         speed(size, number)
         for size in SIZES
-        for number in range(1, 17)
+        for number in range(2, 17)
         if measured.speed().request_s(size) <= SLOW_S and number * size <= IN_FLIGHT_BYTES
     ]
     assert way.concurrency * way.batch_bytes <= IN_FLIGHT_BYTES
