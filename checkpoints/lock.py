@@ -15,9 +15,9 @@ import json
 import os
 import socket
 import time
-from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 from zlib import crc32
 
 from checkpoints.errors import Foreign, Locked, Unwritable
@@ -27,8 +27,7 @@ _ATTEMPTS = 5  # `holder` takes the lock for a moment, which must not look like 
 _PAUSE_S = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(NamedTuple):
     """The line in a lock file. `started_at` is UTC, ISO 8601; `saves` are those of `store_id`."""
 
     pid: int
@@ -39,7 +38,7 @@ class Note:
 
     def line(self) -> bytes:
         """The note with its CRC, padded to the length that all lines have."""
-        text = json.dumps(asdict(self))
+        text = json.dumps(self._asdict())
         return json.dumps([text, crc32(text.encode())]).encode().ljust(_LINE_BYTES - 1) + b"\n"
 
     @classmethod
@@ -68,7 +67,7 @@ class Lock:
         """
         if self._file is None:
             return
-        self.note = replace(self.note, store_id=store_id, saves=saves)
+        self.note = self.note._replace(store_id=store_id, saves=saves)
         with contextlib.suppress(OSError):
             os.pwrite(self._file, self.note.line(), 0)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import NamedTuple, TypeAlias, cast
 from zlib import crc32
 
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
@@ -69,16 +69,14 @@ class StepRecord:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
+class Saved(NamedTuple):
     """One state of a checkpoint, as one transaction left it; steps in order of their ids."""
 
     run: RunRecord
     steps: tuple[StepRecord, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(NamedTuple):
     """The CRCs of all rows, by which the seal is made; `run_crc` is None where no run was begun.
 
     `store_id` tells this checkpoint from others; `saves` counts the transactions since it was made.
@@ -105,8 +103,7 @@ class Tally:
         return _with_crc(_ONLY_ROW, self.store_id, self.saves, len(crcs), sum(crcs))
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(NamedTuple):
     """All that a checkpoint file holds; `saved` is None where no run was begun."""
 
     tally: Tally

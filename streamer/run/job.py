@@ -46,7 +46,6 @@ from streamer.run.finish import OPTIMIZE
 from streamer.run.journal import Journal
 from streamer.run.keyless import Keyless
 from streamer.run.proof import Begun, check_there, check_untouched, prove
-from streamer.run.publish import drop_stages, settle_and_publish
 from streamer.run.reading import RunSource
 from streamer.run.recorded import items
 from streamer.run.rejects import beside
@@ -57,7 +56,7 @@ from streamer.run.stopping import Stopping
 from streamer.run.survey import Survey, survey
 from streamer.run.waves import Wave, waves
 from streamer.run.writing import Writing
-from streamer.sinks import BadRow, Carried, FixedPlacesError
+from streamer.sinks import BadRow, Carried
 
 FIXED_UPLOADERS = 16  # with automatic concurrency: as many as the adaptive limit may ever allow
 
@@ -360,6 +359,8 @@ class Job:
         )
 
     async def _publish(self, cycle: Sequence[TablePlan]) -> None:
+        from streamer.run.publish import drop_stages  # noqa: PLC0415 (few runs have cycles)
+
         name = steps.publish_step(cycle)
         if self._journal.is_done(name):
             return
@@ -372,6 +373,8 @@ class Job:
         await self._journal.mark(name, State.DONE)
 
     async def _publish_whole(self, cycle: Sequence[TablePlan]) -> None:
+        from streamer.run.publish import FixedPlacesError, settle_and_publish  # noqa: PLC0415 (as above)
+
         try:
             aside = self._set_aside_moved if self._rejects_rows else None
             stages = self._writing.stages(cycle, aside, self._keyless.can_be_read_again)

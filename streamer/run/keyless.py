@@ -7,6 +7,7 @@ refers to its rows with it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from streamer.errors import SourceChangedError, SourceMovedError, StreamerError
 from streamer.model import Key, KeyKind, Loading, StepKind, TablePlan
@@ -18,7 +19,10 @@ from streamer.run.rejects import Rejects
 from streamer.run.schema import empty, empty_behind, is_there_behind, let_go, loose_columns
 from streamer.run.sources import JobSource
 from streamer.run.states import StepName
-from streamer.sinks import FixedPlacesError, Ownership
+from streamer.sinks import Ownership
+
+if TYPE_CHECKING:
+    from streamer.sinks.taking_out import FixedPlacesError
 
 READ_AGAIN = 3  # times that one is read anew since rows beside it changed
 

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from streamer.config import Config
 from streamer.d1 import D1Database
@@ -22,10 +23,12 @@ from streamer.progress import Events
 from streamer.run.admission import refuse_what_cannot_move
 from streamer.run.job import Ends
 from streamer.run.journal import Journal
-from streamer.run.lost import Lost, find_lost
 from streamer.run.planning import Known, plan_job, plan_known, read_known, refused_then
 from streamer.run.sources import JobSource
 from streamer.run.survey import survey
+
+if TYPE_CHECKING:
+    from streamer.run.lost import Lost
 
 
 @frozen
@@ -96,6 +99,8 @@ async def look_at_target(
     lost: Lost | None = None
     refused, asked = None, set[str]()
     if rebuilt:
+        from streamer.run.lost import find_lost  # noqa: PLC0415 (hardly any run is)
+
         lost = await find_lost(database, seen, looking.source.identity, config.selection)
         refused, asked = lost.facts.get("refused"), {*lost.tables}
     elif earlier is not None:

@@ -9,8 +9,12 @@ from streamer.model import Pack, Statement, StepKind, TablePlan
 from streamer.model.sql import quote_identifier
 from streamer.pack import Layout, LedgerStep
 from streamer.run.survey import Database
-from streamer.sinks import Ownership, Stages
+from streamer.sinks import Ownership
 from streamer.sinks.giving_way import NOTHING, Way
+from streamer.sinks.staged import Stages
+from streamer.sinks.taking_out import FixedPlacesError
+
+__all__ = ["FixedPlacesError", "drop_stages", "publish", "settle_and_publish"]
 
 TRIES = 20  # of publishing a cycle while its source goes on changing
 

@@ -25,9 +25,7 @@ from streamer.run.identity import (
 from streamer.run.job import Ends, Job
 from streamer.run.journal import Journal
 from streamer.run.looking import look_at_target, looked_at
-from streamer.run.rebuild import rebuild
 from streamer.run.reporting import recall_report, report_nothing, save_report, take_over_figures
-from streamer.run.retry import check_retry, retry_rejects
 from streamer.run.sources import FROM_POSTGRES, RowsFrom
 from streamer.run.states import RunState
 from streamer.run.stopping import Stopping
@@ -79,6 +77,8 @@ async def run(
                 )
             ends = replace(ends, command=rows_from.command)
             if lost is not None:
+                from streamer.run.rebuild import rebuild  # noqa: PLC0415 (hardly any run is)
+
                 await rebuild(config, journal, ends, lost, events)
             if not (ends.plan.tables or going_on):
                 events.phase("nothing to do: there is no table to move")
@@ -93,6 +93,8 @@ async def run(
         journal.pace = lambda: {"batch_bytes": database.batch_bytes}
         journal.tally = lambda table: _figures(events, table)
         if _is_retry(config, journal):
+            from streamer.run.retry import retry_rejects  # noqa: PLC0415 (few runs have that to do)
+
             async with stopping.heeded():
                 return await retry_rejects(config, events, journal, ends)
         return await _carry_out(config, events, journal, ends, stopping)
@@ -129,6 +131,8 @@ def target_of(config: Config) -> Target:
 def _going_on(config: Config, journal: Journal, events: Events) -> bool:
     """Whether the checkpoint's run is continued; refuses what the user has to decide."""
     if config.run.retry_rejects:
+        from streamer.run.retry import check_retry  # noqa: PLC0415 (few runs have that to do)
+
         check_retry(config, journal)
         return True
     if config.run.resume:

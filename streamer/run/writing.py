@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from streamer import limits
 from streamer.config import Config
@@ -28,14 +29,16 @@ from streamer.sinks import (
     ParentsFirst,
     Rejecting,
     Renewing,
-    Stages,
     Untying,
 )
 from streamer.sinks.ahead import RefusedParentsError, Telling, parents_of
 from streamer.sinks.parents import IsRejected
 from streamer.sinks.refresh import Fresh
 from streamer.sinks.rejecting import Record
-from streamer.sinks.taking_out import SetAside
+
+if TYPE_CHECKING:
+    from streamer.sinks.staged import Stages
+    from streamer.sinks.taking_out import SetAside
 
 
 class Writing:
@@ -101,6 +104,8 @@ class Writing:
         can_be_read_again: Callable[[TablePlan], bool],
     ) -> Stages:
         """The staging tables of a cycle, before they are published; bad rows as in `sink`."""
+        from streamer.sinks.staged import Stages  # noqa: PLC0415 (few runs have cycles)
+
         return Stages(
             self.ahead,
             self._renewing,

@@ -14,7 +14,8 @@ ownership    who may write: this run at this epoch, and nobody else
 renewing     rows of the target as the source has them now (refresh), all that belongs together in one
              request (together); who holds a value that others have now (untying, uniqueness)
 duplicates   rows that share what may be there once, since some aren't as the source has them now
-staged       a cycle's staging tables made fit for publishing (unfit, taking_out, giving_way)
+staged       a cycle's staging tables made fit for publishing (unfit, taking_out, giving_way); few runs
+             have one, and only these load it
 """
 
 from streamer.sinks.ahead import Ahead
@@ -29,8 +30,6 @@ from streamer.sinks.references import Carried
 from streamer.sinks.refresh import Leaving
 from streamer.sinks.rejecting import Rejecting
 from streamer.sinks.renewing import Renewing
-from streamer.sinks.staged import Stages
-from streamer.sinks.taking_out import FixedPlacesError
 from streamer.sinks.untying import Untying
 
 __all__ = [
@@ -40,7 +39,6 @@ __all__ = [
     "D1Sink",
     "Diagnosing",
     "Duplicates",
-    "FixedPlacesError",
     "FoundBadRowsError",
     "Leaving",
     "MovedValues",
@@ -48,6 +46,5 @@ __all__ = [
     "ParentsFirst",
     "Rejecting",
     "Renewing",
-    "Stages",
     "Untying",
 ]

@@ -6,8 +6,8 @@ columns can hold, as they are stored; everything else is `Untranslated`, with it
 
 The path of an expression: `lexer` (only known tokens, functions and operators pass), `tree`
 (sqlglot's tree, made a tree of the few nodes that are known), `translator` with `comparisons`,
-`numbers`, `texts` and `moments` (typed SQL). Only `tree` imports sqlglot, and is imported itself
-when there is something to translate.
+`numbers`, `texts` and `moments` (typed SQL). All but `values` is loaded when there is something to
+translate: of many tables there is nothing. Only `tree` imports sqlglot.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from streamer.model import QualifiedName
-from streamer.translate.expressions import defaults, places, views
 from streamer.translate.expressions.values import (
     Operand,
     Relation,
@@ -46,6 +45,8 @@ Default = Translated
 
 def check(definition: str, scope: Scope) -> Translated | Untranslated:
     """A CHECK constraint (pg_get_constraintdef) as the condition between CHECK's parentheses."""
+    from streamer.translate.expressions import places  # noqa: PLC0415 (as above)
+
     try:
         return places.check(definition, scope)
     except UntranslatableError as error:
@@ -59,6 +60,8 @@ def domain_check(definition: str, operand: Operand) -> Translated | Untranslated
 
 def default(sql: str, operand: Operand) -> Default | Untranslated:
     """A DEFAULT as what stands behind the word: a literal, or an expression in parentheses."""
+    from streamer.translate.expressions import defaults  # noqa: PLC0415 (as above)
+
     try:
         return defaults.default(sql, operand)
     except UntranslatableError as error:
@@ -67,6 +70,8 @@ def default(sql: str, operand: Operand) -> Default | Untranslated:
 
 def generated(sql: str, scope: Scope, operand: Operand) -> Translated | Untranslated:
     """A generated column's expression, between AS's parentheses; `operand` is the column itself."""
+    from streamer.translate.expressions import places  # noqa: PLC0415 (as above)
+
     try:
         return places.generated(sql, scope, operand)
     except UntranslatableError as error:
@@ -75,6 +80,8 @@ def generated(sql: str, scope: Scope, operand: Operand) -> Translated | Untransl
 
 def predicate(sql: str, scope: Scope) -> Translated | Untranslated:
     """A partial index's condition, what stands behind WHERE."""
+    from streamer.translate.expressions import places  # noqa: PLC0415 (as above)
+
     try:
         return places.predicate(sql, scope)
     except UntranslatableError as error:
@@ -86,6 +93,8 @@ def index_key(sql: str, scope: Scope, *, unique: bool = False) -> Translated | U
 
     `unique`: what PostgreSQL takes for equal must be the same in D1.
     """
+    from streamer.translate.expressions import places  # noqa: PLC0415 (as above)
+
     try:
         return places.index_key(sql, scope, unique=unique)
     except UntranslatableError as error:
@@ -94,6 +103,8 @@ def index_key(sql: str, scope: Scope, *, unique: bool = False) -> Translated | U
 
 def view(definition: str, relations: Mapping[QualifiedName, Relation]) -> Translated | Untranslated:
     """A view's SELECT (pg_get_viewdef) over `relations`, as what stands behind AS."""
+    from streamer.translate.expressions import views  # noqa: PLC0415 (as above)
+
     try:
         return views.view(definition, relations)
     except UntranslatableError as error:
