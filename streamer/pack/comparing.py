@@ -119,12 +119,9 @@ class Comparison(Layout):
 def compared(plan: TablePlan, *, keys_only: bool) -> TablePlan:
     """`plan` with the columns that a comparison reads, those that D1 computes too.
 
-    What a function makes needs all that are written, and D1 computes nothing of it. Rows without a key are
-    compared by what is written: as a multiset, by which they are told apart.
+    What a function makes needs all that are written, and D1 computes nothing of it.
     """
-    if plan.transform or plan.key.kind is KeyKind.PHYSICAL:
-        return plan
-    if not keys_only:
-        return replace(plan, columns=(*plan.columns, *plan.computed))
-    keys = tuple(column for column in plan.columns if column.target in plan.key.targets)
-    return replace(plan, columns=keys)
+    if keys_only and plan.key.kind is not KeyKind.PHYSICAL and not plan.transform:
+        keys = tuple(column for column in plan.columns if column.target in plan.key.targets)
+        return replace(plan, columns=keys)
+    return replace(plan, columns=(*plan.columns, *plan.computed), computed=())

@@ -30,6 +30,7 @@ SMALL_TABLE_BYTES = 256 * 1024
 """On PostgreSQL's disk; these share requests, and a sample takes two of its own."""
 RECOUNTS = 3  # while rows come and go
 LOOKED_AT = 1_000  # rows at once
+_NO_KEY = "no key: compared as a multiset, named by row number"
 
 
 def is_whole(plan: TablePlan, depth: Depth) -> bool:
@@ -209,10 +210,14 @@ class Comparer:
     def _values(self, plan: TablePlan, rows: int) -> Check:
         different = self._count(plan, Kind.DIFFERENT)
         status = Status.DIFFERS if different else Status.OK
+        figures = {"compared": rows, "different": different}
+        return Check("values", status, note=self._computed(plan), figures=figures)
+
+    def _computed(self, plan: TablePlan) -> str:
+        """What to say where rows differ in what D1 computes."""
         differing = self._differences.columns(str(plan.name))
-        computed = [column.source for column in plan.computed if column.source in differing]
-        note = f"D1 computes {', '.join(computed)}: no repair changes that" if computed else ""
-        return Check("values", status, "", note, {"compared": rows, "different": different})
+        names = [column.source for column in plan.computed if column.source in differing]
+        return f"D1 computes {', '.join(names)}: no repair changes that" if names else ""
 
     async def _sampled(self, plan: TablePlan) -> Check:
         keys = await self._sides.questions.sample(plan, self._sample_rows)
@@ -236,7 +241,7 @@ class Comparer:
         rows = Check(
             "rows",
             Status.DIFFERS if any(found.values()) else Status.OK,
-            note="no key: compared as a multiset, named by row number",
+            note="; ".join(filter(None, (_NO_KEY, self._computed(plan)))),
             figures={
                 "compared": source,
                 "missing": found[Kind.MISSING],

@@ -28,6 +28,7 @@ from streamer.model import (
     whole_number,
 )
 from streamer.model.sql import quote_identifier
+from streamer.pack.comparing import compared
 from streamer.validate.differences import Difference, Differences, Kind
 from streamer.validate.look import Looker
 from streamer.validate.sides import Sides
@@ -117,6 +118,7 @@ async def compare_multisets(
 
     A missing row and an extra one of the same row number are one row that is different.
     """
+    plan = compared(plan, keys_only=False)
     with closing(_Held()) as held:
         await _read_target(sides, plan, held, heed_stop)
         looker = Looker(sides, plan, keys_only=False)

@@ -129,7 +129,7 @@ class Repair:
         free = await self._free_row(plan) if plan.key.kind is KeyKind.PHYSICAL else 0
         while some := list(islice(wrong, AT_ONCE)):
             if plan.key.kind is KeyKind.PHYSICAL:
-                yield _placed(some, free)
+                yield _placed(plan, some, free)
                 free += len(some)
                 continue
             for page in await self._sides.source.lookup(plan, [one.read_by for one in some]):
@@ -203,12 +203,15 @@ def to_send(plan: TablePlan, differences: Differences) -> Iterator[Difference]:
             yield one
 
 
-def _placed(rows: Sequence[Difference], free: int) -> Page:
-    """Rows of a table without a key: where they are, if something else is there, or behind all."""
+def _placed(plan: TablePlan, rows: Sequence[Difference], free: int) -> Page:
+    """Rows of a table without a key: where they are, if something else is there, or behind all.
+
+    Of their cells only the first are written; those that D1 computes come behind.
+    """
     records: list[tuple[str | None, ...]] = []
     for at, row in enumerate(rows):
         place = row.key[0] if row.kind is Kind.DIFFERENT else str(free + at)
-        records.append((place, *orjson.loads(row.cells)))
+        records.append((place, *orjson.loads(row.cells)[: len(plan.columns)]))
     return Page(records, len(records[0]), (0,))
 
 
