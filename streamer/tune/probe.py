@@ -34,6 +34,7 @@ PINGS = 3
 NEAR, FAR = 2, 8  # how many requests are tried at once
 SMALL_AT_ONCE = 4
 _ALONE_BYTES = (250_000, 1_000_000, 2_000_000)
+_MORE_ALONE = 3  # of the largest, where several at once can't fill the way
 _ALONE_SHARE = 0.3  # of the rows that may be written; the others go together
 _TOGETHER_S = 0.05  # what a request beside others is to take, where it may be so big
 _TOGETHER_BYTES = 1_000_000
@@ -221,7 +222,7 @@ class _Probe:
     async def _several_at_once(self) -> None:
         """Two at once, which hide a way that is shorter than the work, and small ones; of a longer way, more.
 
-        Where the others' rows can't fill a request's way, those that may still be written go alone, in one.
+        Where too few rows may still be written for the others' work to fill a request's way, they go alone.
         """
         speed = Measured(min(self._pings), tuple(self._shots), row_s=self._row_s).speed()
         request_s = max(_TOGETHER_S, 2 * speed.round_trip_s / FAR)  # so many fill the way twice
@@ -234,8 +235,9 @@ class _Probe:
         if self._refused is not None:
             return
         if (number - 1) * rows * self._row_bytes() * speed.byte_s < speed.round_trip_s:
-            if (rows := self._rows_of(limits.BATCH_BYTES_MAX, 1.0)) and self._requests_left():
-                await self._alone(rows)
+            for _ in range(_MORE_ALONE):
+                if (rows := self._rows_of(_ALONE_BYTES[-1], 1.0)) and self._requests_left() > 0:
+                    await self._alone(rows)
         elif (found := await self._together(number, _COUNTED, rows)) is not None:
             self._rounds.append(found)
 
