@@ -207,6 +207,9 @@ class FilesSource:
     def rest(self) -> None:
         """There is no connection: each file is closed when it is read."""
 
+    def read_ahead(self, tables: Sequence[TablePlan]) -> None:
+        """Files are quick to open: they wait."""
+
     async def catalog(self) -> Catalog:
         """The catalog as it was when they were exported, and their rows."""
         return catalog_of(self._manifest)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 
 from streamer import limits
+from streamer.errors import StreamerError
 from streamer.frozen import frozen
 from streamer.model import Key, KeyKind, Page, PageSize, Pushdown, StepKind, TableKind, TablePlan
-from streamer.postgres.copied import Copied, can_copy, copied_query
+from streamer.postgres.copied import Copied, can_copy, copied_query, printed_rows
 from streamer.postgres.failures import FOREIGN, retryable, sqlstate, timed_out
 from streamer.postgres.patience import Patience, Trouble
 from streamer.postgres.physical import NumberedLeaf, Position
@@ -22,6 +24,9 @@ from streamer.postgres.window import Window, WindowLimits
 TIMED_OUT_TRIES = 6  # with half as many rows each time
 _STANDBY_CONFLICT = "40001"
 _SHORTEST_AGE_S = 1.0
+AHEAD_ROWS = 2_000  # at once, while nobody asks for rows yet; about 2 kB each at most
+AHEAD_BYTES = limits.BATCH_BYTES_START  # of rows read ahead: a first request
+AHEAD_PAUSE_S = 10.0
 _SMALLEST_SHARE = 255  # so many bytes become one: LZ4's format; pglz reaches about 90
 
 
@@ -100,6 +105,33 @@ class TableReader:
         self._leaves = deque(what.still_to_read())
         self._most_rows = 1 << 30
         self._window: Window | None = None
+        self._ahead: asyncio.Task[None] | None = None
+        self._asked = False  # for pages
+        self._forgetting: asyncio.TimerHandle | None = None
+        self._waiting: list[bytes] = []  # lines of COPY, of rows that were read ahead
+        self._read_to = what.after  # the last row that was read, whether it waits or not
+
+    def read_ahead(self) -> None:
+        """Read the first rows while nobody asks for them, where that is easy; for `AHEAD_PAUSE_S` they wait.
+
+        Whatever goes wrong is for `pages` to meet again and to tell.
+        """
+        if self._what.copied and not self._what.may_be_fat():
+            self._ahead = asyncio.create_task(self._read_ahead(), name="reading-ahead")
+
+    def serves(self, what: Reading) -> bool:
+        """Whether these are the rows that are read, as they are read; `what.page_size` holds from now on."""
+        if not what.copied or replace(what, page_size=self._what.page_size) != self._what:
+            return False
+        self._what = what
+        return True
+
+    async def close(self) -> None:
+        """Give up what was read ahead, and the connection."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+            await asyncio.gather(self._ahead, return_exceptions=True)
+        self._forget()
 
     async def pages(self) -> AsyncGenerator[Page]:
         """Yield the pages; leaving early gives the connection up at once.
@@ -109,6 +141,11 @@ class TableReader:
             SourceError, SourceChangedError: PostgreSQL said no for good.
         """
         try:
+            self._asked = True
+            if self._ahead is not None:
+                await self._ahead
+            if self._forgetting is not None:
+                self._forgetting.cancel()
             while (page := await self._next()) is not None:
                 waiting = self._watch_the_pause()
                 try:
@@ -124,12 +161,14 @@ class TableReader:
             try:
                 page = await self._fetch()
             except FOREIGN as error:
-                self._drop()
+                self._forget()
                 await self._recover(error)
                 continue
             self._trouble.over()
             if page is not None:
                 self._last = page.key_of(len(page.records) - 1)
+                if not self._waiting:
+                    self._read_to = self._last
                 return page
             await self._close()
             self._leaves.popleft()
@@ -140,7 +179,7 @@ class TableReader:
         rows = max(1, min(self._what.page_size.rows, self._most_rows))
         query, json_rows = window.query, self._what.json_rows
         if query is None:
-            query, records = await window.copy(self._copied_query, rows)
+            query, records = await self._copy(window, min(rows, limits.FETCH_ROWS))
             json_rows = True
         else:
             records = await window.fetch(rows)
@@ -148,8 +187,44 @@ class TableReader:
             return None
         return Page(records, query.width, query.key_cells, json_rows, window.snapshot)
 
+    async def _copy(self, window: Window, rows: int) -> tuple[Copied, Sequence[tuple[str]]]:
+        """The next rows, those that wait first: pages are as long as if none had been read ahead."""
+        waited, self._waiting = self._waiting[:rows], self._waiting[rows:]
+        copied, lines, count = self._copied_query(rows), b"", 0
+        if len(waited) < rows:
+            copied, lines, count = await window.copy(self._copied_query, rows - len(waited))
+        return copied, printed_rows(b"\n".join([*waited, lines]), len(waited) + count)
+
     def _copied_query(self, rows: int) -> Copied:
-        return copied_query(self._what.plan, self._last, rows, self._what.upto)
+        return copied_query(self._what.plan, self._read_to, rows, self._what.upto)
+
+    async def _read_ahead(self) -> None:
+        pause_s = AHEAD_PAUSE_S if self._pause_s is None else min(AHEAD_PAUSE_S, self._pause_s)
+        try:
+            async with asyncio.timeout(pause_s):
+                await self._read_first(await self._usable_window())
+        except (*FOREIGN, StreamerError, UnicodeDecodeError):
+            self._forget()
+        # Not sooner: pieces that come behind forgotten ones would be taken for the first.
+        self._forgetting = asyncio.get_running_loop().call_later(pause_s, self._forget)
+
+    async def _read_first(self, window: Window) -> None:
+        size, rows = 0, AHEAD_ROWS
+        while size < AHEAD_BYTES and rows == AHEAD_ROWS and not self._asked:
+            copied, lines, rows = await window.copy(self._copied_query, AHEAD_ROWS)
+            each = lines.split(b"\n")
+            if len(each) != rows + 1 or not rows:
+                return  # a text has several lines, or nothing is left
+            last = printed_rows(each[-2] + b"\n", 1)
+            page = Page(last, copied.width, copied.key_cells, json_rows=True)
+            self._waiting += each[:-1]
+            self._read_to = page.last
+            size += len(lines)
+
+    def _forget(self) -> None:
+        """Forget what waits, and let the connection go; `_last` tells where to go on."""
+        self._waiting, self._read_to = [], self._last
+        self._drop()
 
     async def _usable_window(self) -> Window:
         if self._window is not None and self._too_old(self._window):
@@ -165,7 +240,7 @@ class TableReader:
 
     async def _open(self) -> Window:
         leaf = self._leaves[0]
-        after = self._last
+        after = self._read_to
         if leaf is not None and after is not None and Position.of(after[0]).leaf != leaf.number:
             after = None
         plan, kind = self._what.plan, self._what.kind

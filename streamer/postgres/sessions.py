@@ -109,6 +109,14 @@ class Sessions:
             session.terminate()
         await self.rest()
 
+    def part_with_one(self) -> Session | None:
+        """A connection that nobody uses, the caller's own from now on; None where there is none."""
+        while self._idle:
+            session = self._idle.pop()
+            if not session.is_closed():
+                return session
+        return None
+
     def cut_one(self) -> None:
         """Cut off one connection that is lent: whoever has it takes another, and goes on."""
         for session in self._lent:

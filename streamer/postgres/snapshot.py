@@ -82,14 +82,19 @@ class Holder:
 
     @classmethod
     async def take(
-        cls, connector: Connector, snapshots: Snapshots, *, max_age_s: float | None = None
+        cls,
+        connector: Connector,
+        snapshots: Snapshots,
+        *,
+        session: Session | None = None,
+        max_age_s: float | None = None,
     ) -> Holder:
-        """Open a session of its own, take a snapshot in it and export it.
+        """Take a snapshot in a session of its own, a new one where none is given, and export it.
 
         Raises:
             Any of failures.FOREIGN.
         """
-        session = await connector.connect()
+        session = session or await connector.connect()
         try:
             await session.execute(beginning())
             exported = await session.fetchval("SELECT pg_export_snapshot()")

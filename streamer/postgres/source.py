@@ -33,14 +33,15 @@ from streamer.model import (
 )
 from streamer.postgres import physical
 from streamer.postgres.address import resolve
+from streamer.postgres.ahead import Ahead
 from streamer.postgres.answers import counted
 from streamer.postgres.catalog import read_catalog, read_identity
 from streamer.postgres.connect import Connector, Session
 from streamer.postgres.expressions import read_own_sql
-from streamer.postgres.failures import FOREIGN, retryable, too_many_connections
 from streamer.postgres.hash_key import HashKey
+from streamer.postgres.holders import Holders
 from streamer.postgres.meeting import ServerFacts, meet
-from streamer.postgres.patience import Patience, Trouble
+from streamer.postgres.patience import Patience
 from streamer.postgres.questions import ask_all
 from streamer.postgres.reader import Reading, TableReader
 from streamer.postgres.reader_sql import chosen, count_sql, lookup_query
@@ -50,7 +51,6 @@ from streamer.postgres.window import WindowLimits
 
 T = TypeVar("T")
 
-MAX_SNAPSHOT_AGE_S = 6 * 3600.0
 _LOOKUP_KEYS = 1_000
 
 
@@ -81,14 +81,13 @@ class PostgresSource:
             transaction_s=facts.transaction_s,
         )
         self.leaf_numbers: dict[int, dict[int, int]] = {}
-        self.max_snapshot_age_s = MAX_SNAPSHOT_AGE_S
         self._consistency = consistency
         self._patience = patience
         self._sessions = sessions
         self._aside = aside
         self._snapshots = Snapshots()
-        self._holder: Holder | None = None
-        self._holders: dict[int, Holder] = {}
+        self.holders = Holders(sessions, aside, self._snapshots, patience)
+        self._ahead: Ahead | None = None
         self._own_turn = asyncio.Semaphore()
 
     @classmethod
@@ -141,7 +140,9 @@ class PostgresSource:
                 yield source
             finally:
                 source.rest()
-                await source._let_go()
+                if source._ahead is not None:
+                    await source._ahead.close()
+                await source.holders.let_go()
         finally:
             await sessions.close()
             await aside.close()
@@ -159,10 +160,25 @@ class PostgresSource:
         """
         if self._consistency is Consistency.ROLLING:
             return None
-        if self._holder is None:
+        if self.holders.run is None:
             self.refuse_what_cannot_last()
-            self._holder = await self._hold()
-        return self._holder.info
+            ahead = await self._ahead.holder() if self._ahead is not None else None
+            self.holders.run = ahead or await self.holders.take_patiently()
+        return self.holders.run.info
+
+    def read_ahead(self, tables: Sequence[TablePlan]) -> None:
+        """Take the snapshot that `begin` will ask for, and read in it the first rows that are asked for.
+
+        These are the first of `tables` whose rows come easily. Nothing is waited for.
+        """
+        if self._consistency is Consistency.ROLLING or self.holders.run or self._ahead:
+            return
+        size = PageSize(whole_rows=True)
+        all_ = (Reading(t, StepKind.ROWS, None, size, pushdown=self.pushdown) for t in tables)
+        first = next((reading for reading in all_ if reading.copied), None)
+        self._ahead = Ahead(
+            self.holders.take, lambda holder: self._reader(first, holder) if first else None
+        )
 
     def rest(self) -> None:
         """Begin to close the connections that nobody uses; who needs one again gets another."""
@@ -203,7 +219,8 @@ class PostgresSource:
         if plan.key.kind is KeyKind.PHYSICAL:
             return self._read_positions(plan, kind, after, page_size)
         what = Reading(plan, kind, after, page_size, pushdown=self.pushdown, upto=upto)
-        return self._reader(what, self._holder).pages()
+        ahead = self._ahead.reader(what) if self._ahead is not None else None
+        return (ahead or self._reader(what, self.holders.run)).pages()
 
     async def count(self, table: Table, where: str = "") -> int:
         """How many rows `table` has for which `where` is true ('': all), counted one by one.
@@ -237,7 +254,7 @@ class PostgresSource:
                 found = await session.fetch(query.sql, *columns)
                 if not found:
                     return None
-                held = self._holder
+                held = self.holders.run
                 info = held.info if held is not None else await self._snapshots.look(session)
                 records = cast("Sequence[Sequence[str | None]]", found)
                 return Page(records, query.width, query.key_cells, snapshot=info.number)
@@ -261,7 +278,7 @@ class PostgresSource:
         last = physical.Position.of(key[0])
         numbers = self._numbered(table)
         leaves = [leaf for leaf in physical.in_order(table, numbers) if leaf.number <= last.leaf]
-        holder = await self._own_holder(table)
+        holder = await self.holders.of_table(table.oid)
         if physical.too_long_ago(recorded_snapshot, holder.info.visible):
             return False
 
@@ -293,21 +310,22 @@ class PostgresSource:
         leaves = physical.in_order(plan.table, self._numbered(plan.table))
         what = Reading(plan, kind, after, page_size, leaves, pushdown=self.pushdown)
         async with contextlib.AsyncExitStack() as turn:
-            if self._holder is None:
+            if self.holders.run is None:
                 # One at a time: snapshots without a connection left to read in would wait for ever.
                 await turn.enter_async_context(self._own_turn)
-            holder = await self._own_holder(plan.table)
+            holder = await self.holders.of_table(plan.table.oid)
             async with contextlib.aclosing(self._reader(what, holder).pages()) as pages:
                 async for page in pages:
                     yield page
             if kind is StepKind.EDGES or plan.loading is not Loading.TWO_PASS:
-                await self._let_go_of(plan.table)  # the second pass must see what the first one saw
+                # Not before: the second pass must see what the first one saw.
+                await self.holders.let_go_of(plan.table.oid)
 
     def _numbered(self, table: Table) -> dict[int, int]:
         return self.leaf_numbers.get(table.oid) or self.number_leaves(table)
 
     def _reader(self, what: Reading, holder: Holder | None) -> TableReader:
-        limits = self.limits.waiting(self.max_snapshot_age_s)
+        limits = self.limits.waiting(self.holders.max_age_s)
         if holder is not None and self._consistency is Consistency.ROLLING:
             limits = replace(limits, age_s=None)  # the holder's age counts, not the window's
         return TableReader(
@@ -318,47 +336,6 @@ class PostgresSource:
             limits=limits,
             patience=self._patience,
         )
-
-    async def _own_holder(self, table: Table) -> Holder:
-        """The snapshot for a table that must be read in one: the run's, or one of its own."""
-        if self._holder is not None:
-            return self._holder
-        if table.oid not in self._holders:
-            self._holders[table.oid] = await self._hold()
-        return self._holders[table.oid]
-
-    async def _hold(self) -> Holder:
-        connector = self._sessions.connector
-        trouble = Trouble(replace(self._patience, give_up_after_s=60.0))
-        while True:
-            try:
-                holder = await Holder.take(
-                    connector, self._snapshots, max_age_s=self.max_snapshot_age_s
-                )
-            except FOREIGN as error:
-                if too_many_connections(error):
-                    if any([await self._sessions.rest(), await self._aside.rest()]):
-                        continue
-                    self._sessions.cut_one()
-                explained = connector.explain(error, "taking a snapshot")
-                if not retryable(error) or not await trouble.another(explained.what):
-                    raise explained from None
-            else:
-                trouble.over()
-                return holder
-
-    async def _let_go_of(self, table: Table) -> None:
-        holder = self._holders.pop(table.oid, None)
-        if holder is not None:
-            await holder.close()
-
-    async def _let_go(self) -> None:
-        held, self._holders = list(self._holders.values()), {}
-        if self._holder is not None:
-            held.append(self._holder)
-            self._holder = None
-        for holder in held:
-            await holder.close()
 
     def refuse_what_cannot_last(self) -> None:
         """Raise UsageError where the source can't keep the one snapshot that was asked for."""
@@ -397,4 +374,4 @@ class PostgresSource:
         return await self._sessions.run(doing, work, self._patience, self._snapshot())
 
     def _snapshot(self) -> Callable[[], str | None]:
-        return self._holder.id if self._holder is not None else lambda: None
+        return self.holders.run.id if self.holders.run is not None else lambda: None

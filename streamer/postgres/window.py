@@ -14,7 +14,7 @@ from asyncpg.cursor import Cursor
 from streamer import limits
 from streamer.frozen import frozen
 from streamer.postgres.connect import Session, told_when_cut_off
-from streamer.postgres.copied import ESCAPE, NULL, QUOTE, Copied, printed_rows
+from streamer.postgres.copied import ESCAPE, NULL, QUOTE, Copied
 from streamer.postgres.reader_sql import Query
 from streamer.postgres.sessions import Sessions
 from streamer.postgres.snapshot import Holder, Snapshots
@@ -117,10 +117,11 @@ class Window:
             count = await self._that_fit(rows)
             return cast("Sequence[Sequence[str | None]]", await self._rows.fetch(count))
 
-    async def copy(
-        self, query: Callable[[int], Copied], rows: int
-    ) -> tuple[Copied, Sequence[tuple[str]]]:
-        """As many records as `fetch` would give, read by what `query` makes of their number."""
+    async def copy(self, query: Callable[[int], Copied], rows: int) -> tuple[Copied, bytes, int]:
+        """As many records as `fetch` would give, read by what `query` makes of their number.
+
+        What COPY printed of them, and how many they are.
+        """
         pieces: list[bytes] = []
 
         async def keep(piece: bytes) -> None:
@@ -139,7 +140,7 @@ class Window:
                 escape=ESCAPE,
                 force_quote=copied.quoted or None,
             )
-        return copied, printed_rows(b"".join(pieces), int(status.rpartition(" ")[2]))
+        return copied, b"".join(pieces), int(status.rpartition(" ")[2])
 
     async def _that_fit(self, rows: int) -> int:
         """How many rows may be read at once, at most `rows`."""

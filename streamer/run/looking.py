@@ -1,7 +1,7 @@
 """The look at both ends before anything is written: what is there, and the plan of what to do.
 
 A new run counts its rows while the target is opened and looked at, since a target mostly holds nothing
-that changes the plan.
+that changes the plan; then it reads the first of them ahead.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from streamer.config import Config
 from streamer.d1 import D1Database
 from streamer.frozen import frozen
-from streamer.model import Answered, Finding, Plan, Question, TablePlan
+from streamer.model import Answered, Finding, IfExists, Plan, Question, TablePlan
 from streamer.pipeline.transform import load_transforms
 from streamer.plan import estimated_rows
 from streamer.plan.digest import in_short, sentence
@@ -72,13 +72,23 @@ async def looked_at(
         yield Looking(source, known)
         return
     draft = plan_known(known, config)
-    asking = source.answer(draft.questions, draft.tables)
-    answers = asyncio.create_task(asking, name="questions")
+    answers = asyncio.create_task(_asked(source, config, draft), name="questions")
     try:
         yield Looking(source, known, draft, answers)
     finally:
         answers.cancel()
         await asyncio.gather(answers, return_exceptions=True)
+
+
+async def _asked(source: JobSource, config: Config, draft: Plan) -> list[Answered]:
+    """The answers to a draft's questions; its first rows are read ahead then.
+
+    Not where tables may have to be emptied before, which can take long: no snapshot is held meanwhile.
+    """
+    answers = await source.answer(draft.questions, draft.tables)
+    if not config.run.restart and config.run.if_exists is not IfExists.REPLACE:
+        source.read_ahead(draft.tables)
+    return answers
 
 
 async def look_at_target(

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from streamer.config import Config
 from streamer.frozen import frozen
-from streamer.model import Key, SourceIdentity, Table
+from streamer.model import Key, SourceIdentity, Table, TablePlan
 from streamer.pipeline.transform import Source
 from streamer.postgres import PostgresSource, SnapshotInfo
 from streamer.postgres.address import resolve
@@ -36,6 +36,10 @@ class JobSource(Planned, Source, Protocol):
 
     def rest(self) -> None:
         """Begin to let go of what only the reading of rows needs; it can be had again."""
+        ...
+
+    def read_ahead(self, tables: Sequence[TablePlan]) -> None:
+        """Do meanwhile what will be asked for first, once `tables` are moved; nothing is waited for."""
         ...
 
     def number_leaves(self, table: Table, known: Mapping[int, int] | None = None) -> dict[int, int]:
@@ -78,7 +82,7 @@ async def _postgres(
     )
     async with opening as source:
         source.refuse_what_cannot_last()
-        source.max_snapshot_age_s = config.run.max_snapshot_age_s
+        source.holders.max_age_s = config.run.max_snapshot_age_s
         yield source
 
 

@@ -210,9 +210,25 @@ MOVING = (
     Break(
         "a copied page begins where the step began",
         "streamer/postgres/reader.py",
-        "copied_query(self._what.plan, self._last, rows, self._what.upto)",
+        "copied_query(self._what.plan, self._read_to, rows, self._what.upto)",
         "copied_query(self._what.plan, self._what.after, rows, self._what.upto)",
         ("tests/integration/postgres/test_read_pages.py",),
+        histories=0,
+    ),
+    Break(
+        "rows that wait are forgotten, and what is behind them is read next",
+        "streamer/postgres/reader.py",
+        "        self._waiting, self._read_to = [], self._last\n",
+        "        self._waiting = []\n",
+        ("tests/integration/postgres/test_read_ahead.py",),
+        histories=0,
+    ),
+    Break(
+        "a snapshot that was lost before the run began is begun with",
+        "streamer/postgres/ahead.py",
+        "        if self._holder is None or self._holder.lost:\n",
+        "        if self._holder is None:\n",
+        ("tests/integration/postgres/test_read_ahead.py",),
         histories=0,
     ),
     Break(

@@ -129,9 +129,9 @@ async def test_a_snapshot_lets_go_at_its_maximum_age(database: Database):
     )
 
     async with PostgresSource.open(settings_of(database), patience=HASTY) as source:
-        source.max_snapshot_age_s = 0.0
-        await source.begin()
         plan = plan_table(table_of(await source.catalog(), "a"))
+        source.holders.max_age_s = 0.0
+        await source.begin()
         await _until_nothing_is_held(database)
         with pytest.raises(SourceLostError, match="maximum age"):
             await anext(source.read(plan, StepKind.ROWS, None, PageSize()))
