@@ -303,7 +303,7 @@ def _timeouts(seen: Checkup) -> Line:
 
 def _size(survey: Survey, plan: Plan | None) -> Line:
     now, limit = survey.size_bytes, limits.DATABASE_BYTES
-    more = plan.estimate.size_bytes if plan is not None else 0
+    more = plan.size_bytes if plan is not None else 0
     after = now + more
     # Rows aren't measured here, so the figure isn't the plan's: on small tables it is too high.
     coming = "" if plan is None else f", and by PostgreSQL's statistics about {size(more)} to come"
@@ -317,7 +317,7 @@ def _size(survey: Survey, plan: Plan | None) -> Line:
 
 
 def _room(room: int, plan: Plan | None) -> Line:
-    needed = plan.estimate.size_bytes if plan is not None else 0
+    needed = plan.size_bytes if plan is not None else 0
     if needed > room:
         return _target(
             "room",

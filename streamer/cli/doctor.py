@@ -17,7 +17,7 @@ from streamer.doctor import End, FileFacts, Line, TargetFacts, Verdict
 from streamer.errors import ExitCode, StreamerError
 from streamer.frozen import frozen
 from streamer.model import Plan
-from streamer.plan import PlanOptions, make_plan, select
+from streamer.plan import make_plan, select
 from streamer.postgres.checkup import Checkup, checkup
 from streamer.progress.view import printable
 from streamer.run.survey import Survey, survey
@@ -73,7 +73,7 @@ def judge(
         try:
             chosen, _ = select(source.catalog, config.selection)
             lines += doctor.of_source(source, [str(table.name) for table in chosen])
-            plan = make_plan(source.catalog, config.selection, PlanOptions(rate=config.pacing.rate))
+            plan = make_plan(source.catalog, config.selection)
             lines += doctor.of_plan(plan)
         except StreamerError as error:
             lines.append(replace(doctor.of_error(End.SOURCE, error), about="tables"))

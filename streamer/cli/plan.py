@@ -80,7 +80,7 @@ def run_parser() -> Parser:
 
 
 def render_plan(plan: Plan) -> str:
-    """The plan for people: tables in load order, each with what it loses, views, other findings,
+    """A plan that was measured, for people: tables in load order, each with what it loses, views, other findings,
     all findings by kind, estimate; ends with a newline.
     """
     said = by_table(plan)

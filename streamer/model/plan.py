@@ -318,16 +318,25 @@ class Answered:
 class Plan:
     """A whole job: tables in load order (parents before children), and what must be said first.
 
-    `questions` are still to be asked; what comes of them belongs to the findings. `refused` are the
-    tables that answers kept from being moved; they are among the refusals.
+    `size_bytes` is what D1 will hold, by the source's statistics or as its rows were measured;
+    `measured` is what the run will cost by these, None before. `questions` are still to be asked; what
+    comes of them belongs to the findings. `refused` are the tables that answers kept from being
+    moved; they are among the refusals.
     """
 
     tables: tuple[TablePlan, ...]
     findings: tuple[Finding, ...]
-    estimate: Estimate
+    size_bytes: int = 0
+    measured: Estimate | None = None
     views: tuple[ViewPlan, ...] = ()
     questions: tuple[Question, ...] = ()
     refused: Mapping[QualifiedName, Finding] = field(default_factory=dict[QualifiedName, Finding])
+
+    @property
+    def estimate(self) -> Estimate:
+        """What the run will cost: of a plan whose rows were measured."""
+        assert self.measured is not None, "what a plan costs is asked once its rows were measured"
+        return self.measured
 
     @property
     def refusals(self) -> tuple[Finding, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 
-from streamer import limits
 from streamer.config import Selection
 from streamer.errors import UsageError
 from streamer.frozen import frozen
@@ -17,7 +16,6 @@ from streamer.model import (
     Plan,
     QualifiedName,
     Question,
-    Rate,
     Shaping,
     Table,
     TableKind,
@@ -26,7 +24,7 @@ from streamer.model import (
 )
 from streamer.plan.carry import carry_over
 from streamer.plan.draft import Draft, make_drafts
-from streamer.plan.estimate import about_size, estimate
+from streamer.plan.estimate import about_size, size_of
 from streamer.plan.kinds import as_views, movable
 from streamer.plan.labels import label_tables, with_labels, without_idle_labels
 from streamer.plan.links import Place, link, order_of, places, slow_cycles
@@ -46,17 +44,13 @@ class PlanOptions:
     """What the user decided about the plan.
 
     `existing_parents` are the names of tables that the target holds already: foreign keys to them
-    are kept. `left_out` names foreign keys (`schema.table.name`) to give up. `rate` None: requests
-    aren't limited. `expression_types` are the types that PostgreSQL gives to the shaping's
-    expressions, by table and column. `refused` are tables that their rows keep from being moved.
-    `untranslatable` names defaults, CHECKs, generated columns, indexes and views that D1 turned out
-    not to take, as findings name them.
+    are kept. `left_out` names foreign keys (`schema.table.name`) to give up. `expression_types` are
+    the types that PostgreSQL gives to the shaping's expressions, by table and column. `refused` are
+    tables that their rows keep from being moved. `untranslatable` names defaults, CHECKs, generated
+    columns, indexes and views that D1 turned out not to take, as findings name them.
     """
 
     indexes: IndexTiming = IndexTiming.AUTO
-    rate: Rate | None = field(
-        default_factory=lambda: Rate(limits.RATE_LIMIT_REQUESTS, limits.API_WINDOW_S)
-    )
     existing_parents: frozenset[str] = frozenset()
     left_out: frozenset[str] = frozenset()
     shaping: Shaping = field(default_factory=Shaping)
@@ -100,12 +94,12 @@ def make_plan(catalog: Catalog, selection: Selection, options: PlanOptions | Non
         table_plan(draft, place, options.indexes, taken, options.shaping) for draft, place in placed
     ]
     findings += [*said, *(finding for plan in plans for finding in plan.said), *about_views]
-    cost = estimate(plans, options.rate)
-    findings += about_size(cost)
+    size_bytes = size_of(plans)
+    findings += about_size(size_bytes)
     return Plan(
         tables=tuple(plans),
         findings=(*refusals, *too_slow, *findings),
-        estimate=cost,
+        size_bytes=size_bytes,
         views=tuple(views),
         questions=_questions([draft for draft, _ in placed], plans, catalog, options.shaping),
     )

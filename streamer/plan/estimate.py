@@ -129,10 +129,7 @@ def estimate(
         seconds=round(span.most_s, 2) if tables else 0.0,
         rows_written=written,
         cost_usd=round(written / 1_000_000 * limits.USD_PER_MILLION_WRITTEN, 6),
-        size_bytes=sum(
-            (_size_bytes(table, measure) for table, measure in seen),
-            _OWN_PAGES * limits.PAGE_BYTES if tables else 0,
-        ),
+        size_bytes=_size_of(seen),
         least_seconds=round(span.least_s, 2) if tables else 0.0,
         timed_by=span.timed_by,
     )
@@ -154,17 +151,32 @@ def measured(
         for table in plan.tables
     )
     found = estimate(tables, rate, measures, views=len(plan.views), packing=packing, known=known)
-    guessed = about_size(plan.estimate)
+    guessed = about_size(plan.size_bytes)
     others = (finding for finding in plan.findings if finding not in guessed)
-    findings = (*others, *about_size(found))
-    return replace(plan, tables=tables, findings=findings, estimate=found)
+    return replace(
+        plan,
+        tables=tables,
+        findings=(*others, *about_size(found.size_bytes)),
+        size_bytes=found.size_bytes,
+        measured=found,
+    )
 
 
-def about_size(cost: Estimate) -> list[Finding]:
+def size_of(tables: Sequence[TablePlan]) -> int:
+    """The bytes that D1 will hold of `tables`, by what the statistics say."""
+    return _size_of([(table, measure_of(table, {})) for table in tables])
+
+
+def _size_of(seen: Sequence[tuple[TablePlan, Measure]]) -> int:
+    ours = _OWN_PAGES * limits.PAGE_BYTES if seen else 0
+    return sum((_size_bytes(table, measure) for table, measure in seen), ours)
+
+
+def about_size(size_bytes: int) -> list[Finding]:
     """What is to be said of a database that D1 has no room for."""
-    if cost.size_bytes <= limits.DATABASE_BYTES:
+    if size_bytes <= limits.DATABASE_BYTES:
         return []
-    what = f"about {cost.size_bytes:,} bytes are expected, D1 holds {limits.DATABASE_BYTES:,}"
+    what = f"about {size_bytes:,} bytes are expected, D1 holds {limits.DATABASE_BYTES:,}"
     return [Finding(Severity.WARNING, "size", what, "Move fewer tables")]
 
 

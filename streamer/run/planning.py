@@ -105,7 +105,6 @@ def plan_known(known: Known, config: Config, options: PlanOptions | None = None)
     options = replace(
         options or PlanOptions(),
         indexes=config.run.indexes,
-        rate=config.pacing.rate,
         shaping=config.shaping,
         expression_types=known.expression_types,
     )

@@ -232,8 +232,8 @@ REFUSALS = (
     Break(
         "the plan is silent about more than D1 holds",
         "streamer/plan/estimate.py",
-        "    if cost.size_bytes <= limits.DATABASE_BYTES:\n",
-        "    if cost.size_bytes:\n",
+        "    if size_bytes <= limits.DATABASE_BYTES:\n",
+        "    if size_bytes:\n",
         ("tests/unit/plan/test_estimate.py", "tests/unit/plan/test_findings.py"),
         histories=0,
         faults=(31,),

@@ -16,7 +16,7 @@ from streamer.doctor import (
     of_target,
 )
 from streamer.errors import SourceError
-from streamer.model import Estimate, TableKind
+from streamer.model import TableKind
 from streamer.plan import make_plan
 from streamer.postgres.checkup import Checkup
 from streamer.run.survey import FoundTable, Survey
@@ -178,7 +178,7 @@ def test_tables_with_rows_are_a_warning_only_where_a_run_would_fill_them() -> No
 def test_fault_31_a_database_that_would_grow_too_big_is_seen_before(
     now: int, more: int, verdict: Verdict
 ) -> None:
-    plan = replace(plan_of(identified("a")), estimate=Estimate(1, 1.0, 1, 0.0, more))
+    plan = replace(plan_of(identified("a")), size_bytes=more)
 
     assert about(of_target(FACTS, Survey(size_bytes=now), plan), "size").verdict is verdict
 
@@ -227,7 +227,7 @@ def test_of_a_file_the_place_and_the_room_on_its_disk_are_told_and_no_token() ->
 
 
 def test_a_disk_with_too_little_room_is_a_problem() -> None:
-    plan = replace(plan_of(table("a")), estimate=Estimate(1, 1.0, 1, 1.0, 2_000))
+    plan = replace(plan_of(table("a")), size_bytes=2_000)
     facts = FileFacts(Path("shop.db"), exists=True, room=1_999)
 
     line = about(of_target(facts, Survey(), plan), "room")

@@ -8,8 +8,9 @@ from streamer.cli.plan import plan_json, render_plan
 from streamer.cli.schema import schema_json
 from streamer.config import Config, RunSettings
 from streamer.errors import ExitCode
-from streamer.model import Finding, Plan, QualifiedName, Severity, ViewPlan
+from streamer.model import Finding, Plan, QualifiedName, Severity, Table, ViewPlan
 from streamer.plan import by_table
+from streamer.plan.estimate import measured
 from streamer.plan.script import schema_script
 from streamer.run.outlook import exit_code
 from tests.engines.catalogs import (
@@ -25,9 +26,14 @@ from tests.engines.catalogs import (
 )
 
 
+def shown(*tables: Table) -> Plan:
+    """The plan of moving these tables, as it is shown: with what it costs."""
+    return measured(plan_of(*tables), None, {})
+
+
 @pytest.fixture
 def plan() -> Plan:
-    return plan_of(
+    return shown(
         identified("child", column("ref", INT8), keys=[refers("fk", "ref", "shop.parent")]),
         identified("shop.parent", column("name"), indexes=[index("by_name", "name")], rows=1_234),
         identified("tree", column("up", INT4), keys=[refers("fk", "up", "tree")]),
@@ -78,7 +84,7 @@ def test_what_a_table_loses_stands_below_it_with_the_rows_concerned(plan: Plan):
 
 
 def test_names_neither_move_a_cursor_nor_break_a_line():
-    odd = plan_of(
+    odd = shown(
         identified("a\nb", column("c\x1b[2J\nd"), indexes=[index("i\x9b", "c\x1b[2J\nd")]),
         identified("\x1b[31m", column("up", INT4), keys=[refers("fk", "up", "\x1b[31m")]),
         table("loose\n", column("a")),
@@ -134,7 +140,7 @@ def test_views_are_listed_after_the_tables(plan: Plan):
 
 
 def test_a_plan_without_tables_says_so():
-    assert "No table would be moved." in render_plan(plan_of())
+    assert "No table would be moved." in render_plan(shown())
 
 
 def test_the_json_has_the_documented_shape(plan: Plan):

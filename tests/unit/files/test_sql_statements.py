@@ -18,7 +18,7 @@ from streamer.files.sql import literals
 from streamer.files.sql.folder import Section, give_names, remove_files
 from streamer.files.sql.output import SqlOutputs, for_wrangler
 from streamer.files.sql.statements import BEGIN_LONG, END_LONG, Chunk, StatementMaker
-from streamer.model import Estimate, Plan, StepKind, Storage, TablePlan
+from streamer.model import Plan, StepKind, Storage, TablePlan
 from tests.engines.limited_sqlite import LimitedSqlite, Sample, column, samples, table_plan
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
@@ -190,7 +190,7 @@ def test_files_are_cut_where_they_grow_too_long_and_named_in_order(tmp_path: Pat
 
 def test_names_that_wrangler_would_take_out_are_refused(tmp_path: Path) -> None:
     plan = table_plan([column("k", Storage.INTEGER), column("BEGIN TRANSACTION;")])
-    whole = Plan((plan,), (), Estimate(0, 0, 0, 0, 0))
+    whole = Plan((plan,), ())
 
     with pytest.raises(UsageError, match="wrangler takes out"):
         SqlOutputs(tmp_path, whole, {plan.name: 0})

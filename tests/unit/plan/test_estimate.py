@@ -1,7 +1,7 @@
 from dataclasses import replace
 
-from streamer.model import Known, LastRun, Loading, Measure, Rate, Table, TimedBy
-from streamer.plan import PlanOptions, estimated_rows
+from streamer.model import Estimate, Known, LastRun, Loading, Measure, Plan, Rate, Table, TimedBy
+from streamer.plan import estimated_rows
 from streamer.plan.estimate import measured
 from tests.engines.catalogs import (
     BYTEA,
@@ -17,11 +17,16 @@ from tests.engines.catalogs import (
 )
 
 
+def cost(plan: Plan, rate: Rate | None = None) -> Estimate:
+    """What a plan's run costs by what the statistics say."""
+    return measured(plan, rate, {}).estimate
+
+
 def rows_written(made: Table) -> int:
     """What the rows cost: without the schema, the owner and an entry of the ledger a batch."""
     (plan,) = plan_of(made).tables
     batches = 1 + (plan.loading is Loading.TWO_PASS)
-    return plan_of(made).estimate.rows_written - 2 * (batches + 1) - 1 - len(plan.indexes)
+    return cost(plan_of(made)).rows_written - 2 * (batches + 1) - 1 - len(plan.indexes)
 
 
 def test_each_row_and_each_index_entry_is_a_row_written():
@@ -69,7 +74,7 @@ def test_a_million_ordinary_rows_take_about_a_hundred_requests():
     columns = [column(f"c{n}", TEXT) for n in range(9)]
     made = identified("t", *columns, rows=1_000_000, size=200_000_000)
 
-    estimate = plan_of(made).estimate
+    estimate = cost(plan_of(made))
 
     assert 60 <= estimate.requests <= 130
     assert round(estimate.cost_usd, 2) == 1.0
@@ -79,9 +84,9 @@ def test_a_million_ordinary_rows_take_about_a_hundred_requests():
 def test_beyond_one_window_of_requests_the_rate_limit_takes_the_time():
     made = identified("t", column("a"), rows=10_000_000, size=10_000_000_000)
 
-    limited = plan_of(made, options=PlanOptions(rate=Rate(1_080, 300))).estimate
-    slow = plan_of(made, options=PlanOptions(rate=Rate(100, 300))).estimate
-    free = plan_of(made, options=PlanOptions(rate=None)).estimate
+    limited = cost(plan_of(made), Rate(1_080, 300))
+    slow = cost(plan_of(made), Rate(100, 300))
+    free = cost(plan_of(made), None)
 
     assert free.seconds <= limited.seconds < slow.seconds
     assert slow.seconds > 5_000
@@ -111,9 +116,8 @@ def test_time_is_a_span_where_nobody_measured_the_target_and_says_what_it_rests_
 
 def test_bytes_cost_twice_as_hex():
     def requests(kind) -> int:
-        return plan_of(
-            identified("t", column("a", kind), rows=1_000_000, size=200_000_000)
-        ).estimate.requests
+        made = identified("t", column("a", kind), rows=1_000_000, size=200_000_000)
+        return cost(plan_of(made)).requests
 
     assert requests(BYTEA) > requests(TEXT)
 
@@ -130,7 +134,7 @@ def test_a_table_that_was_never_analysed_is_guessed_from_its_size():
 
 
 def test_nothing_to_move_costs_nothing():
-    estimate = plan_of().estimate
+    estimate = cost(plan_of())
 
     assert (estimate.requests, estimate.rows_written, estimate.size_bytes) == (0, 0, 0)
 
