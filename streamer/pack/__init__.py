@@ -30,6 +30,7 @@ from streamer.pack.ledger import (
     read_ledger,
     read_owners,
     record_batch,
+    refuse_if_there,
     release,
     take_over,
 )
@@ -92,6 +93,7 @@ __all__ = [
     "record_batch",
     "record_emptied",
     "record_facts",
+    "refuse_if_there",
     "release",
     "sift",
     "step_columns",

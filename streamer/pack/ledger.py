@@ -64,6 +64,12 @@ _REFUSE_UNLESS_BEFORE_ROWS = (
     "OR EXISTS (SELECT 1 FROM json_each(?1) AS t WHERE NOT EXISTS (SELECT 1 FROM _streamer_owner AS o "
     'WHERE o."table" = t.value AND o.run = ?2 AND o.epoch = ?3))'
 )
+_REFUSE_IF_THERE = (
+    "INSERT INTO _streamer_owner(\"table\", run, epoch, holder) SELECT '', '', NULL, '' "
+    "WHERE EXISTS (SELECT 1 FROM json_each(?1) AS t, sqlite_master AS m "
+    "WHERE m.name = t.value COLLATE NOCASE AND NOT EXISTS (SELECT 1 FROM _streamer_owner AS o "
+    'WHERE o."table" = t.value AND o.run = ?2 AND o.epoch = ?3 AND o.holder = ?4))'
+)
 _FORGET = (
     "DELETE FROM _streamer_ledger WHERE run = ?2 AND epoch < ?3 "
     'AND ("table", step) IN (SELECT value->>0, value->>1 FROM json_each(?1))'
@@ -202,6 +208,17 @@ def before_rows(tables: Sequence[str], *, run: str, epoch: int) -> Statement:
     """
     names = orjson.dumps(tables).decode()
     return Statement.of(_REFUSE_UNLESS_BEFORE_ROWS, names, run, str(epoch))
+
+
+def refuse_if_there(tables: Sequence[str], *, run: str, epoch: int, holder: str) -> Statement:
+    """The statement that belongs before a claim of `tables` that are made with it.
+
+    It fails the whole request where one is there, unless this very start owns it. So a request whose
+    answer was lost can be sent again; and executed late, when the run is over and its marks are gone, it
+    leaves none.
+    """
+    names = orjson.dumps(tables).decode()
+    return Statement.of(_REFUSE_IF_THERE, names, run, str(epoch), holder)
 
 
 def entries_for(batch: Batch, steps: Mapping[StepId, LedgerStep]) -> list[Entry]:

@@ -38,7 +38,8 @@ _TUPLE_BYTES = 28  # 24 of header and 4 of line pointer, postgresql.org/docs/17/
 _SMALL_TABLE_BYTES = 1_000_000  # below it, half-empty pages and maps say nothing of the rows
 _BYTES_OF = {Storage.INTEGER: 6, Storage.REAL: 8, Storage.TEXT: 24, Storage.BLOB: 64}
 _CELL_OVERHEAD = 3  # quotes and comma of a JSON cell
-_CONTROL_REQUESTS = 6  # find, look, bookmark, owners, claim, tidy up
+_CONTROL_REQUESTS = 4  # find, look, bookmark, tidy up
+_CLAIM_STATEMENTS = 7  # of the request that makes new tables, if it has room for both
 _CHECKED_AT_ONCE = 90
 _CHECKED_ROWS = 3_000_000
 _INDEXED_BYTES = 22  # an entry over one integer
@@ -199,16 +200,23 @@ def _guessed(table: Table, columns: Sequence[ColumnPlan]) -> Measure:
 def _other_requests(seen: Sequence[tuple[TablePlan, Measure]], views: int) -> int:
     """What is needed before and after the rows."""
     tables = [table for table, _ in seen]
-    early = sum(index.early for table in tables for index in table.indexes)
-    statements = early + sum(1 + bool(table.stage) * 2 for table in tables)
     return (
-        math.ceil(statements / limits.BATCH_STATEMENTS)
+        _first_requests(tables)
         + any(table.after_sql for table in tables)
         + 2 * len({table.cycle for table in tables if table.cycle >= 0})
         + _last_requests(seen)
         + (views > 0)
         + _CONTROL_REQUESTS
     )
+
+
+def _first_requests(tables: Sequence[TablePlan]) -> int:
+    """To claim the tables and make them: one, where there is room in it, as if none was there."""
+    early = sum(index.early for table in tables for index in table.indexes)
+    statements = early + sum(1 + bool(table.stage) * 2 for table in tables)
+    if statements + _CLAIM_STATEMENTS <= limits.BATCH_STATEMENTS:
+        return 1
+    return 2 + math.ceil(statements / limits.BATCH_STATEMENTS)
 
 
 def _last_requests(seen: Sequence[tuple[TablePlan, Measure]]) -> int:

@@ -40,20 +40,19 @@ from streamer.pipeline import Limits, Load, Mover, Recorder, Sink
 from streamer.pipeline.transform import Function, Transforming
 from streamer.progress import Events
 from streamer.run import steps
+from streamer.run.claiming import Claiming
 from streamer.run.ending import Ending
-from streamer.run.facts import ledger_facts
 from streamer.run.finish import OPTIMIZE
 from streamer.run.journal import Journal
 from streamer.run.keyless import Keyless
-from streamer.run.proof import Begun, check_there, check_untouched, prove
+from streamer.run.proof import Begun, check_there, prove
 from streamer.run.reading import RunSource
-from streamer.run.recorded import items
 from streamer.run.rejects import beside
-from streamer.run.schema import create, create_stages, empty, remove
+from streamer.run.schema import create, create_stages, empty, remove, schema_statements
 from streamer.run.sources import JobSource
 from streamer.run.states import RunState, State, Work
 from streamer.run.stopping import Stopping
-from streamer.run.survey import Survey, survey
+from streamer.run.survey import Survey
 from streamer.run.waves import Wave, waves
 from streamer.run.writing import Writing
 from streamer.sinks import BadRow, Carried
@@ -112,6 +111,9 @@ class Job:
             heed_stop=stopping.heed,
             duplicates=self._writing.duplicates,
         )
+        self._claiming = Claiming(
+            ends.database, self._ownership, journal, ends.survey, ends.plan.tables
+        )
         self._keyless = Keyless(
             ends.plan.tables,
             ends.source,
@@ -164,50 +166,12 @@ class Job:
     async def _claim(self) -> None:
         """Make this run, at this epoch, the only one that may write to its tables."""
         self._events.phase("claiming the target")
-        known = self._journal.claimed
-        unclaimed = [t for t in self._tables if t.target not in known]
-        check_untouched(self._journal, unclaimed, self._ends.survey)
+        making = [one for table in self._tables for one in schema_statements(table)]
+        if await self._claiming.claim(making):
+            await self._journal.mark_all(map(steps.schema_step, self._tables), State.DONE)
         begun = self._begun()
-        resumed = self._journal.running.epoch > 1
-        facts = self._journal.running.document
-        was_left = await self._ownership.take(
-            [table.target for table in self._tables],
-            resumed=sorted(known),
-            since=self._journal.claimed_since,
-            reached=self._hidden_reached() if resumed else {},
-            afresh=self._afresh() if resumed else (),
-            from_others=bool(facts.get("takes_over")),
-            facts=ledger_facts(self._journal, self._tables),
-            abandoned=[*map(str, items(facts.get("abandoned")))],
-        )
-        if was_left:
-            check_untouched(self._journal, unclaimed, await survey(self._database))
-        await self._journal.note(
-            claimed=sorted({*known, *(t.target for t in self._tables)}),
-            claimed_since=self._journal.running.epoch,
-        )
         check_there(begun, self._ends.survey)
         await prove(self._database, self._ownership, begun)
-
-    def _afresh(self) -> list[LedgerStep]:
-        """Steps that begin at their start: what the ledger claims of them are rows that may be others now."""
-        return [
-            LedgerStep(table.target, kind)
-            for table in self._tables
-            for name, kind in steps.of_rows(table)
-            if self._journal.position(name).last is None and self._is_open(name)
-        ]
-
-    def _hidden_reached(self) -> dict[LedgerStep, int]:
-        """How far steps are whose keys the ledger doesn't know: the number of their next chunk."""
-        return {
-            LedgerStep(table.target, kind, keys_hidden=True): self._journal.position(
-                name
-            ).next_number
-            for table in self._tables
-            if table.hides_key
-            for name, kind in steps.of_rows(table)
-        }
 
     def _begun(self) -> list[Begun]:
         found: list[Begun] = []

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from streamer import limits
 from streamer.d1 import TooLargeError
 from streamer.errors import BadRowsError, FencedError
 from streamer.model import Answer, Batch, Chunk, Result, Statement, StepId
@@ -25,6 +26,7 @@ from streamer.pack import (
     record_batch,
     record_emptied,
     record_facts,
+    refuse_if_there,
     release,
     take_over,
 )
@@ -125,6 +127,24 @@ class Ownership:
             else:
                 break
         return was_left
+
+    async def take_new(
+        self, tables: Sequence[str], *, facts: Mapping[str, str], making: Sequence[Statement]
+    ) -> bool:
+        """Claim `tables`, leave `facts` about them and make them by `making`, all in one request.
+
+        That is for a run's first start, which saw neither one of the tables nor marks of any run. Where
+        one of them is there by now, or it can't be in one request, nothing is done: False; `take` finds out why.
+        """
+        claim = [
+            *create_ledger(),
+            refuse_if_there(tables, run=self._run, epoch=self._epoch, holder=self._holder),
+            take_over(tables, (), run=self._run, epoch=self._epoch, holder=self._holder),
+            *record_facts(facts, self._run),
+            *making,
+            before_rows(tables, run=self._run, epoch=self._epoch),
+        ]
+        return len(claim) <= limits.BATCH_STATEMENTS and await self._is_done(claim)
 
     async def owners(self) -> Sequence[Owner]:
         """Who owns tables now; it makes the marks' own tables where they are gone."""

@@ -8,8 +8,8 @@ from contextlib import suppress
 import pytest
 
 from streamer.errors import FencedError, StreamerError
-from streamer.model import Answer, Batch, Statement
-from streamer.pack import drop_unused, owners_of, read_owners, release, take_over
+from streamer.model import Answer, Batch, Statement, StepKind
+from streamer.pack import LedgerStep, drop_unused, owners_of, read_owners, release, take_over
 from streamer.sinks import Ownership
 from tests.contract.owned import Target, numbered
 
@@ -78,6 +78,78 @@ async def test_a_claim_whose_answer_was_lost_is_made_once(remote: Target, lost: 
 
     owners = remote.rows('SELECT "table", run, epoch FROM _streamer_owner ORDER BY 1')
     assert owners == [["a", "run", 2], ["b", "run", 2]]
+
+
+MAKING = [
+    Statement("CREATE TABLE IF NOT EXISTS C(k INTEGER PRIMARY KEY)"),
+    Statement("DROP TABLE IF EXISTS staged"),
+    Statement("CREATE TABLE staged(k)"),
+]
+FACTS = {"C": "of C"}
+
+
+async def test_tables_that_are_not_there_are_claimed_and_made_in_one_request_even_if_it_is_repeated(
+    remote: Target,
+) -> None:
+    remote.server.set_faults({"match": "/raw", "abort": True, "after": True, "times": 2})
+
+    assert await remote.owner("new").take_new(["C"], facts=FACTS, making=MAKING)
+
+    assert remote.server.stats().get("requests") == 3
+    owners = "SELECT \"table\", run, epoch FROM _streamer_owner WHERE run = 'new'"
+    assert remote.rows(owners) == [["C", "new", 1]]
+    assert remote.rows("SELECT last FROM _streamer_ledger WHERE run = 'new'") == [["of C"]]
+    assert {"C", "staged"} <= remote.tables()
+
+
+async def test_what_claims_and_makes_tables_changes_nothing_once_rows_have_come(
+    target: Target,
+) -> None:
+    owner = target.owner("new")
+    assert await owner.take_new(["C"], facts=FACTS, making=MAKING)
+    rows = [Statement("INSERT INTO C VALUES (1)"), Statement("INSERT INTO staged VALUES (1)")]
+    await target.database.execute([*rows, owner.guard(LedgerStep("C", StepKind.ROWS))])
+
+    assert not await owner.take_new(["C"], facts=FACTS, making=MAKING)
+
+    assert (target.rows("SELECT * FROM C"), target.rows("SELECT * FROM staged")) == ([[1]], [[1]])
+
+
+async def test_what_claims_and_makes_tables_leaves_no_mark_once_the_run_is_over(
+    target: Target,
+) -> None:
+    owner = target.owner("new")
+    await target.owner().leave(["a", "b"])
+    assert await owner.take_new(["C"], facts=FACTS, making=MAKING)
+    await owner.leave(["C"])
+
+    assert not await owner.take_new(["C"], facts=FACTS, making=MAKING)
+
+    assert target.tables() == {"a", "b", "C", "staged"}
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+async def test_tables_that_another_start_has_made_are_not_claimed_as_new(
+    target: Target, epoch: int
+) -> None:
+    await target.owner("new" if epoch == 2 else "other").take_new(["C"], facts={}, making=MAKING)
+
+    assert not await target.owner("new", epoch).take_new(["C"], facts=FACTS, making=MAKING)
+    assert not await target.owner("new", epoch).take_new(["A"], facts=FACTS, making=MAKING)
+
+    owners = 'SELECT "table", epoch FROM _streamer_owner ORDER BY 1'
+    assert target.rows(owners) == [["a", 1], ["b", 1], ["C", 1]]
+
+
+async def test_more_tables_than_one_request_can_make_are_not_claimed_with_that(
+    target: Target,
+) -> None:
+    making = [Statement(f"CREATE TABLE t{n}(k)") for n in range(94)]
+
+    assert not await target.owner("new").take_new(["t0"], facts=FACTS, making=making)
+    assert target.tables() == {"a", "b", "_streamer_owner", "_streamer_ledger"}
+
+    assert await target.owner("new").take_new(["t0"], facts=FACTS, making=making[1:])
 
 
 EMPTY_A = [Statement("DELETE FROM a"), Statement("SELECT count(*) FROM a")]

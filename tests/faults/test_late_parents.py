@@ -69,7 +69,7 @@ async def test_fault_24_parents_that_came_between_a_kill_and_the_resume_are_sent
 ) -> None:
     streamer.target.set_faults({"match": "/raw", "contains": PURCHASES[5:-1], "skip": 1,
                                 "times": 99, "delay_ms": 400})  # fmt: skip
-    killed_after(streamer, 12)
+    killed_after(streamer, 10)
     streamer.target.set_faults()
     await streamer.source.execute(
         "INSERT INTO customer VALUES (-5, 'c1', 'behind'), (9000, 'c2', 'ahead');"

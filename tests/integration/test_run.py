@@ -178,7 +178,7 @@ async def test_a_finished_run_is_not_resumed_again(streamer: Streamer) -> None:
 async def test_an_unfinished_run_is_resumed_or_restarted_but_not_forgotten(
     streamer: Streamer,
 ) -> None:
-    full = {"match": "/raw", "contains": "feather", "skip": 2, "times": 1}
+    full = {"match": "/raw", "contains": "feather", "skip": 1, "times": 1}
     streamer.target.set_faults({**full, "status": 400, "code": 7500, "message": "not authorized"})
     stopped = streamer("run", "--batch-bytes", "64000")
     assert stopped.code == 1, stopped.said

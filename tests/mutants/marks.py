@@ -141,12 +141,30 @@ FENCES = (
     ),
     Break(
         "who came and ended behind an abandoned run is overlooked",
-        "streamer/run/job.py",
-        "        if was_left:\n",
-        "        if was_left and not unclaimed:\n",
+        "streamer/run/claiming.py",
+        "        if not are_made and await self._take_over():\n",
+        "        if not are_made and await self._take_over() and not unclaimed:\n",
         ("tests/faults/test_two_machines.py",),
         histories=0,
         faults=(34,),
+    ),
+    Break(
+        "who came and ended between a run's look at the target and its claim is overlooked",
+        "streamer/run/claiming.py",
+        "        if not are_made:\n            check_untouched(",
+        "        if are_made:\n            check_untouched(",
+        ("tests/faults/test_two_machines.py",),
+        histories=0,
+        faults=(34,),
+    ),
+    Break(
+        "a claim of new tables that comes late leaves marks of a run that is over",
+        "streamer/sinks/ownership.py",
+        "            refuse_if_there(tables, run=self._run, epoch=self._epoch, holder=self._holder),\n",
+        "",
+        _OWNERSHIP,
+        histories=0,
+        faults=(6,),
     ),
 )
 
@@ -257,7 +275,7 @@ LOST_CHECKPOINTS = (
     ),
     Break(
         "the ledger still claims rows of a table that starts over",
-        "streamer/run/job.py",
+        "streamer/run/claiming.py",
         "            afresh=self._afresh() if resumed else (),\n",
         "",
         ("tests/faults/test_rebuilt_checkpoint.py",),
