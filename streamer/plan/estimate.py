@@ -38,8 +38,9 @@ _TUPLE_BYTES = 28  # 24 of header and 4 of line pointer, postgresql.org/docs/17/
 _SMALL_TABLE_BYTES = 1_000_000  # below it, half-empty pages and maps say nothing of the rows
 _BYTES_OF = {Storage.INTEGER: 6, Storage.REAL: 8, Storage.TEXT: 24, Storage.BLOB: 64}
 _CELL_OVERHEAD = 3  # quotes and comma of a JSON cell
-_CONTROL_REQUESTS = 4  # find, look, bookmark, tidy up
+_CONTROL_REQUESTS = 3  # find, look, bookmark
 _CLAIM_STATEMENTS = 7  # of the request that makes new tables, if it has room for both
+_LEAVE_STATEMENTS = 10  # of the one that builds and checks and takes the marks away, likewise
 _CHECKED_AT_ONCE = 90
 _CHECKED_ROWS = 3_000_000
 _INDEXED_BYTES = 22  # an entry over one integer
@@ -204,8 +205,7 @@ def _other_requests(seen: Sequence[tuple[TablePlan, Measure]], views: int) -> in
         _first_requests(tables)
         + any(table.after_sql for table in tables)
         + 2 * len({table.cycle for table in tables if table.cycle >= 0})
-        + _last_requests(seen)
-        + (views > 0)
+        + _last_requests(seen, views)
         + _CONTROL_REQUESTS
     )
 
@@ -219,19 +219,31 @@ def _first_requests(tables: Sequence[TablePlan]) -> int:
     return 2 + math.ceil(statements / limits.BATCH_STATEMENTS)
 
 
-def _last_requests(seen: Sequence[tuple[TablePlan, Measure]]) -> int:
-    """For indexes and checks: one, where both have the time in it."""
-    built = [
-        max(index.source_bytes, measure.rows * _INDEXED_BYTES) / LARGE_INDEX_BYTES
-        + max(table.table.bytes, measure.rows * measure.body_bytes) / LARGE_TABLE_BYTES
+def _last_requests(seen: Sequence[tuple[TablePlan, Measure]], views: int) -> int:
+    """For indexes, checks, views and the run's end: one, where it has time and room for all of that.
+
+    Views have one of their own, and the end does where they or a unique index come before it.
+    """
+    late = [
+        (
+            index,
+            max(index.source_bytes, measure.rows * _INDEXED_BYTES) / LARGE_INDEX_BYTES
+            + max(table.table.bytes, measure.rows * measure.body_bytes) / LARGE_TABLE_BYTES,
+        )
         for table, measure in seen
         for index in table.indexes
         if not index.early
     ]
+    built = [load for _, load in late]
     checked = [(m.rows + _references(table, m)) / _CHECKED_ROWS for table, m in seen]
-    if sum(built) + sum(checked) <= 1.0 and len(built) + len(checked) <= limits.BATCH_STATEMENTS:
-        return 1
-    return _shared(built, limits.BATCH_STATEMENTS) + _shared(checked, _CHECKED_AT_ONCE)
+    count = len(built) + len(checked)
+    if sum(built) + sum(checked) <= 1.0 and count <= limits.BATCH_STATEMENTS:
+        by_itself = views or any(index.unique for index, _ in late)
+        if not by_itself and count + _LEAVE_STATEMENTS <= limits.BATCH_STATEMENTS:
+            return 1
+        return 2 + (views > 0)
+    checks = _shared(checked, _CHECKED_AT_ONCE)
+    return _shared(built, limits.BATCH_STATEMENTS) + checks + (views > 0) + 1
 
 
 def _shared(loads: Sequence[float], most: int) -> int:

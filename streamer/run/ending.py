@@ -12,6 +12,7 @@ from typing import TypeVar
 from streamer import limits
 from streamer.d1 import TooLargeError
 from streamer.errors import BadRowsError, StreamerError
+from streamer.frozen import frozen
 from streamer.model import IndexPlan, Statement, StepKind, TablePlan
 from streamer.model.plan import ViewPlan
 from streamer.pack import LedgerStep
@@ -20,6 +21,7 @@ from streamer.progress import Events
 from streamer.run import steps
 from streamer.run.admission import Found
 from streamer.run.finish import (
+    OPTIMIZE,
     Checked,
     after_problem,
     after_task,
@@ -28,6 +30,8 @@ from streamer.run.finish import (
     check_behind,
     check_groups,
     check_load,
+    check_statement,
+    found_behind,
     index_problem,
     index_statement,
     view_problem,
@@ -42,6 +46,39 @@ from streamer.sinks.duplicates import Sharing
 from streamer.sinks.uniqueness import Unique
 
 T = TypeVar("T")
+
+
+_LEAVING = 10  # statements that refresh statistics and take a run's marks away
+
+
+@frozen
+class Last:
+    """Indexes to be built and tables to be checked in one request, and how far their rows came."""
+
+    tasks: Sequence[Task[tuple[TablePlan, IndexPlan]]]
+    tables: Sequence[tuple[TablePlan, Position]]
+
+    @property
+    def built(self) -> list[Statement]:
+        """What builds the indexes."""
+        return [statement for task in self.tasks for statement in task.statements]
+
+    @property
+    def targets(self) -> list[TablePlan]:
+        """The tables to be checked."""
+        return [table for table, _ in self.tables]
+
+    @property
+    def statements(self) -> list[Statement]:
+        """All that is to be executed; the results of the checks are the last ones."""
+        return [*self.built, *map(check_statement, self.targets)]
+
+    def is_at_once(self, beside: int = 0) -> bool:
+        """Whether one request has the time, and the room for so many statements `beside`."""
+        load = sum(task.load for task in self.tasks) + check_load(self.tables)
+        count = len(self.tasks) + len(self.tables) + beside
+        alone = len(check_groups(self.tables)) == 1
+        return alone and load <= 1.0 and count <= limits.BATCH_STATEMENTS
 
 
 class Ending:
@@ -75,15 +112,46 @@ class Ending:
         self._duplicates = duplicates
 
     async def carry_out(self) -> None:
-        """Do all that is left to do."""
+        """Do all that is left to do, but for what is `last`."""
         await self._do_after()
+        if self.last() is None:
+            await self.carry_out_alone()
+
+    async def carry_out_alone(self) -> None:
+        """Build, check and make views, each group of them in a request of its own."""
         await self._build_and_check_at_once()
         await self._build_indexes()
         await self._check()
         await self._make_views()
 
+    def last(self) -> Last | None:
+        """All that is left to do, where it can share the request that ends the run; None: there is no such.
+
+        Without its marks a run writes no rows any more, and so can't mend what keeps a unique index from
+        being built.
+        """
+        tasks, tables = self._index_tasks(), self._unchecked()
+        if not tables or self._open_views() or any(task.of[1].unique for task in tasks):
+            return None
+        last = Last(tasks, tables)
+        return last if last.is_at_once(_LEAVING) else None
+
+    async def finish(self) -> None:
+        """Take the run's marks away, together with what is `last`."""
+        names = [table.target for table in self._tables]
+        if (last := self.last()) is not None:
+            self._events.phase("checking, finishing")
+            results = await self._ownership.leave_at_once(names, [*last.statements, OPTIMIZE])
+            if results is not None:
+                counted = found_behind(results, len(last.built), last.targets)
+                await self._record(last, counted)
+                return
+            await self.carry_out_alone()
+        self._events.phase("finishing")
+        await self._ownership.leave(names, along=[OPTIMIZE])
+
     def _is_open(self, step: steps.StepName) -> bool:
-        return not self._journal.is_done(step)
+        return step in self._journal.steps and not self._journal.is_done(step)
 
     async def _do_after(self) -> None:
         """Do what tables' rows had to be there for; who makes the tables does it too."""
@@ -97,10 +165,8 @@ class Ending:
     async def _make_views(self) -> None:
         """Make the views that weren't there; one that was stays as it is."""
         tasks: list[Task[ViewPlan]] = []
-        for view in self._views if self._create_schema else ():
+        for view in self._open_views():
             name = steps.view_step(view)
-            if self._journal.is_done(name):
-                continue
             facts = self._journal.steps[name].document
             problem = ""
             if (there := str(facts.get("found"))) == Found.ABSENT:
@@ -117,24 +183,28 @@ class Ending:
             self._events.phase("making views")
         await self._carry_out(tasks, steps.view_step, view_problem)
 
+    def _open_views(self) -> list[ViewPlan]:
+        views = self._views if self._create_schema else ()
+        return [view for view in views if self._is_open(steps.view_step(view))]
+
     async def _build_and_check_at_once(self) -> None:
         """Do both in one request, where one has the time; if it fails, each does what it can by itself."""
-        tasks, tables = self._index_tasks(), self._unchecked()
-        groups = check_groups(tables)
-        if not (tasks and len(groups) == 1):
-            return
-        load = sum(task.load for task in tasks) + check_load(tables)
-        if load > 1.0 or len(tasks) + len(tables) > limits.BATCH_STATEMENTS:
+        both = Last(self._index_tasks(), self._unchecked())
+        if not (both.tasks and both.tables and both.is_at_once()):
             return
         self._heed_stop()
         self._events.phase("building indexes, checking")
-        built = [statement for task in tasks for statement in task.statements]
         try:
-            counted = await check_behind(self._database, built, [table for table, _ in tables])
+            counted = await check_behind(self._database, both.built, both.targets)
         except (BadRowsError, TooLargeError):
             return
-        await self._journal.mark_all([steps.index_step(*task.of) for task in tasks], State.DONE)
-        await self._judge(tables, counted)
+        await self._record(both, counted)
+
+    async def _record(self, done: Last, counted: Mapping[str, Checked]) -> None:
+        indexes = [steps.index_step(*task.of) for task in done.tasks]
+        if indexes:
+            await self._journal.mark_all(indexes, State.DONE)
+        await self._judge(done.tables, counted)
 
     async def _build_indexes(self) -> None:
         tasks = self._index_tasks()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from streamer.d1 import TooLargeError
 from streamer.errors import BadRowsError, StreamerError
 from streamer.frozen import frozen
-from streamer.model import IndexPlan, Statement, TablePlan, whole_number
+from streamer.model import IndexPlan, Result, Statement, TablePlan, whole_number
 from streamer.model.plan import ViewPlan
 from streamer.model.sql import quote_identifier
 from streamer.pipeline import Position
@@ -130,15 +130,22 @@ async def check_behind(
         BadRowsError, TooLargeError: D1 refuses a statement, or it was too much for one request.
 
     """
-    answer = await database.execute([*before, *map(_count, tables)])
+    answer = await database.execute([*before, *map(check_statement, tables)])
+    return found_behind(answer.results, len(before), tables)
+
+
+def found_behind(
+    results: Sequence[Result], before: int, tables: Sequence[TablePlan]
+) -> dict[str, Checked]:
+    """What `check_statement` found of `tables`, by target name: the results behind so many `before`."""
     found: dict[str, Checked] = {}
-    for table, result in zip(tables, answer.results[len(before) :], strict=True):
+    for table, result in zip(tables, results[before : before + len(tables)], strict=True):
         rows, orphans = map(whole_number, result.only(2))
         found[table.target] = Checked(rows, orphans)
     return found
 
 
-def _count(table: TablePlan) -> Statement:
+def check_statement(table: TablePlan) -> Statement:
     """A table's rows, and those of them whose parent isn't there.
 
     A SELECT of nothing but `count(*)` is what SQLite takes from the pages' headers, without a look at rows.

@@ -42,7 +42,6 @@ from streamer.progress import Events
 from streamer.run import steps
 from streamer.run.claiming import Claiming
 from streamer.run.ending import Ending
-from streamer.run.finish import OPTIMIZE
 from streamer.run.journal import Journal
 from streamer.run.keyless import Keyless
 from streamer.run.proof import Begun, check_there, prove
@@ -144,9 +143,8 @@ class Job:
             await self._journal.note(RunState.FINISHING)
         elif not self._journal.retrying:
             await self._look_again()
+        await self._ending.finish()
         self._recall_problems()
-        self._events.phase("finishing")
-        await self._ownership.leave([table.target for table in self._tables], along=[OPTIMIZE])
         return ExitCode.INCOMPLETE if self.shortcomings else ExitCode.DONE
 
     async def _look_again(self) -> None:

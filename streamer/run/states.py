@@ -39,7 +39,7 @@ class State(StrEnum):
 
 
 class RunState(StrEnum):
-    """How far a run is; FINISHING may or may not find its ledger still there.
+    """How far a run is; FINISHING may or may not find its ledger still there, and its last checks done.
 
     A rollback makes it UNDOING and, once nothing of it is left in the target, UNDONE.
     """

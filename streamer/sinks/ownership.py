@@ -231,6 +231,20 @@ class Ownership:
         """The answer to `read`."""
         return list(entries_of(result))
 
+    async def leave_at_once(
+        self, tables: Sequence[str], along: Sequence[Statement]
+    ) -> Sequence[Result] | None:
+        """Take the run's marks away in the request that executes `along`; the results of that.
+
+        None: it can't be, as where another run owns tables of its own, and `leave` is to try again.
+        """
+        marks = release(tables, run=self._run, epoch=self._epoch)
+        try:
+            answer = await self._database.execute([*along, *marks, *drop_unused()])
+        except (FencedError, BadRowsError, TooLargeError):
+            return None
+        return answer.results[: len(along)]
+
     async def leave(self, tables: Sequence[str], *, along: Sequence[Statement] = ()) -> None:
         """Take the run's marks away; both tables go when no other run needs them.
 

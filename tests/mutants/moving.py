@@ -263,9 +263,26 @@ MOVING = (
     ),
     Break(
         "the marks of a run stay in the target",
-        "streamer/run/job.py",
-        "        await self._ownership.leave([table.target for table in self._tables], along=[OPTIMIZE])\n",
+        "streamer/sinks/ownership.py",
+        "            answer = await self._database.execute([*along, *marks, *drop_unused()])\n",
+        "            answer = await self._database.execute(along)\n",
+    ),
+    Break(
+        "what goes with the end of a run isn't taken up again",
+        "streamer/run/ending.py",
+        "        if (last := self.last()) is not None:\n            self._events",
+        "        if (last := None) is not None:\n            self._events",
+        ("tests/unit/run/test_ending.py",),
+        histories=0,
+        faults=(35,),
+    ),
+    Break(
+        "a unique index is built when nothing can be mended any more",
+        "streamer/run/ending.py",
+        " or any(task.of[1].unique for task in tasks)",
         "",
+        ("tests/unit/run/test_ending.py",),
+        histories=0,
     ),
     Break(
         "the run is finished before its tables are",

@@ -73,6 +73,7 @@ class Target:
             heed_stop=heed_stop,
         )
         await ending.carry_out()
+        await ending.finish()
         documents = [step.document for step in self.journal.steps.values()]
         return [str(found["problem"]) for found in documents if found.get("problem")]
 
@@ -190,6 +191,93 @@ async def test_fault_35_an_end_cut_off_at_any_of_its_requests_is_taken_up_where_
         assert target.database.rows("SELECT id, name FROM shop") == [(7, "after")]
         assert all(map(target.journal.is_done, target.journal.steps.keys() - UNTOUCHED))
     assert cut_off_at > 3
+
+
+def indexed(*, unique: bool = False) -> TablePlan:
+    """The table with one index, which is built behind its rows."""
+    (table,) = plan_of(
+        identified(
+            "shop",
+            column("name", TEXT),
+            indexes=[index("shop_name", "name", unique=unique)],
+        )
+    ).tables
+    return table
+
+
+def made(target: Target) -> list[str]:
+    """What there is in the target, by name."""
+    everything = target.database.rows("SELECT name FROM sqlite_schema ORDER BY name")
+    return [str(name) for (name,) in everything if not str(name).startswith("sqlite_")]
+
+
+def is_all_done(target: Target, table: TablePlan) -> bool:
+    done = [steps.index_step(table, one) for one in table.indexes]
+    return all(map(target.journal.is_done, [*done, steps.check_step(table)]))
+
+
+async def test_indexes_and_checks_go_with_the_marks_in_one_request() -> None:
+    table = indexed()
+    target = Target()
+    await target.begin(table)
+    before = len(target.database.requests)
+
+    assert await target.end(table) == []
+
+    assert len(target.database.requests) - before == 1
+    assert made(target) == ["shop", "shop_name"]
+    assert is_all_done(target, table)
+
+
+@pytest.mark.parametrize("executed", [False, True], ids=["before it is done", "once it is done"])
+async def test_fault_35_what_goes_with_the_marks_is_taken_up_again_when_it_is_cut_off(
+    *, executed: bool
+) -> None:
+    table = indexed()
+    target = Target()
+    await target.begin(table)
+    target.database.rows("INSERT INTO shop (id, name) VALUES (1, 'one too many')")
+
+    assert await target.is_cut_off(1, table, executed=executed)
+    (problem,) = await target.end(table)
+
+    assert "D1 holds 1 rows, 0 were moved" in problem
+    assert made(target) == ["shop", "shop_name"]
+    assert is_all_done(target, table)
+
+
+async def test_checks_are_done_where_the_marks_of_another_run_stay() -> None:
+    table = indexed()
+    target = Target()
+    await target.begin(table)
+    await Ownership(target.database, run="other", epoch=1, holder="x").take(["b"])
+
+    assert await target.end(table) == []
+
+    assert target.database.rows('SELECT "table", run FROM _streamer_owner') == [("b", "other")]
+    assert made(target) == ["_streamer_ledger", "_streamer_owner", "shop", "shop_name"]
+    assert is_all_done(target, table)
+
+
+async def test_a_unique_index_is_built_while_the_run_may_still_mend_its_rows() -> None:
+    table = indexed(unique=True)
+    target = Target()
+    await target.begin(table)
+    target.database.rows("INSERT INTO shop (id, name) VALUES (1, 'same'), (2, 'same')")
+    owned: list[bool] = []
+    execute = target.database.execute
+
+    async def watched(statements: Sequence[Statement]) -> Answer:
+        if any("shop_name" in statement.sql for statement in statements):
+            owned.append(not any("DELETE FROM _streamer" in one.sql for one in statements))
+        return await execute(statements)
+
+    target.database.execute = watched
+    problems = await target.end(table)
+
+    assert any("the index shop_name couldn't be built" in problem for problem in problems)
+    assert owned
+    assert all(owned)
 
 
 async def test_views_are_made_and_those_that_cannot_be_read_are_not() -> None:
