@@ -16,7 +16,6 @@ from streamer.config.values import is_loopback
 from streamer.d1 import api, failures
 from streamer.d1.api import DatabaseInfo, Reply
 from streamer.d1.caller import Call, Caller
-from streamer.d1.certificates import unread_where_unchecked
 from streamer.d1.clock import Clock, SystemClock
 from streamer.d1.database import D1Database
 from streamer.d1.failures import Failure, FailureKind
@@ -115,8 +114,7 @@ async def _over_http(settings: TargetSettings, connections: int) -> Transport:
 
 def _http_transport() -> type[HttpTransport]:
     # Loading aiohttp takes 0.1 s, in which a source can be asked, and which a file doesn't need.
-    with unread_where_unchecked():
-        from streamer.d1.http import HttpTransport  # noqa: PLC0415 (slow to load)
+    from streamer.d1.http import HttpTransport  # noqa: PLC0415 (slow to load)
 
     return HttpTransport
 
