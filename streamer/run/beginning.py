@@ -11,6 +11,7 @@ from checkpoints import RunRecord
 from streamer.config import Config
 from streamer.model import IfExists, TablePlan
 from streamer.model.words import counted
+from streamer.pack import OWNER_TABLE, owners_of, read_owners
 from streamer.progress import Events, utc
 from streamer.run import resume, steps
 from streamer.run.admission import Found, admit, found
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 async def begin(config: Config, journal: Journal, ends: Ends, events: Events) -> None:
     """Write down a new run, with what the target holds now, before its first write."""
     tables = ends.plan.tables
-    abandoned = _abandoned(config, journal, ends, events)
+    abandoned = await _abandoned(config, journal, ends, events)
     remade = _made_by_abandoned(config, journal, ends.survey, abandoned)
     admit(
         tables,
@@ -97,7 +98,9 @@ def _views_of(journal: Journal, ends: Ends) -> frozenset[str]:
     )
 
 
-def _abandoned(config: Config, journal: Journal, ends: Ends, events: Events) -> frozenset[str]:
+async def _abandoned(
+    config: Config, journal: Journal, ends: Ends, events: Events
+) -> frozenset[str]:
     """Target tables that hold only what the checkpoint's earlier, unfinished run wrote."""
     if not (config.run.restart and journal.unfinished):
         return frozenset()
@@ -108,7 +111,7 @@ def _abandoned(config: Config, journal: Journal, ends: Ends, events: Events) -> 
         str(step.document.get("target"))
         for step in journal.steps.values()
         if step.document.get("found") in {Found.ABSENT, Found.EMPTY}
-    } & journal.claimed  # into others it never wrote: what they hold now is somebody else's
+    } & await _claimed(journal, ends)  # others it never made or wrote to: they are somebody else's
     # But for what the run had written that it abandoned itself.
     ours |= {*map(str, items(journal.running.document.get("abandoned_tables")))}
     if ours:
@@ -116,6 +119,18 @@ def _abandoned(config: Config, journal: Journal, ends: Ends, events: Events) -> 
             f"--restart: empties, or makes anew, {counted(len(ours), 'table')} of the earlier run"
         )
     return frozenset(ours)
+
+
+async def _claimed(journal: Journal, ends: Ends) -> frozenset[str]:
+    """The target tables that the checkpoint's run had made its own.
+
+    It may have ended between its claim, with which tables are made, and writing that down; its marks say so then.
+    """
+    if journal.claimed or ends.survey.find(OWNER_TABLE) is None:
+        return journal.claimed
+    answer = await ends.database.execute([read_owners()])
+    owners = owners_of(answer.results[0])
+    return frozenset(one.table for one in owners if one.run == journal.running.run_id)
 
 
 def _abandoned_runs(config: Config, journal: Journal) -> list[JSON]:

@@ -170,3 +170,40 @@ async def test_fault_06_requests_that_are_executed_once_more_and_late_change_not
 
     assert replaced.code == 0, replaced.said
     assert await differences(source, workerd_d1, streamer.uuid) == []
+
+
+@pytest.mark.parametrize("way", ["--resume", "--restart", "other settings", "rollback"])
+async def test_fault_01_a_run_killed_between_its_claim_and_its_own_note_of_it_leaves_nothing_behind(
+    source: Database, workerd_d1: Workerd, between: Between, tmp_path: Path, way: str
+) -> None:
+    streamer = command(tmp_path / "d1", source, workerd_d1, between)
+    process = streamer.start("run", *OPTIONS)
+
+    async def deal(request: Request, forward: Forward) -> web.Response:
+        answer = await forward()
+        if b'EXISTS \\"country\\"' in request.body:
+            process.kill()
+        return answer
+
+    between.deal = deal
+    await finished(process)
+    assert {"_streamer_owner", "country"} <= {name for _, name, _ in made(streamer)}
+
+    async def forwarded(_: Request, forward: Forward) -> web.Response:
+        return await forward()
+
+    between.deal = forwarded
+    if way == "rollback":
+        undone = await asyncio.to_thread(streamer, "rollback", "--yes")
+        assert undone.code == 0, undone.said
+        assert made(streamer) == frozenset()
+        return
+    other = way == "other settings"
+    options = ("--restart", "--timestamps", "unixms") if other else (way,)
+    done = await finished(streamer.start("run", *options, *OPTIONS))
+    assert done.code == 0, done.said
+    if other:
+        (log,) = [sql for _, name, sql in made(streamer) if name == "log"]
+        assert '"at" INTEGER' in str(log)
+        return
+    await assert_moved_whole(streamer)
