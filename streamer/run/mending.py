@@ -9,7 +9,7 @@ from dataclasses import replace
 from streamer.d1 import D1Database
 from streamer.errors import BadRowsError, FencedError, StreamerError
 from streamer.model import Loading, Pack, StepId, StepKind, TablePlan
-from streamer.pack import Engine, Layout, Owner
+from streamer.pack import OWNER_TABLE, Engine, Layout, Owner
 from streamer.pipeline.transform import Transforming
 from streamer.progress import Events
 from streamer.run.compared import Compared
@@ -84,6 +84,19 @@ async def mend(
         except StreamerError as error:
             events.warning(f"marks of the repair stay in D1 until the next one: {error.what}")
     return Repaired(repair.sent, repair.deleted + writing.deleted, 1)
+
+
+async def take_marks_away(ends: Compared, repairs: Collection[str]) -> None:
+    """Take away what `repairs` left that were killed behind their last row, where nothing is to be mended."""
+    if ends.survey.find(OWNER_TABLE) is None:
+        return
+    anyone = Ownership(ends.database, run="", epoch=0, holder=uuid.uuid4().hex)
+    left = [owner for owner in await anyone.owners() if owner.run in repairs]
+    for run in {owner.run for owner in left}:
+        theirs = [owner for owner in left if owner.run == run]
+        epoch = max(owner.epoch for owner in theirs)
+        repair = Ownership(ends.database, run=run, epoch=epoch, holder=uuid.uuid4().hex)
+        await repair.leave([owner.table for owner in theirs])
 
 
 class _Writing:

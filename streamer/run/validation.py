@@ -26,7 +26,7 @@ from streamer.run.identity import (
     target_facts,
 )
 from streamer.run.journal import Journal
-from streamer.run.mending import mend
+from streamer.run.mending import mend, take_marks_away
 from streamer.run.recorded import items, members
 from streamer.run.start import first_cause, target_of
 from streamer.run.states import RunState, Start
@@ -246,6 +246,9 @@ class ValidationJob:
         """Mend what differs, and compare again, until it is equal or nothing helps any more."""
         for number in range(1, REPAIRS + 1):
             if not any(self._differs(table) for table in self._tables):
+                if number == 1:
+                    repairs = {self._state.running.run_id, *self._earlier}
+                    await take_marks_away(self._ends, repairs)
                 return  # what else isn't equal, no row can mend
             self._heed_stop()
             self._events.phase("repairing")

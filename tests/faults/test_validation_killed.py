@@ -6,6 +6,7 @@ import asyncio
 import random
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -123,10 +124,30 @@ def test_a_repair_killed_at_any_request_is_resumed_to_equal_sides(into_file: Str
         into_file.target.change(sql)
     assert rows(into_file.target) != before
 
-    kills = killed_often(into_file, 120, "validate", "--full", "--repair", *SMALL)
+    kills = killed_often(into_file, 75, "validate", "--full", "--repair", *SMALL)
     done = into_file("validate", "--full", "--repair", "--resume", *SMALL)
 
     assert kills > 0
+    assert done.code == 0, done.said
+    assert rows(into_file.target) == before
+
+
+@pytest.mark.parametrize("options", [("--resume",), ()], ids=["resumed", "anew"])
+def test_a_repair_killed_behind_its_last_row_leaves_no_marks_to_whoever_repairs_then(
+    into_file: Streamer, options: tuple[str, ...]
+) -> None:
+    assert isinstance(into_file.target, PlainFile)
+    before = rows(into_file.target)
+    for sql in CHANGES:
+        into_file.target.change(sql)
+    dying = replace(into_file, program=("tests.stories.killed", "0", "leaving"))
+    repairing = ("validate", "--full", "--repair", *QUIETLY)
+
+    assert dying(*repairing).code == -signal.SIGKILL
+    assert {*rows(into_file.target)} - {*before} == {"_streamer_ledger", "_streamer_owner"}
+
+    done = into_file(*repairing, *options)
+
     assert done.code == 0, done.said
     assert rows(into_file.target) == before
 

@@ -2,7 +2,8 @@
 
 As `python -m tests.stories.killed NUMBER WHEN ARGUMENTS...`: the request of this NUMBER is the last,
 WHEN `before` it is executed, `within` its transaction, or `after` that is committed, be it with others
-that came before it; or (`rejects`) the writing down of rejected rows of this NUMBER is, once it is durable.
+that came before it; or (`leaving`) the one that takes the marks away never comes; or (`rejects`) the writing
+down of rejected rows of this NUMBER is the last, once it is durable.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 from streamer import cli
 from streamer.local_d1.body import Query
 from streamer.local_d1.database import Database
+from streamer.pack import LEDGER_TABLE
 from streamer.run.rejects import Rejects
 from streamer.targets.file import FileTransport
 
@@ -39,9 +41,12 @@ def main() -> None:
     def counted(*args: Any) -> Iterator[Iterable[Query]]:
         nonlocal is_last
         for request in taken(*args):
+            queries = [*request]
             is_last |= next(requests) == int(number)
             die("before")
-            yield request
+            if when == "leaving" and any(LEDGER_TABLE in q.sql for q in queries if "DROP" in q.sql):
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield queries
 
     def written_down(*args: Any) -> None:
         append(*args)
