@@ -241,8 +241,10 @@ async def test_fault_16_a_statement_cancelled_by_replication_is_done_again(
 ) -> None:
     source = await primary.create_database(streamer.source.name)
     await source.execute(
-        "CREATE FUNCTION slow(int) RETURNS text LANGUAGE sql VOLATILE"
-        " AS 'SELECT pg_sleep(0.01)::text || $1';"
+        # Slow until a statement was cancelled, so that one is, however long that takes.
+        "CREATE FUNCTION slow(int) RETURNS text LANGUAGE sql VOLATILE AS $slow$"
+        " SELECT CASE WHEN sum(confl_snapshot) = 0 THEN pg_sleep(0.1)::text ELSE '' END || $1"
+        " FROM pg_stat_database_conflicts WHERE datname = current_database() $slow$;"
         "CREATE TABLE slowly (id int PRIMARY KEY, v text);"
         "INSERT INTO slowly SELECT n, '' FROM generate_series(1, 400) AS n;"
         "CREATE TABLE waste (id int PRIMARY KEY); INSERT INTO waste SELECT generate_series(1, 5000)"
