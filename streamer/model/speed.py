@@ -54,8 +54,9 @@ class LastRun:
 class Known:
     """What is known of a run's time before it starts: of this very target, or nothing.
 
-    `start_s` is how long the source's catalog and the questions about its rows take, and `asked_s` of it
-    those questions, while which a run opens its target. Of `speed`, which was
+    `start_s` is how long the source's catalog and the questions about its rows take, and `waited_s` of it how
+    long their answers are waited for with nothing else to do, so that a run opens its target meanwhile:
+    that takes mostly this process's own time. Of `speed`, which was
     measured, and the `last` run the first counts that is known. `concurrency` is what the settings
     say; None: a run finds the best.
     """
@@ -64,7 +65,7 @@ class Known:
     speed: Speed | None = None
     last: LastRun | None = None
     concurrency: int | None = None
-    asked_s: float = 0.0
+    waited_s: float = 0.0
 
 
 NOTHING_KNOWN = Known()

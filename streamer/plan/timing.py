@@ -59,7 +59,7 @@ def time_of(work: Work, rate: Rate | None, packing: Packing, known: Known) -> Sp
 
 def _unpaced(work: Work, packing: Packing, known: Known) -> Span:
     if known.speed is not None:
-        opening = max(0.0, known.speed.opening_s - known.asked_s)  # rows are asked about meanwhile
+        opening = max(0.0, known.speed.opening_s - known.waited_s)  # rows are counted meanwhile
         # The last request of a level is on its way alone.
         waits = work.requests - work.row_requests + max(0, work.levels - 1)
         took = known.start_s + opening + _RUN_S + work.tables * _TABLE_S

@@ -58,14 +58,15 @@ async def look_ahead(config: Config) -> Outlook:
     )
     async with opening as source:
         known = await read_known(source, config, log.info)
-        read = time.monotonic()
+        read, busy = time.monotonic(), time.process_time()
         plan = await plan_job(source, config, known=known, say=log.info)
         asked = time.monotonic()  # a run does the same
+        waited_s = max(0.0, asked - read - (time.process_time() - busy))
         log.info("measuring rows")
         measures = await measure(plan.tables, source.run)
     seen = Known(
         start_s=asked - began,
-        asked_s=asked - read,
+        waited_s=waited_s,
         speed=_speed(config),
         last=_last_run(config),
         concurrency=config.pacing.concurrency,

@@ -115,12 +115,12 @@ def test_indexes_and_checks_take_the_target_s_time_whatever_the_source_gives() -
     )
 
 
-@pytest.mark.parametrize(("asked_s", "more_s"), [(0.0, 0.5), (0.2, 0.3), (0.5, 0.0), (0.9, 0.0)])
-def test_a_target_is_opened_while_rows_are_asked_about(asked_s: float, more_s: float) -> None:
+@pytest.mark.parametrize(("waited_s", "more_s"), [(0.0, 0.5), (0.2, 0.3), (0.5, 0.0), (0.9, 0.0)])
+def test_a_target_is_opened_while_rows_are_asked_about(waited_s: float, more_s: float) -> None:
     slow = replace(NEAR, opening_s=0.5)
 
-    at_once = time_of(WORK, None, AUTOMATIC, Known(1.0, NEAR, asked_s=asked_s)).most_s
-    opened = time_of(WORK, None, AUTOMATIC, Known(1.0, slow, asked_s=asked_s)).most_s
+    at_once = time_of(WORK, None, AUTOMATIC, Known(1.0, NEAR, waited_s=waited_s)).most_s
+    opened = time_of(WORK, None, AUTOMATIC, Known(1.0, slow, waited_s=waited_s)).most_s
 
     assert opened == pytest.approx(at_once + more_s)
 
