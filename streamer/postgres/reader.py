@@ -190,8 +190,9 @@ class TableReader:
     async def _copy(self, window: Window, rows: int) -> tuple[Copied, Sequence[tuple[str]]]:
         """The next rows, those that wait first: pages are as long as if none had been read ahead."""
         waited, self._waiting = self._waiting[:rows], self._waiting[rows:]
-        copied, lines, count = self._copied_query(rows), b"", 0
-        if len(waited) < rows:
+        if len(waited) == rows:
+            copied, lines, count = self._copied_query(rows), b"", 0
+        else:
             copied, lines, count = await window.copy(self._copied_query, rows - len(waited))
         return copied, printed_rows(b"\n".join([*waited, lines]), len(waited) + count)
 
