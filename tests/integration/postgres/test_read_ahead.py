@@ -141,7 +141,6 @@ async def test_what_is_lost_before_anybody_asks_is_read_anew(
         await until_it_has_read(source, plan)
 
         await harm(database)
-        await asyncio.sleep(0.05)
         await source.begin()
         rows = [row for page in await read_pages(source, plan) for row in page]
 
