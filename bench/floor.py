@@ -1,7 +1,7 @@
-"""The floor: the product's own bytes, made beforehand, sent by a loop that does nothing else.
+"""Rows alone, made beforehand without the product, sent by a loop that does nothing else.
 
-What the product loses against it is what it costs to read, pack, pace, record and start up while
-sending. PostgreSQL prints the cells, so that they are those the product sends.
+PostgreSQL prints the cells, so that they are those the product sends, in statements and requests as
+large as its own. What the product adds are the claim, the guards, the ledger and the checks.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def send(
     after_cpu = cpu_s(workerd.pid)
     stats = workerd.stats()
     return uuid, Figures(
-        name=f"floor, {connections} connections",
+        name=f"rows alone, {connections} connections",
         rows=rows,
         wall_s=wall_s,
         own_cpu_s=time.process_time() - before_own,
@@ -109,5 +109,5 @@ def _send_all(workerd: Workerd, uuid: str, waiting: Iterator[bytes]) -> None:
         answer = connection.getresponse()
         text = answer.read()
         if answer.status != 200 or not orjson.loads(text)["success"]:
-            raise RuntimeError(f"the floor's request was refused: {answer.status} {text[:500]!r}")
+            raise RuntimeError(f"the request was refused: {answer.status} {text[:500]!r}")
     connection.close()

@@ -5,16 +5,15 @@ And P1 once more: beside the floor of so many rows, what a run's start takes is 
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from bench import floor
 from bench.bars import Measured, at_least, at_most
 from bench.figures import Figures, medians
 from bench.lab import Lab, say
+from bench.recorded import record, send
 from bench.run import move
 from bench.work import BENCH
 from tests.engines.workerd import Workerd
@@ -52,14 +51,15 @@ def measure(lab: Lab) -> Measured:
 
 
 def _floor(lab: Lab, rows: int) -> Figures:
-    """The same bytes sent by a bare loop, once."""
-    say(f"making the request bodies of {rows:,} rows")
-    made = asyncio.run(floor.bodies(BENCH, lab.postgres))
+    """What a run of so many rows sent, sent again by a bare loop, once."""
+    say(f"recording a run of {rows:,} rows")
+    with lab.target(BENCH, rows) as ends:
+        sent = record(ends)
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
         Workerd(Path(folder) / "floor") as workerd,
     ):
-        _, bare = floor.send(BENCH, rows, made, workerd, lab.connections)
+        _, bare = send(sent, workerd, lab.connections)
     return bare
 
 

@@ -33,8 +33,8 @@ Made from the results in bench/results (`make bench` measures and writes this pa
 
 What is measured: moving generated tables from a real PostgreSQL into the real D1 engine (workerd,
 behind Cloudflare's REST paths) on one machine, each run a process of its own, figures by the
-operating system. *The floor* is the same bytes, made beforehand, sent by a loop that does nothing
-else. Figures are medians; what is compared ran in turn. A bar is what was aimed at before it was
+operating system. *The floor* is what a run sent, recorded and sent again by a loop that does nothing
+else; *rows alone* are the same rows, made without the product, with nothing around them. Figures are medians; what is compared ran in turn. A bar is what was aimed at before it was
 measured.
 
 | Table | Rows | What it is |
