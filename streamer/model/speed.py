@@ -30,16 +30,23 @@ class Speed:
 
     def of_target(self, body_bytes: float, concurrency: int) -> float:
         """Bytes of bodies a second, with so many requests of such a body at once."""
-        return min(concurrency * body_bytes / self.request_s(body_bytes), self.digested(body_bytes))
+        return body_bytes / self.between_answers_s(body_bytes, concurrency)
+
+    def between_answers_s(self, body_bytes: float, concurrency: int) -> float:
+        """From one answer to the next, with so many requests of such a body at once, or of an empty one."""
+        return max(self.request_s(body_bytes) / concurrency, self._digested_s(body_bytes))
 
     def digested(self, body_bytes: float) -> float:
         """Bytes of bodies a second, with as many requests of such a body at once as it can do with."""
-        return body_bytes / (self.each_s + body_bytes / self.bytes_per_s)
+        return body_bytes / self._digested_s(body_bytes)
 
     def of_both(self, body_bytes: float, concurrency: int) -> float:
         """The same, from a source that may be slower."""
         target = self.of_target(body_bytes, concurrency)
         return target if self.source_bytes_per_s is None else min(target, self.source_bytes_per_s)
+
+    def _digested_s(self, body_bytes: float) -> float:
+        return self.each_s + body_bytes / self.bytes_per_s
 
 
 @frozen

@@ -82,7 +82,8 @@ def _moving(work: Work, packing: Packing, speed: Speed, concurrency: int) -> flo
     if not work.row_requests:
         return 0.0
     full = min(packing.batch_bytes or limits.BATCH_BYTES_MAX, work.body_bytes)
-    target_s = work.body_bytes / speed.of_target(work.body_bytes / work.row_requests, concurrency)
+    each_bytes = work.body_bytes / work.row_requests
+    target_s = work.row_requests * speed.between_answers_s(each_bytes, concurrency)
     if (
         speed.source_bytes_per_s is None
     ):  # it was too quick for anybody to see: as fast as the target

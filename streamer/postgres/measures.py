@@ -70,7 +70,9 @@ def _work(plan: TablePlan) -> Callable[[Session], Awaitable[Measure]]:
         average = [total / max(sampled, 1) for total in sums]
         columns = len(plan.columns)
         body, stored, shares = average[0], average[1 : columns + 1], average[columns + 1 :]
-        rows, counts = plan.table.rows, [share * plan.table.rows for share in shares]
+        # So few of the first ones are all: the statistics are older than what deleted the others.
+        rows = sampled if sampled < _FEW_ROWS else plan.table.rows
+        counts = [share * rows for share in shares]
         if is_counted(plan):
             row = await counted(session, count_query(plan), timeout_s=_TIMEOUT_S)
             rows, *counts = row
@@ -110,7 +112,7 @@ def sample_query(plan: TablePlan, *, anywhere: bool = True) -> str:
     """
     table = plan.table
     average = table.bytes // table.rows if table.rows > 0 else 0
-    limit = max(100, min(SAMPLED_ROWS, SAMPLED_BYTES // max(average, 1)))
+    limit = max(_FEW_ROWS, min(SAMPLED_ROWS, SAMPLED_BYTES // max(average, 1)))
     is_long = average > _LONG_ROW_BYTES
     cells = [_cell(plan, column, is_long=is_long) for column in plan.columns]
     if is_long:

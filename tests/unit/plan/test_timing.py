@@ -86,6 +86,17 @@ def test_a_run_that_moves_nothing_takes_its_start_and_its_round_trips() -> None:
     assert time_of(nothing, None, AUTOMATIC, Known(1.0, NEAR)).most_s == pytest.approx(1.08 + OWN_S)
 
 
+@pytest.mark.parametrize("each_s", [0.0, 0.03])
+def test_rows_of_which_nobody_saw_a_byte_take_their_requests_time(each_s: float) -> None:
+    unseen = replace(WORK, body_bytes=0.0)
+    known = Known(1.0, replace(NEAR, each_s=each_s), concurrency=2)
+
+    took = time_of(unseen, None, AUTOMATIC, known).most_s
+
+    apart_s = max(0.01 / 2, each_s)
+    assert took == pytest.approx(1.0 + OWN_S + 8 * 0.01 + 50 * apart_s)
+
+
 def test_each_level_waits_for_the_last_answer_of_the_one_before() -> None:
     one, three = (
         time_of(replace(WORK, levels=levels), None, AUTOMATIC, Known(1.0, NEAR)).most_s
