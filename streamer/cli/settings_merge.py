@@ -47,10 +47,14 @@ def lines(settings: Mapping[str, int]) -> list[str]:
 
 
 def with_section(text: str, section: Sequence[str]) -> str:
-    """`text` with a section, whose lines these are, in the place of one with the same head, or at the end."""
+    """`text` with a section, whose lines these are, in the place of one with the same head, or at the end.
+
+    One ends with its last setting: comments behind that are somebody's own, or about what comes next.
+    """
     written = "".join(f"{line}\n" for line in section)
+    comment, setting = r"[ \t]*#[^\n]*\n", r"[ \t]*[^\s\[#][^\n]*\n?"
     there = re.compile(
-        rf"^[ \t]*{re.escape(section[0])}[^\n]*\n?(?:[ \t]*[^\s\[][^\n]*\n?)*", re.MULTILINE
+        rf"^[ \t]*{re.escape(section[0])}[^\n]*\n?(?:(?:{comment})*{setting})*", re.MULTILINE
     )
     if there.search(text):
         return there.sub(lambda _: written, text, count=1)

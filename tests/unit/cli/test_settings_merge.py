@@ -67,6 +67,25 @@ def test_what_was_seen_before_gives_way_to_what_was_seen_now(behind: str) -> Non
     assert ("# mine" in after) is ("# mine" in behind)
 
 
+@pytest.mark.parametrize(
+    "behind",
+    [
+        "# big tables\n[tables.orders]\nwhere = 'id > 1'\n",
+        "# strict = true\n  # batch_size = 7\n",
+        "# the last line",
+        "\n# apart\n# batch_size = 7\n",
+    ],
+)
+@pytest.mark.parametrize("settings", ["# Long ago.\nat = 'then'\nround_trip_s = 1.0\n", ""])
+def test_comments_behind_the_section_that_gives_way_stay(settings: str, behind: str) -> None:
+    head = "".join(f"{line}\n" for line in settings_merge.lines(FOUND))
+
+    after = settings_merge.merged(f"{head}\n[measured]\n{settings}{behind}", FOUND, SECTION)
+
+    written = "".join(f"{line}\n" for line in SECTION)
+    assert after == f"{head}\n{written}{behind}"
+
+
 def test_a_file_is_replaced_whole_unless_it_changed_meanwhile(tmp_path: Path) -> None:
     path = tmp_path / "streamer.toml"
     assert settings_merge.read(path) is None
