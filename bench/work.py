@@ -34,13 +34,17 @@ class Work:
         listed = ",".join(f'"{name}"' for name in names)
         cells = ",".join(f"(s.v->>{number})" for number in range(len(names)))
         changes = ",".join(f'"{name}"=excluded."{name}"' for name in names[1:])
-        old = ",".join(f'o."{name}"' for name in names[1:])
+        old = ",".join(self._held(name) for name in names[1:])
         new = ",".join(f'excluded."{name}"' for name in names[1:])
         rows = "(SELECT value AS v FROM jsonb_each(?1) LIMIT -1) AS s"
         return (
             f'INSERT INTO "{self.name}" AS o({listed}) SELECT {cells} FROM {rows} WHERE true '
             f'ON CONFLICT("{names[0]}") DO UPDATE SET {changes} WHERE ({old}) IS NOT ({new})'
         )
+
+    def _held(self, name: str) -> str:
+        is_text = f'  "{name}" TEXT' in self.target_sql
+        return f'o."{name}"' + (" COLLATE BINARY" if is_text else "")
 
     def script(self, rows: int) -> str:
         """The SQL that makes the table with so many rows, analysed and with its pages settled."""

@@ -22,7 +22,7 @@ from streamer.model import (
 )
 from streamer.model.sql import quote_identifier
 from streamer.pack.engine import Engine
-from streamer.pack.layout import Layout
+from streamer.pack.layout import Layout, held
 
 GROUP = 25  # columns whose marks share one output: results have at most 100 of these
 
@@ -80,9 +80,13 @@ class Comparison(Layout):
         return found
 
     def _judged(self) -> Sequence[int]:
-        """The columns that may differ; a row number that is looked up by can't."""
+        """The columns that may differ; a row number that is looked up by can't.
+
+        A text can, where D1's table looks it up by a collation.
+        """
         if self.keys_only:
-            return [n for n, c in enumerate(self.columns) if c.nocase and c.target in self.key]
+            texts = [n for n, c in enumerate(self.columns) if c.storage is Storage.TEXT]
+            return [n for n in texts if self.columns[n].target in self.key]
         return [n for n in range(len(self.columns)) if n != self.rowid_cell]
 
     def _wrong(self, cells: Sequence[str]) -> list[str]:
@@ -90,10 +94,10 @@ class Comparison(Layout):
         judged = self._judged()
         if not judged:
             return []
-        held = ",".join(self._held(n) for n in judged)
+        there = ",".join(self._held(n) for n in judged)
         sent = ",".join(cells[n] for n in judged)
         # One of these alone is no row value.
-        differs = f"({held}) IS NOT ({sent})"
+        differs = f"({there}) IS NOT ({sent})"
         types = [f"typeof({self._held(n)})" for n in judged if self._may_be_real(n)]
         return [differs, *([f"'real' IN ({','.join(types)})"] if types else [])]
 
@@ -107,9 +111,7 @@ class Comparison(Layout):
         return f"({self._held(n)} IS NOT {cell}{real})"
 
     def _held(self, n: int) -> str:
-        column = self.columns[n]
-        collation = " COLLATE BINARY" if column.nocase else ""
-        return f"o.{quote_identifier(column.target)}{collation}"
+        return held(self.columns[n])
 
     def _may_be_real(self, n: int) -> bool:
         """Whether a double may be kept that equals the integer: where both ends of 64 bits are near, it stays one."""

@@ -258,11 +258,18 @@ class Layout:
 
 def differs(columns: list[ColumnPlan] | tuple[ColumnPlan, ...], new: Callable[[int], str]) -> str:
     """SQL that is true where the target's row holds other values; one row value, not 99 deep ORs."""
-    old = [
-        f"o.{quote_identifier(column.target)}" + (" COLLATE BINARY" if column.nocase else "")
-        for column in columns
-    ]
+    old = [held(column) for column in columns]
     return f"{_tuple(old)} IS NOT {_tuple([new(n) for n in range(len(columns))])}"
+
+
+def held(column: ColumnPlan) -> str:
+    """SQL of what the target's row holds, to be compared with: texts byte by byte.
+
+    A table of another hand may give any column a collation, for which unequal texts are equal; one that
+    is named counts instead of it (sqlite.org/datatype3.html, 7.1, 2026-11-30).
+    """
+    collation = " COLLATE BINARY" if column.storage is Storage.TEXT else ""
+    return f"o.{quote_identifier(column.target)}{collation}"
 
 
 def _tuple(cells: list[str]) -> str:

@@ -44,6 +44,7 @@ def test_a_script_makes_as_many_rows_as_asked(name: str) -> None:
 def test_the_floors_statement_is_the_guarded_upsert() -> None:
     assert f"({CURRENT.rows()} LIMIT -1) AS s" in BENCH.upsert_sql
     assert 'DO UPDATE SET "quantity"=excluded."quantity"' in BENCH.upsert_sql
+    assert 'o."title" COLLATE BINARY,o."code" COLLATE BINARY,o."active",' in BENCH.upsert_sql
     assert '"id"=excluded' not in BENCH.upsert_sql
 
 

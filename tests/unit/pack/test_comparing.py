@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import orjson
+import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
@@ -152,6 +153,36 @@ def test_letters_of_another_case_are_another_value_where_keys_ignore_it() -> Non
     database.connection.execute("UPDATE t SET k = 'KEY', a = 'VALUE'")
 
     assert named(database, plan, rows) == [(0, ("k", "a"))]
+
+
+@pytest.mark.parametrize(
+    ("collation", "held", "sent"), [("NOCASE", "alice", "Alice"), ("RTRIM", "alice  ", "alice")]
+)
+def test_texts_that_a_table_of_another_hand_calls_equal_are_others(
+    collation: str, held: str, sent: str
+) -> None:
+    plan = table_plan([column("k"), column("a")])
+    database = LimitedSqlite(plan.create_sql.replace(" TEXT", f" TEXT COLLATE {collation}"))
+    database.rows("INSERT INTO t VALUES (?, ?), ('same', 'same')", held, held)
+    rows = [(sent, sent), ("same", "same")]
+
+    (result,) = asked(database, comparing(plan), page_of(rows))
+
+    assert result.rows == ((2, 1),)
+    assert named(database, plan, rows) == [(0, ("k", "a"))]
+    only_keys = compared(plan, keys_only=True)
+    assert named(database, only_keys, [row[:1] for row in rows], keys_only=True) == [(0, ("k",))]
+
+
+def test_texts_are_looked_up_by_the_key_s_index() -> None:
+    plan = table_plan([column("k"), column("a")], without_rowid=True)
+    database = LimitedSqlite(plan.create_sql)
+
+    steps = database.rows(f"EXPLAIN QUERY PLAN {comparing(plan).json_sql}", "[]")
+
+    assert [step[-1] for step in steps if "SEARCH" in str(step[-1])] == [
+        "SEARCH o USING PRIMARY KEY (k=?) LEFT-JOIN"
+    ]
 
 
 def test_a_row_of_pieces_is_compared_whole() -> None:

@@ -117,6 +117,9 @@ def test_a_table_of_keys_only_takes_its_rows_twice(form: Pack) -> None:
     assert (database.write(chunks), database.write(chunks)) == (2, 0)
 
 
+LOOSE = [("NOCASE", "alice", "Alice"), ("RTRIM", "alice  ", "alice")]  # equal by collation
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_case_alone_is_a_difference_even_where_the_column_ignores_it(form: Pack) -> None:
     plan = table_plan(
@@ -130,6 +133,36 @@ def test_case_alone_is_a_difference_even_where_the_column_ignores_it(form: Pack)
 
     assert changes == 2
     assert database.rows("SELECT * FROM t ORDER BY k") == [("AB", "x"), ("c", "X")]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("collation", "held", "sent"), LOOSE)
+def test_texts_that_a_table_of_another_hand_calls_equal_are_written(
+    form: Pack, collation: str, held: str, sent: str
+) -> None:
+    plan = table_plan([column("k", Storage.INTEGER), column("a")])
+    database = LimitedSqlite(plan.create_sql.replace('"a" TEXT', f'"a" TEXT COLLATE {collation}'))
+    layout = layout_of(plan, form)
+    database.write(packed(layout, page_of([("1", held), ("2", "same")])))
+
+    changes = database.write(packed(layout, page_of([("1", sent), ("2", "same")])))
+
+    assert changes == 1
+    assert database.rows("SELECT a FROM t ORDER BY k") == [(sent,), ("same",)]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("collation", "held", "sent"), LOOSE)
+def test_a_second_pass_writes_texts_that_a_table_of_another_hand_calls_equal(
+    form: Pack, collation: str, held: str, sent: str
+) -> None:
+    plan = table_plan([column("k", Storage.INTEGER), column("up")], deferred=["up"])
+    database = LimitedSqlite(plan.create_sql.replace('"up" TEXT', f'"up" TEXT COLLATE {collation}'))
+    database.rows("INSERT INTO t VALUES (1, ?)", held)
+
+    database.write(packed(layout_of(plan, form, kind=StepKind.EDGES), page_of([("1", sent)])))
+
+    assert database.rows("SELECT up FROM t") == [(sent,)]
 
 
 @pytest.mark.parametrize("form", FORMS)
