@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 from streamer.cli.settings_file import OPTION
 from streamer.errors import SettingsError
 from streamer.progress.whole import write_whole
+
+_WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
 def read(path: Path) -> str | None:
@@ -36,9 +39,21 @@ def read(path: Path) -> str | None:
 
 
 def refuse_unwritable(path: Path) -> None:
-    """Raise SettingsError where no file can be made at `path`, or put in the place of the one there."""
-    if not os.access(path.resolve().parent, os.W_OK | os.X_OK):
+    """Raise SettingsError where no file can be made at `path`, or put in the place of the one there.
+
+    A file that nobody may write to stays as it is, also for root, who could.
+    """
+    file = path.resolve()
+    if not os.access(file.parent, os.W_OK | os.X_OK):
         raise _unusable(path, "its folder can't be written into")
+    if not file.exists():
+        return
+    if not file.stat().st_mode & _WRITABLE:
+        raise _unusable(path, "it is read-only", "allow writing (chmod u+w), or name another file")
+    if not os.access(file, os.W_OK):
+        raise _unusable(
+            path, "this user can't write to it", "run as its owner, or name another file"
+        )
 
 
 def lines(settings: Mapping[str, int]) -> list[str]:
@@ -84,7 +99,7 @@ def merged(text: str, settings: Mapping[str, int], section: Sequence[str]) -> st
 
 
 def replace_file(path: Path, before: str, after: str) -> None:
-    """Put `after` into the file, whole or not at all.
+    """Put `after` into the file, whole or not at all; who may read and write it stays as it was.
 
     Raises:
         SettingsError: somebody changed the file since it was read as `before`.
@@ -93,7 +108,9 @@ def replace_file(path: Path, before: str, after: str) -> None:
     if read(path) != before:
         raise _unusable(path, "it was changed meanwhile")
     if after != before:
-        write_whole(path.resolve(), after.encode(), hint="Make room or access, then run again.")
+        file = path.resolve()
+        hint = "Make room or access, then run again."
+        write_whole(file, after.encode(), hint=hint, like=file.stat())
 
 
 def _with_line(text: str, key: str, line: str) -> str:
@@ -106,5 +123,5 @@ def _with_line(text: str, key: str, line: str) -> str:
     return f"{head}{gap}{line}\n{tail}"
 
 
-def _unusable(path: Path, why: str) -> SettingsError:
-    return SettingsError([f"{OPTION}: {path}: {why}; name another file"])
+def _unusable(path: Path, why: str, remedy: str = "name another file") -> SettingsError:
+    return SettingsError([f"{OPTION}: {path}: {why}; {remedy}"])

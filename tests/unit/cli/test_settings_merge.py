@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from streamer.cli.settings_file import settings_text
 from streamer.config import Config
 from streamer.errors import SettingsError
 from tests.engines.catalogs import column, identified, plan_of
+from tests.engines.somebody import NOBODY, as_somebody
 
 FOUND = {"batch_bytes": 2_000_000, "concurrency": 3}
 SECTION = ["[measured]", "# What was seen.", 'kind = "d1"', "round_trip_s = 0.25"]
@@ -96,6 +99,60 @@ def test_a_file_is_replaced_whole_unless_it_changed_meanwhile(tmp_path: Path) ->
         settings_merge.replace_file(path, "strict = true\n", "")
 
     assert path.read_text() == "strict = false\n"
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o600])
+def test_who_may_read_and_write_a_file_stays_as_it_was(tmp_path: Path, mode: int) -> None:
+    path, link = tmp_path / "real.toml", tmp_path / "streamer.toml"
+    path.write_text("")
+    link.symlink_to(path.name)
+    owner = (NOBODY, NOBODY) if os.geteuid() == 0 else (os.getuid(), os.getgid())
+    os.chown(path, *owner)
+    path.chmod(mode)
+
+    settings_merge.replace_file(link, "", "strict = true\n")
+
+    now = path.stat()
+    assert path.read_text() == "strict = true\n"
+    assert (now.st_uid, now.st_gid, stat.S_IMODE(now.st_mode)) == (*owner, mode)
+    assert link.readlink() == Path(path.name)
+    assert {one.name for one in tmp_path.iterdir()} == {path.name, link.name}
+
+
+def test_a_file_of_another_user_is_replaced_where_that_is_allowed_and_others_may_read_it() -> None:
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own are for their owner only
+        path = Path(folder) / "streamer.toml"
+        path.write_text("")
+        path.parent.chmod(0o777)
+        path.chmod(0o666)
+
+        with as_somebody():
+            settings_merge.replace_file(path, "", "strict = true\n")
+
+        assert path.read_text() == "strict = true\n"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o666
+
+
+def test_a_file_that_is_read_only_is_refused_even_for_root_who_could(tmp_path: Path) -> None:
+    path = tmp_path / "streamer.toml"
+    path.write_text("")
+    path.chmod(0o444)
+
+    with pytest.raises(SettingsError, match=r"read-only; allow writing \(chmod u\+w\)"):
+        settings_merge.refuse_unwritable(path)
+    path.chmod(0o644)
+    settings_merge.refuse_unwritable(path)
+
+
+def test_a_file_that_others_alone_may_write_to_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "streamer.toml"
+    path.write_text("")
+    monkeypatch.setattr(os, "access", lambda asked, _wanted: asked != path)
+
+    with pytest.raises(SettingsError, match="this user can't write to it; run as its owner"):
+        settings_merge.refuse_unwritable(path)
 
 
 def test_a_folder_that_nothing_can_be_written_into_is_told_before_anything_is_done(

@@ -19,6 +19,7 @@ import pytest
 from checkpoints import CheckpointStore, RunRecord
 from streamer.errors import TargetError, UsageError
 from streamer.targets.place import Place, inspect, located
+from tests.engines.somebody import as_somebody
 
 HOLDER = """
 import sys; from pathlib import Path; from streamer.targets.place import Place
@@ -131,19 +132,6 @@ def test_without_its_folder_a_file_is_not_made(tmp_path: Path) -> None:
         Place.take(tmp_path / "missing" / "x.db")
 
     assert list(tmp_path.iterdir()) == []
-
-
-@contextmanager
-def as_somebody() -> Iterator[None]:
-    """As a user whom modes stop."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 @pytest.mark.parametrize("forbidden", ["file", "folder"])
