@@ -149,11 +149,12 @@ class Repair:
         refused = 0
         while some := [one.key for one in islice(extra, AT_ONCE)]:
             self._heed_stop()
-            if plan.key.kind is KeyKind.PHYSICAL:
-                refused += await self._delete_rows(plan, some)
-            # A row may have come to the source meanwhile.
-            elif gone := await self._sides.not_in_source(plan, some):
-                held = await still_held(self._sides, plan, gone)
+            gone: Sequence[Key] = some
+            if plan.key.kind is not KeyKind.PHYSICAL:
+                # A row may have come to the source meanwhile.
+                gone = await self._sides.not_in_source(plan, some)
+            # Those that went with their parents, or earlier, aren't deleted again, nor counted.
+            if held := await still_held(self._sides, plan, gone) if gone else []:
                 refused += await self._delete_rows(plan, held)
             if refused > REFUSALS:
                 break
@@ -169,7 +170,7 @@ class Repair:
         deferred = Statement.of("PRAGMA defer_foreign_keys=on")
         guard = self._ownership.guard(LedgerStep(plan.target, StepKind.ROWS))
         refused = 0
-        waiting = Named(plan).parts(keys) if keys else []
+        waiting = Named(plan).parts(keys)
         while waiting and refused <= REFUSALS:
             part = waiting.pop()
             if len(part) > self._at_once:
@@ -218,10 +219,6 @@ def _placed(plan: TablePlan, rows: Sequence[Difference], free: int) -> Page:
 def _deleting(plan: TablePlan) -> str:
     """SQL that deletes the rows with the keys in ?1; found by join, each by the column's own rules."""
     table = quote_identifier(plan.target)
-    if plan.key.kind is KeyKind.PHYSICAL:
-        row = quote_identifier(plan.key.rowid)
-        found = "SELECT CAST(value->>0 AS INTEGER) FROM json_each(?1)"
-        return f"DELETE FROM {table} WHERE {row} IN ({found})"
     named, places = Named(plan), Walk.through(plan).places
     found = f"SELECT {', '.join(places)} FROM {named.rows} JOIN {table} AS o ON {named.same}"
     bare = ", ".join(place.removeprefix("o.") for place in places)

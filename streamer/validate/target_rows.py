@@ -109,7 +109,9 @@ class Named:
 
     @property
     def same(self) -> str:
-        """Whether the row `o` has the key `s`."""
+        """Whether the row `o` has the key `s`: without key columns, that row number."""
+        if self.plan.key.kind is KeyKind.PHYSICAL:
+            return f"o.{quote_identifier(self.plan.key.rowid)} = CAST((s.value->>0) AS INTEGER)"
         return " AND ".join(
             f"o.{quote_identifier(column.target)} = {self._sent(n, column)}"
             for n, column in enumerate(key_columns(self.plan))

@@ -274,8 +274,8 @@ CHANGED = (
     Break(
         "a repair takes rows that came to the source meanwhile",
         "streamer/validate/repair.py",
-        "            elif gone := await self._sides.not_in_source(plan, some):\n",
-        "            elif gone := some:\n",
+        "                gone = await self._sides.not_in_source(plan, some)\n",
+        "                gone = some\n",
         ("tests/integration/validate/test_changed_meanwhile.py",),
         histories=0,
         faults=(23,),
