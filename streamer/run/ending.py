@@ -146,7 +146,9 @@ class Ending:
                 counted = found_behind(results, len(last.built), last.targets)
                 await self._record(last, counted)
                 return
-            await self.carry_out_alone()
+        # An earlier start may have left to its last request what this one has no such request for: sizes
+        # and settings may be others by now.
+        await self.carry_out_alone()
         self._events.phase("finishing")
         await self._ownership.leave(names, along=[OPTIMIZE])
 

@@ -246,6 +246,24 @@ async def test_fault_35_what_goes_with_the_marks_is_taken_up_again_when_it_is_cu
     assert is_all_done(target, table)
 
 
+async def test_fault_35_what_was_left_to_the_last_request_is_done_where_sizes_allow_none_any_more() -> (
+    None
+):
+    table = indexed()
+    target = Target()
+    await target.begin(table)
+    target.database.rows("INSERT INTO shop (id, name) VALUES (1, 'one too many')")
+    assert await target.is_cut_off(1, table, executed=False)
+    (small,) = table.indexes
+    grown = replace(table, indexes=(replace(small, source_bytes=100_000_000_000),))
+
+    (problem,) = await target.end(grown)
+
+    assert "D1 holds 1 rows, 0 were moved" in problem
+    assert made(target) == ["shop", "shop_name"]
+    assert is_all_done(target, table)
+
+
 async def test_checks_are_done_where_the_marks_of_another_run_stay() -> None:
     table = indexed()
     target = Target()
