@@ -125,12 +125,14 @@ async def _claimed(journal: Journal, ends: Ends) -> frozenset[str]:
     """The target tables that the checkpoint's run had made its own.
 
     It may have ended between its claim, with which tables are made, and writing that down; its marks say so then.
+    So do those of a run that it had abandoned itself, whose claim came later than it looked.
     """
     if journal.claimed or ends.survey.find(OWNER_TABLE) is None:
         return journal.claimed
     answer = await ends.database.execute([read_owners()])
     owners = owners_of(answer.results[0])
-    return frozenset(one.table for one in owners if one.run == journal.running.run_id)
+    runs = {journal.running.run_id, *map(str, items(journal.running.document.get("abandoned")))}
+    return frozenset(one.table for one in owners if one.run in runs)
 
 
 def _abandoned_runs(config: Config, journal: Journal) -> list[JSON]:

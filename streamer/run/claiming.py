@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from streamer.errors import FencedError
 from streamer.model import Statement, TablePlan
 from streamer.pack import LEDGER_TABLE, OWNER_TABLE, LedgerStep
 from streamer.run import steps
+from streamer.run.admission import shortened, unlike
 from streamer.run.facts import ledger_facts
 from streamer.run.journal import Journal
 from streamer.run.proof import check_untouched
@@ -71,8 +73,25 @@ class Claiming:
             making=making,
         )
         if not are_made:
-            check_untouched(self._journal, unclaimed, await survey(self._database))
+            seen = await survey(self._database)
+            check_untouched(self._journal, unclaimed, seen)
+            self._check_alike(seen)
         return are_made
+
+    def _check_alike(self, seen: Survey) -> None:
+        """Refuse tables that came meanwhile and are others than those that would be made."""
+        there = {table: seen.find(table.target) for table in self._tables}
+        lines = [
+            f"{table.target}: {wrong}"
+            for table, found in there.items()
+            if found is not None and (wrong := unlike(table, found))
+        ]
+        if lines:
+            raise FencedError(
+                "somebody, or a late request of an earlier run, has made tables since this run began:\n"
+                + shortened(lines),
+                hint="Look whose they are; --restart makes those of this checkpoint's runs anew.",
+            )
 
     async def _take_over(self) -> bool:
         """Claim the tables from whoever has them; whether they have to be looked at once more."""

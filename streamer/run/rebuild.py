@@ -9,6 +9,7 @@ its start: rows that are there already change nothing, and bad ones are found on
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from checkpoints import RunRecord
@@ -66,8 +67,9 @@ async def rebuild(config: Config, journal: Journal, ends: Ends, lost: Lost, even
         UsageError: the plan isn't the run's; nothing was touched.
 
     """
-    tables = [table for table in ends.plan.tables if str(table.name) in lost.tables]
-    refuse_others(tables, lost)
+    known = [table for table in ends.plan.tables if str(table.name) in lost.tables]
+    refuse_others(known, lost)
+    tables = [_with_lacking_indexes_late(table, ends.survey, lost) for table in known]
     events.phase("making the checkpoint anew from the ledger in D1")
     lines = await lines_of(beside(config.run.checkpoint), lost.run_id)
     progress = await _progress(ends.database, ends.survey, tables, lost, lines)
@@ -87,6 +89,14 @@ async def rebuild(config: Config, journal: Journal, ends: Ends, lost: Lost, even
         "the checkpoint was made anew from the ledger in D1; figures of requests and times, and of "
         "rows that were left out, begin here"
     )
+
+
+def _with_lacking_indexes_late(table: TablePlan, seen: Survey, lost: Lost) -> TablePlan:
+    """A table whose indexes come with it, but for those that it lacks though it is there."""
+    if seen.find(table.target) is None:
+        return table
+    indexes = (replace(i, early=i.early and i.name in lost.indexes) for i in table.indexes)
+    return replace(table, indexes=tuple(indexes))
 
 
 def refuse_others(tables: Sequence[TablePlan], lost: Lost) -> None:

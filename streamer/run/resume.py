@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from streamer.config import RunSettings
 from streamer.errors import SettingsChangedError, SourceChangedError, UsageError
-from streamer.model import IfExists, Loading, TablePlan
+from streamer.model import IfExists, IndexPlan, Loading, TablePlan
 from streamer.model.plan import ViewPlan
-from streamer.run.admission import Found, admit, found, listed
+from streamer.run.admission import Found, admit, found, listed, shortened, unlike
 from streamer.run.identity import (
     GoOn,
     check_files,
@@ -20,12 +21,14 @@ from streamer.run.identity import (
     table_facts,
 )
 from streamer.run.journal import Journal
+from streamer.run.recorded import items
 from streamer.run.states import Start, State, StepName, Work
 from streamer.run.steps import (
     after_step,
     check_step,
     edges_step,
     empty_step,
+    index_step,
     named,
     publish_step,
     rows_are_there,
@@ -114,6 +117,52 @@ def verdicts(journal: Journal, tables: Sequence[TablePlan]) -> tuple[list[TableP
     if changed:
         raise problem("\n".join(changed), hint="Change it back, or start over with --restart.")
     return again, warnings
+
+
+def with_indexes_as_begun(journal: Journal, tables: Sequence[TablePlan]) -> list[TablePlan]:
+    """`tables`, each index early or late as it was when its table was made.
+
+    A source's sizes, and settings, may say otherwise by now: then nobody would build it. One that came
+    since is late.
+    """
+    return [
+        replace(table, indexes=tuple(_as_begun(journal, table, index) for index in table.indexes))
+        for table in tables
+    ]
+
+
+def _as_begun(journal: Journal, table: TablePlan, index: IndexPlan) -> IndexPlan:
+    if index_step(table, index) in journal.steps:
+        return replace(index, early=False)
+    if rows_step(table) not in journal.steps or not journal.is_done(schema_step(table)):
+        return index
+    known = journal.steps[rows_step(table)].document.get("indexes")
+    return index if known is None else replace(index, early=index.name in items(known))
+
+
+def check_there_as_planned(journal: Journal, tables: Sequence[TablePlan], seen: Survey) -> None:
+    """Refuse tables in D1 of which nothing is written down yet, and into which other rows would go now.
+
+    An earlier start may have made them as its settings said, and have ended before it noted that; or
+    they were there, and were looked at for those.
+
+    Raises:
+        UsageError: there are such tables.
+
+    """
+    lines: list[str] = []
+    for table in tables:
+        if rows_step(table) not in journal.steps or _made_or_begun(journal, table):
+            continue
+        there = seen.find(table.target)
+        remade = journal.is_remade(rows_step(table)) and not journal.is_done(empty_step(table))
+        if there is not None and not remade and (wrong := unlike(table, there)):
+            lines.append(f"{table.target}: {wrong}")
+    if lines:
+        raise UsageError(
+            shortened(lines),
+            hint="Change back what is asked otherwise than when the run began, or start over with --restart.",
+        )
 
 
 async def adopt_new_tables(
@@ -219,9 +268,11 @@ __all__ = [
     "check_source",
     "check_tables_are_there",
     "check_target",
+    "check_there_as_planned",
     "renew_facts",
     "start_over",
     "verdicts",
     "view_facts",
+    "with_indexes_as_begun",
     "without_new",
 ]

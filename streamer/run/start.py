@@ -165,7 +165,7 @@ def _repeat(source: str | None, target: Target, journal: Journal, events: Events
 async def _continue(config: Config, journal: Journal, ends: Ends, events: Events) -> Ends:
     """Check that the run may go on, raise its epoch, and take its figures over."""
     facts = journal.running.document
-    tables = ends.plan.tables
+    tables = resume.with_indexes_as_begun(journal, ends.plan.tables)
     then_source, then_target = facts.get("source"), facts.get("target")
     assert isinstance(then_source, dict)
     assert isinstance(then_target, dict)
@@ -183,6 +183,7 @@ async def _continue(config: Config, journal: Journal, ends: Ends, events: Events
         again, warnings = resume.verdicts(journal, tables)
         for warning in warnings:
             events.warning(warning)
+        resume.check_there_as_planned(journal, tables, ends.survey)
         await resume.renew_facts(journal, tables)
         views = ends.plan.views
         before = await had_before(ends.database, ends.survey, tables)

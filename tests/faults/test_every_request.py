@@ -198,6 +198,12 @@ async def test_fault_01_a_run_killed_between_its_claim_and_its_own_note_of_it_le
         assert undone.code == 0, undone.said
         assert made(streamer) == frozenset()
         return
+    if way == "--resume":
+        refused = await finished(streamer.start("run", way, "--timestamps", "unixms", *OPTIONS))
+        assert refused.code == 2, refused.said
+        assert (
+            "log: in D1 with columns of another type: at is TEXT, planned INTEGER" in refused.said
+        )
     other = way == "other settings"
     options = ("--restart", "--timestamps", "unixms") if other else (way,)
     done = await finished(streamer.start("run", *options, *OPTIONS))
@@ -207,3 +213,39 @@ async def test_fault_01_a_run_killed_between_its_claim_and_its_own_note_of_it_le
         assert '"at" INTEGER' in str(log)
         return
     await assert_moved_whole(streamer)
+
+
+async def test_fault_01_a_claim_that_comes_late_before_another_ones_makes_no_tables_of_other_settings(
+    source: Database, workerd_d1: Workerd, between: Between, tmp_path: Path
+) -> None:
+    streamer = command(tmp_path / "d1", source, workerd_d1, between)
+    killed = streamer.start("run", *OPTIONS)
+    late: list[Request] = []
+
+    async def held_up(request: Request, forward: Forward) -> web.Response:
+        if b'EXISTS \\"country\\"' not in request.body:
+            return await forward()
+        late.append(request)
+        killed.kill()
+        return web.Response(status=503)
+
+    between.deal = held_up
+    await finished(killed)
+    assert made(streamer) == frozenset()
+
+    async def late_first(request: Request, forward: Forward) -> web.Response:
+        if late and b'EXISTS \\"country\\"' in request.body:
+            await between.send(late.pop())
+        return await forward()
+
+    between.deal = late_first
+    options = ("--restart", "--timestamps", "unixms", *OPTIONS)
+    refused = await finished(streamer.start("run", *options))
+    assert refused.code == 1, refused.said
+    assert "log: in D1 with columns of another type: at is TEXT, planned INTEGER" in refused.said
+    assert late == []
+
+    done = await finished(streamer.start("run", *options))
+    assert done.code == 0, done.said
+    (log,) = [sql for _, name, sql in made(streamer) if name == "log"]
+    assert '"at" INTEGER' in str(log)

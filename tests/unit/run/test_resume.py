@@ -15,9 +15,9 @@ from streamer.run import resume, steps
 from streamer.run.identity import table_facts
 from streamer.run.journal import Journal
 from streamer.run.schema import create
-from streamer.run.states import RunState, Start, State
+from streamer.run.states import RunState, Start, State, Work
 from streamer.run.survey import Survey, survey
-from tests.engines.catalogs import INT4, TEXT, column, identified, plan_of, refers, table
+from tests.engines.catalogs import INT4, TEXT, column, identified, index, plan_of, refers, table
 from tests.engines.sqlite_database import SqliteDatabase
 from tests.fakes.memory_checkpoint import MemoryCheckpoint, Place
 
@@ -111,6 +111,62 @@ async def test_a_table_that_starts_over_is_told_with_the_reason() -> None:
 
     assert [t.target for t in again] == ["log"]
     assert [w for w in warnings if "public.log" in w] == warnings != []
+
+
+def indexed(*columns: str, early: bool = False) -> TablePlan:
+    """A table with an index on each of these columns."""
+    indexes = [index(name, name) for name in columns]
+    table = identified("shop", column("name", TEXT), column("code", TEXT), indexes=indexes)
+    (planned,) = plan_of(table).tables
+    return replace(planned, indexes=tuple(replace(one, early=early) for one in planned.indexes))
+
+
+@pytest.mark.parametrize("then_early", [False, True])
+@pytest.mark.parametrize("now_early", [False, True])
+async def test_an_index_comes_as_when_the_run_began_and_a_new_one_late(
+    *, then_early: bool, now_early: bool
+) -> None:
+    then, now = indexed("name", early=then_early), indexed("name", "code", early=now_early)
+    journal = await journal_of(replace(PLAN, tables=(then,)))
+    await journal.mark(steps.schema_step(then), State.DONE)
+
+    (planned,) = resume.with_indexes_as_begun(journal, [now])
+    await resume.adopt_new_tables(journal, [planned], await empty_target([then]), RunSettings())
+
+    old, new = planned.indexes
+    assert (old.early, new.early) == (then_early, False)
+    late = [name.which for name in journal.steps if name.work is Work.INDEX]
+    assert late == [one.name for one in planned.indexes if not one.early]
+
+
+async def test_an_index_of_a_table_that_is_to_be_made_comes_as_planned_now() -> None:
+    journal = await journal_of(replace(PLAN, tables=(indexed("name", early=True),)))
+
+    (planned,) = resume.with_indexes_as_begun(journal, [indexed("name", "code", early=True)])
+
+    assert [one.early for one in planned.indexes] == [True, True]
+
+
+async def test_a_table_in_d1_that_no_rows_could_go_into_any_more_is_refused_and_named() -> None:
+    journal = await journal_of(PLAN)
+    (other,) = plan_of(identified("shop", column("name", INT4))).tables
+    seen = await empty_target(PLAN.tables)
+
+    resume.check_there_as_planned(journal, PLAN.tables, seen)
+    with pytest.raises(UsageError, match="shop: in D1 with columns of another type") as caught:
+        resume.check_there_as_planned(journal, [other], seen)
+
+    assert "--restart" in caught.value.hint
+    await journal.mark(steps.schema_step(other), State.DONE)
+    resume.check_there_as_planned(journal, [other], seen)  # `verdicts` has looked at that
+
+
+async def test_a_table_that_is_made_anew_may_be_other_than_it_is() -> None:
+    journal = await journal_of(PLAN)
+    (other,) = plan_of(identified("shop", column("name", INT4))).tables
+    await journal.describe({steps.rows_step(other): {"remade": True}})
+
+    resume.check_there_as_planned(journal, [other], await empty_target(PLAN.tables))
 
 
 async def test_starting_over_undoes_every_step_that_depends_on_the_rows() -> None:
