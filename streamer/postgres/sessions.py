@@ -53,26 +53,27 @@ class Sessions:
         """
         while True:
             await self._places.acquire()
-            while self._idle:
-                session = self._idle.pop()
-                if not session.is_closed():
-                    self._lent.add(session)
-                    return session
+            stays_taken = False
             try:
-                session = await self._new()
-            except BaseException as error:
-                if too_many_connections(error):
-                    if self.neighbour is not None and await self.neighbour.rest():
-                        self._places.release()
-                        continue
-                    if self._lent:
-                        continue  # this place stays taken: from now on there is one fewer
-                    if self.neighbour is not None and self.outrank:
-                        self.neighbour.cut_one()
-                self._places.release()
+                session = self.part_with_one() or await self._new()
+                self._lent.add(session)
+                stays_taken = True
+            except FOREIGN as error:
+                if not too_many_connections(error):
+                    raise
+                if self.neighbour is not None and await self.neighbour.rest():
+                    continue
+                if self._lent:
+                    stays_taken = True  # from now on there is one place fewer
+                    continue
+                if self.neighbour is not None and self.outrank:
+                    self.neighbour.cut_one()
                 raise
-            self._lent.add(session)
-            return session
+            else:
+                return session
+            finally:
+                if not stays_taken:
+                    self._places.release()
 
     def give(self, session: Session) -> None:
         """Take a connection back; one that is still in a transaction is closed."""

@@ -95,6 +95,26 @@ async def test_fault_17_without_any_connection_of_ours_the_refusal_comes_out_and
     sessions.give(await sessions.take())
 
 
+async def test_fault_17_a_place_is_given_back_by_who_is_cancelled_while_the_neighbour_makes_room() -> (
+    None
+):
+    server = Server(most=1)
+    sessions, neighbour = sessions_of(server, limit=1), sessions_of(server, limit=1)
+    sessions.neighbour = neighbour
+    neighbour.give(await neighbour.take())
+    server.hears.clear()
+
+    waiting = asyncio.create_task(sessions.take())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert server.goodbyes == 1
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    server.most = 2
+
+    sessions.give(await asyncio.wait_for(sessions.take(), 10))
+
+
 async def test_idle_connections_end_together_while_other_work_goes_on_and_the_end_waits_for_them():
     server = Server(most=3)
     sessions = sessions_of(server, limit=3)
