@@ -139,8 +139,8 @@ MOVING = (
     Break(
         "readers knock for ever at a server without a free connection",
         "streamer/postgres/sessions.py",
-        "                    if self._lent:\n                        continue",
-        "                    if not self:\n                        continue",
+        "                if self._lent:\n                    stays_taken",
+        "                if not self:\n                    stays_taken",
         ("tests/unit/postgres/test_sessions.py",),
         histories=0,
         faults=(17,),
