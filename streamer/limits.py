@@ -29,5 +29,5 @@ USD_PER_MILLION_WRITTEN = 1.0  # [pricing] beyond INCLUDED_ROWS_WRITTEN, paid pl
 INCLUDED_ROWS_WRITTEN = 50_000_000  # [pricing] a month, paid plan
 FREE_ROWS_WRITTEN_A_DAY = 100_000  # [pricing] free plan
 FREE_DATABASE_BYTES = 500_000_000  # [limits] free plan
-ANSWER_BYTES = 64 * 1024 * 1024  # ours: a longer answer is a fault, not data
+ANSWER_BYTES = 64 * 1024 * 1024  # ours: more is read of none
 PAGE_BYTES = 4_096  # [local] of D1's SQLite files

@@ -11,11 +11,18 @@ database  D1Database: all of it together
 from streamer.d1.api import DatabaseInfo
 from streamer.d1.clock import Clock, SystemClock
 from streamer.d1.database import D1Database
-from streamer.d1.failures import Failure, FailureKind, RefusedRowsError, TooLargeError
+from streamer.d1.failures import (
+    AnswerTooLongError,
+    Failure,
+    FailureKind,
+    RefusedRowsError,
+    TooLargeError,
+)
 from streamer.d1.observer import SilentObserver, TargetObserver
 from streamer.d1.opening import open_database
 
 __all__ = [
+    "AnswerTooLongError",
     "Clock",
     "D1Database",
     "DatabaseInfo",

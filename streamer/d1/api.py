@@ -38,7 +38,7 @@ class Broken(Enum):
     DISCONNECTED = "a connection was lost while sending or waiting"
     TIMEOUT = "no whole answer in time"
     GARBLED = "what came was no HTTP answer"
-    TOO_LONG = "the answer was too long to be one"
+    TOO_LONG = "more of an answer than is read"
 
 
 @frozen

@@ -84,6 +84,7 @@ class D1Database:
             FencedError: another run has taken over the target.
             RefusedRowsError: a BadRowsError: a constraint, or a missing table.
             TooLargeError: the request must be cut; nothing is known of its outcome.
+            AnswerTooLongError: a TargetError: it asks for more than is read of an answer.
         """
         if not statements:
             raise ValueError("nothing to execute")

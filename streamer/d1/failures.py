@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
 from streamer.d1.api import Break, Broken, Complaint, Reply, complaints, unreadable
-from streamer.errors import BadRowsError, StreamerError
+from streamer.errors import BadRowsError, StreamerError, TargetError
 from streamer.frozen import frozen
 
 MESSAGE_CHARS = 300
@@ -38,6 +38,7 @@ class FailureKind(StrEnum):
     BUSY_IMPORT = "import or export running"
     TOO_SLOW = "too much work"
     TOO_LARGE = "too large"
+    ANSWER_TOO_LONG = "answer too long"
     QUOTA = "daily quota"
     FULL = "database full"
     FENCED = "fenced"
@@ -80,6 +81,10 @@ class TooLargeError(StreamerError):
         super().__init__(what, hint="Lower --batch-bytes, or shorten or exclude the row")
         self.failure = failure
         self.sent = sent
+
+
+class AnswerTooLongError(TargetError):
+    """More comes than is read of one answer: who asked for rows may ask for fewer."""
 
 
 class RefusedRowsError(BadRowsError):
@@ -230,7 +235,7 @@ def of_break(broken: Break) -> Failure:
         Broken.DISCONNECTED: FailureKind.DISCONNECTED,
         Broken.TIMEOUT: FailureKind.TIMEOUT,
         Broken.GARBLED: FailureKind.MALFORMED_ANSWER,
-        Broken.TOO_LONG: FailureKind.MALFORMED_ANSWER,
+        Broken.TOO_LONG: FailureKind.ANSWER_TOO_LONG,
     }
     return Failure(kinds[broken.how], message=broken.what)
 

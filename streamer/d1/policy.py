@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from streamer.d1.failures import Failure, FailureKind, RefusedRowsError, TooLargeError
+from streamer.d1.failures import (
+    AnswerTooLongError,
+    Failure,
+    FailureKind,
+    RefusedRowsError,
+    TooLargeError,
+)
 from streamer.errors import FencedError, StreamerError, TargetError, TargetUnavailableError
 from streamer.frozen import frozen
 from streamer.limits import API_WINDOW_S
@@ -183,6 +189,11 @@ _ENDINGS: dict[FailureKind, tuple[type[StreamerError], str, str]] = {
         TargetError,
         "D1 refuses a request for a reason that isn't known",
         "See the message; --resume continues when the cause is gone",
+    ),
+    FailureKind.ANSWER_TOO_LONG: (
+        AnswerTooLongError,
+        "more came than any answer of the D1 API should hold",
+        "Check CLOUDFLARE_API_BASE_URL and whatever stands between",
     ),
     FailureKind.MALFORMED_ANSWER: (
         TargetUnavailableError,

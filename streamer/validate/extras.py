@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 
 from streamer.model import Key, Statement, TablePlan
 from streamer.model.sql import quote_identifier
 from streamer.pack import numbers_of
 from streamer.validate.differences import Difference, Kind
+from streamer.validate.read_back import read_back
 from streamer.validate.sides import Sides
 from streamer.validate.target_rows import Named, Walk, key_columns, key_text_sql, keys_text
 
 FIRST_ROWS, MOST_ROWS = 5_000, 50_000
-ANSWER_BYTES = 4_000_000  # about what one answer should be long
 
 
 async def extra_rows(
@@ -21,21 +22,15 @@ async def extra_rows(
     """The rows of a table with a key that are extra, and still are when looked at again."""
     walk = Walk.through(plan)
     texts = [key_text_sql("o", column) for column in key_columns(plan)]
-    after: Key | None = None
-    rows = FIRST_ROWS
-    while True:
-        heed_stop()
-        answer = await sides.database.execute([walk.page(after, rows, texts)])
-        found = answer.results[0].rows
-        if not found:
-            return
-        places = len(walk.texts)
-        keys = [tuple(None if c is None else str(c) for c in row[places:]) for row in found]
-        for key in await _extra(sides, plan, keys):
-            yield Difference(str(plan.name), Kind.EXTRA, key)
-        after = tuple(map(str, found[-1][:places]))
-        size = sum(len(str(cell)) for row in found for cell in row) // len(found)
-        rows = max(1, min(MOST_ROWS, rows * 4, ANSWER_BYTES // (size + 1)))
+    places = len(walk.texts)
+    pages = read_back(
+        sides.database, walk, texts, first=FIRST_ROWS, most=MOST_ROWS, heed_stop=heed_stop
+    )
+    async with aclosing(pages):
+        async for found in pages:
+            keys = [tuple(None if c is None else str(c) for c in row[places:]) for row in found]
+            for key in await _extra(sides, plan, keys):
+                yield Difference(str(plan.name), Kind.EXTRA, key)
 
 
 async def _extra(

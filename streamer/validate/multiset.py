@@ -18,7 +18,6 @@ import orjson
 
 from streamer.model import (
     ColumnPlan,
-    Key,
     Page,
     PageSize,
     StepKind,
@@ -31,12 +30,12 @@ from streamer.model.sql import quote_identifier
 from streamer.pack.comparing import compared
 from streamer.validate.differences import Difference, Differences, Kind
 from streamer.validate.look import Looker
+from streamer.validate.read_back import read_back, rows_to_begin_with
 from streamer.validate.sides import Sides
 from streamer.validate.target_rows import Walk
 
 PAGE_ROWS = 1_000
 FIRST_ROWS, MOST_ROWS = 500, 20_000
-ANSWER_BYTES = 4_000_000  # about what one answer should be long
 _INTEGER = re.compile(r"[+-]?\d+\Z", re.ASCII)
 _INT64 = 1 << 63
 
@@ -168,20 +167,17 @@ async def _missing(looker: Looker, page: Page, places: Sequence[int]) -> list[Di
 async def _read_target(
     sides: Sides, plan: TablePlan, held: _Held, heed_stop: Callable[[], None]
 ) -> None:
-    walk = Walk.through(plan)
-    outputs = [canonical_sql(column) for column in plan.columns]
-    after: Key | None = None
-    rows = FIRST_ROWS
-    while True:
-        heed_stop()
-        answer = await sides.database.execute([walk.page(after, rows, outputs)])
-        found = answer.results[0].rows
-        if not found:
-            return
-        held.put([(_digest(_cells(row[1:])), whole_number(row[0])) for row in found])
-        after = (str(found[-1][0]),)
-        size = sum(len(str(cell)) for row in found for cell in row) // len(found)
-        rows = max(1, min(MOST_ROWS, rows * 4, ANSWER_BYTES // (size + 1)))
+    pages = read_back(
+        sides.database,
+        Walk.through(plan),
+        [canonical_sql(column) for column in plan.columns],
+        first=rows_to_begin_with(plan, FIRST_ROWS),
+        most=MOST_ROWS,
+        heed_stop=heed_stop,
+    )
+    async with aclosing(pages):
+        async for found in pages:
+            held.put([(_digest(_cells(row[1:])), whole_number(row[0])) for row in found])
 
 
 def _cells(row: Sequence[object]) -> Canonical:

@@ -6,7 +6,7 @@ from collections import Counter
 import orjson
 import pytest
 
-from streamer.d1 import RefusedRowsError, TooLargeError
+from streamer.d1 import AnswerTooLongError, RefusedRowsError, TooLargeError
 from streamer.d1.api import Break, Broken, Reply
 from streamer.errors import FencedError, TargetError, TargetUnavailableError
 from streamer.model import Statement
@@ -49,6 +49,7 @@ def test_an_answer_tells_what_it_took(virtually, connect) -> None:
         (Reply(413, b""), TooLargeError, "413"),
         (Reply(302, b"", {"location": "https://elsewhere"}), TargetError, "redirects"),
         (Break(Broken.CERTIFICATE, "refused"), TargetError, "certificate"),
+        (Break(Broken.TOO_LONG, "over 64 MB"), AnswerTooLongError, "more came.*over 64 MB"),
     ],
     ids=str,
 )
@@ -80,7 +81,6 @@ def test_what_sending_again_cannot_mend_stops_at_once(
         Reply(200, b'{"result":[],"success":false,"errors":[]}'),
         taken(2),
         Break(Broken.GARBLED, "gzip garbage"),
-        Break(Broken.TOO_LONG, "an answer over 64 MB"),
         refusal(400, 7500, "the moon is in the wrong place"),
     ],
     ids=str,
