@@ -31,6 +31,8 @@ from streamer.sinks.references import key_text
 FOLDER = "rejects"
 LOCK = ".lock"
 _Columns = tuple[str, tuple[str, ...]]  # a target table, and columns that its rows are known by
+LINE_LETTERS = 16  # of what a line is called
+
 _Row = tuple[str, StepKind, Key]  # a rejected row: its table, the step that found it, its key
 
 
@@ -116,7 +118,10 @@ class Rejects:
             ]
             if self._count + len(fresh) > self._most:
                 raise self._too_many(fresh[0][0])
-            rejects = {n: Reject(secrets.token_hex(8), row.key, row.reason) for row, n in fresh}
+            rejects = {
+                n: Reject(secrets.token_hex(LINE_LETTERS // 2), row.key, row.reason)
+                for row, n in fresh
+            }
             lines: dict[str, list[bytes]] = {}
             for row, name in fresh:
                 lines.setdefault(name[0], []).append(self._line(row, rejects[name]))
@@ -233,9 +238,7 @@ class Rejects:
         kept = gone = 0
         with path.open("rb") as old, _private(temporary) as new:
             for line in old:
-                document = _parsed(line)
-                unknown = document.get("id") not in known
-                if not document or (document.get("run") == self._run and unknown):
+                if self._is_unknown(line, known):
                     gone += 1
                     continue
                 new.write(line)
@@ -249,6 +252,20 @@ class Rejects:
         else:
             path.unlink()
             temporary.unlink()
+
+    def _is_unknown(self, line: bytes, known: Collection[str]) -> bool:
+        """Whether a line is this run's, and none that is `known`.
+
+        One that can't be read may be a row that somebody mends, whoever's it is: it goes only where this run
+        was killed while it wrote it, or where nothing of a row is in it.
+        """
+        if document := _parsed(line):
+            return document.get("run") == self._run and document.get("id") not in known
+        run = f'"run":"{self._run}"'.encode()
+        only_begun = len(line) <= len(b'{"id":"",') + LINE_LETTERS + len(run)
+        if only_begun and line.startswith(b'{"id":"'):
+            return True
+        return run in line and not any(one.encode() in line for one in known)
 
     def _rows(self, path: Path) -> dict[str, Filed]:
         if not path.is_file():

@@ -138,6 +138,23 @@ async def test_a_line_that_was_cut_off_spoils_none_behind_it(tmp_path: Path) -> 
     assert list(await some.rows(PLAN.name)) == [row.reject.line for row in [*kept, *more]]
 
 
+async def test_a_line_that_cannot_be_read_while_somebody_mends_it_stays(tmp_path: Path) -> None:
+    others = await rejects(tmp_path, [], run="other").record([bad(9)])
+    some = rejects(tmp_path, [])
+    kept = known(await some.record([bad(1), bad(2)]))
+    path = some.path(QualifiedName("public", "t"))
+    other, first, second = path.read_text().splitlines()
+    spread = json.dumps(json.loads(second), indent=1)
+    edited = f"{other[:-1]},\n{first[:-1]},}}\n{spread}\n"
+    torn = second.replace(kept[1].reject.line, "0123456789abcdef")[:-5]
+    path.write_text(f"{edited}{torn}\n")
+
+    await some.forget_unknown(kept)
+
+    assert path.read_text() == edited
+    assert others[0].line in edited
+
+
 async def test_one_row_more_than_allowed_stops_the_run_and_is_not_written_down(
     tmp_path: Path,
 ) -> None:
