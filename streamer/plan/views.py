@@ -11,6 +11,7 @@ from streamer.model import (
     Severity,
     SourceIdentity,
     Table,
+    TableKind,
     TypeOptions,
     ViewPlan,
 )
@@ -110,7 +111,8 @@ def _problem(
 
 
 def _of_draft(draft: Draft) -> Relation:
-    return Relation(draft.target, draft.carried.scope)
+    apart = draft.table.has_children and draft.table.kind is TableKind.TABLE
+    return Relation(draft.target, draft.carried.scope, has_children=apart)
 
 
 def _of_view(view: Table, target: str, types: TypeOptions, source: SourceIdentity) -> Relation:

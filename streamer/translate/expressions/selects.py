@@ -200,6 +200,10 @@ class _Select:
         if relation is None:
             raise UntranslatableError(f"it reads {schema}.{name}, which isn't carried over")
         alias, joins = arguments.pop("alias", None), arguments.pop("joins", None)
+        if not arguments.pop("only", False) and relation.has_children:
+            raise UntranslatableError(
+                f"it reads {schema}.{name} with the rows of tables that inherit from it, which D1 has apart"
+            )
         if isinstance(alias, exp.TableAlias) and set(arguments_of(alias)) == {"this"}:
             name, alias = identifier(alias.this), None
         if arguments or alias is not None or name in self._aliases:

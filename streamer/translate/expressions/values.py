@@ -40,10 +40,14 @@ class Scope:
 
 @frozen
 class Relation:
-    """A table that a view may read: its name in the target, and its columns."""
+    """A table that a view may read: its name in the target, and its columns.
+
+    With `has_children` its name alone means the rows of tables that inherit from it as well, which D1 has apart.
+    """
 
     target: str
     scope: Scope
+    has_children: bool = False
 
 
 @frozen

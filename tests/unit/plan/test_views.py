@@ -42,6 +42,22 @@ def test_views_are_made_after_those_that_they_are_made_of():
         assert database.execute('SELECT * FROM "v"').fetchall() == [(1, "x")]
 
 
+def test_a_view_of_rows_of_tables_that_inherit_is_left_out_and_one_of_a_table_s_own_rows_is_made():
+    parent = replace(T, has_children=True)
+    own = view("own", " SELECT id,\n    a\n   FROM ONLY public.t;", "id", "a")
+
+    plan = planned(parent, V, own)
+
+    assert [str(made.source) for made in plan.views] == ["public.own"]
+    (warning,) = plan.warnings
+    assert warning.object == "public.v"
+    assert "with the rows of tables that inherit from it, which D1 has apart" in warning.what
+    database = create(plan)
+    database.execute(plan.views[0].create_sql)
+    database.execute("INSERT INTO t VALUES (1, 'x', 1)")
+    assert database.execute('SELECT * FROM "own"').fetchall() == [(1, "x")]
+
+
 def test_what_a_view_has_beside_its_query_is_named_as_lost_where_it_moves():
     guarded = replace(
         V,
