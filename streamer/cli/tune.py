@@ -113,6 +113,13 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
             " hold for no other time; run `streamer tune` again when it is quiet",
             counted(tuned.turned_away, "request"),
         )
+    if tuned.measured.held_back:
+        log.warning(
+            "several requests at once weren't measured in %s: they waited for leave to send, and nothing is"
+            " said of the target by that; what is said rests on requests that went alone. Let other runs"
+            " with this token end, or raise --rate-limit, then run `streamer tune` again",
+            counted(tuned.measured.held_back, "round"),
+        )
     if path is None:
         return ExitCode.DONE
     return _write(path, before, config, outlook.plan, tuned, env_file=args.env_file)
@@ -218,11 +225,12 @@ def as_text(tuned: Tuned, config: Config) -> list[str]:
     seen, advice = tuned.measured, tuned.advice
     together = (*seen.rounds, *filter(None, [seen.small]))
     at_once = max((one.concurrency for one in together), default=1)
+    tried = f", up to {at_once} at once" if together or not seen.held_back else ""
     source = advice.speed.source_bytes_per_s
     like = printable(str(tuned.table.name))
     lines = [
         f"Tried {printable(str(tuned.target))} with made-up rows like those of {like}:",
-        f"{counted(tuned.requests, 'request')}, up to {at_once} at once; {counted(seen.rows, 'row')}, {size(seen.row_bytes)} each.",
+        f"{counted(tuned.requests, 'request')}{tried}; {counted(seen.rows, 'row')}, {size(seen.row_bytes)} each.",
         "",
         "Measured:",
         f"  round trip    {_milliseconds(seen.round_trip_s)}",
@@ -249,8 +257,9 @@ def as_text(tuned: Tuned, config: Config) -> list[str]:
 def as_json(tuned: Tuned) -> str:
     """What was found, for programs.
 
-    `format_version`, `target`, `probe` (`like`, `requests`, `turned_away`, `rows_written`, and the `rows` and
-    `bytes` of the requests whose time counts: those that several at once begin and end with don't),
+    `format_version`, `target`, `probe` (`like`, `requests`, `turned_away`, `held_back`: rounds of several at once that
+    are left out, since they waited for leave to send; `rows_written`, and the `rows` and `bytes` of the requests
+    whose time counts: those that several at once begin and end with don't),
     `measured` (`round_trip_s`, `alone` and `together`: `concurrency`, `rows`, `bytes`, `seconds`;
     `each_request_s` of the target's own, beside bytes; `lookup_s` for a row by its key, null where that took no
     time; `source_bytes_per_s`, null where the table is too small to say), `expected` (`rows_per_s`,
@@ -268,6 +277,7 @@ def as_json(tuned: Tuned) -> str:
             "like": str(tuned.table.name),
             "requests": tuned.requests,
             "turned_away": tuned.turned_away,
+            "held_back": seen.held_back,
             "rows": seen.rows,
             "rows_written": tuned.rows_written,
             "bytes": seen.body_bytes,

@@ -54,7 +54,7 @@ class Measured:
     A request of `refused_bytes` was too much for the target; None: none was. `opening_s` is what it took to
     open the target, until its first answer. A request with one row took `row_s` alone, and `small` is a
     round of such; None where a row is no small request. To look up a row by its key took `lookup_s`, None
-    where that wasn't tried.
+    where that wasn't tried. So many rounds as `held_back` are left out: their requests waited for leave to be sent.
     """
 
     round_trip_s: float
@@ -65,6 +65,7 @@ class Measured:
     row_s: float | None = None
     small: Round | None = None
     lookup_s: float | None = None
+    held_back: int = 0
 
     @property
     def rows(self) -> int:

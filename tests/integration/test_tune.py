@@ -247,6 +247,22 @@ def test_a_target_that_is_busy_is_measured_and_called_so(
     assert our_leftovers(workerd_d1, streamer.uuid) == []
 
 
+def test_requests_that_waited_for_the_rate_limit_are_not_taken_for_a_slow_target(
+    streamer: Streamer, workerd_d1: Workerd
+) -> None:
+    told = streamer("tune", "--json", "--rate-limit", "4/1")
+
+    assert told.code == 0, told.said
+    found = json.loads(told.stdout)
+    assert found["probe"]["held_back"] >= 1
+    assert found["probe"]["turned_away"] == 0
+    assert found["measured"]["together"] == []
+    assert found["measured"]["each_request_s"] == 0
+    assert "waited for leave to send" in told.stderr
+    assert "raise --rate-limit" in told.stderr
+    assert our_leftovers(workerd_d1, streamer.uuid) == []
+
+
 def test_a_file_is_tried_out_too_and_one_made_for_that_is_gone(
     sample_source: Database, tmp_path: Path
 ) -> None:

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from streamer.model import Answer, Pack, Result, Statement, Storage
+from streamer.d1.pacer import Pacer
+from streamer.model import Answer, Pack, Rate, Result, Statement, Storage
+from streamer.pace import FixedConcurrency
 from streamer.run.stopping import Stopping
 from streamer.tune import Count, Measured, Probing, probe
 from streamer.tune.probe import FAR, MOST_REQUESTS, MOST_WRITTEN, NEAR
@@ -27,7 +29,7 @@ class Target:
 
     It does one thing at a time: a request is taken in as soon as it comes, by `in_bytes_per_s`, and its
     statements are executed after that, by `bytes_per_s`, which takes `each_s` more for each request and
-    `lookup_s` for each row that it looks up.
+    `lookup_s` for each row that it looks up. Where two come at once, they are sent again after `again_s`.
     """
 
     count: Count
@@ -37,6 +39,7 @@ class Target:
     in_bytes_per_s: float = 1e12
     each_s: float = 0.0
     lookup_s: float = 0.0
+    again_s: float = 0.0
     most_at_once: int = field(default=0, init=False)
     largest: int = field(default=0, init=False)
     _arriving: int = field(default=0, init=False)
@@ -47,6 +50,8 @@ class Target:
 
     async def execute(self, statements: Sequence[Statement]) -> Answer:
         loop, size = asyncio.get_running_loop(), sum(one.bytes for one in statements)
+        if self._now:
+            await asyncio.sleep(self.again_s)
         began = loop.time()
         self.count.sent(size)
         self._now += 1
@@ -87,10 +92,38 @@ class Target:
         return Result(rows_written=self._sqlite.request([statement]))
 
 
+@dataclass(slots=True)
+class Paced:
+    """A target behind the door that requests to D1 go through; an answer's seconds begin behind that."""
+
+    target: Target
+    pacer: Pacer
+
+    async def execute(self, statements: Sequence[Statement]) -> Answer:
+        ticket = await self.pacer.admit()
+        answer = await self.target.execute(statements)
+        self.pacer.succeeded(ticket, sum(one.bytes for one in statements))
+        return answer
+
+
+def paced(target: Target, rate: Rate) -> Paced:
+    """`target` behind a door that lets through what `rate` does."""
+    pacer = Pacer(
+        clock=LoopClock(),
+        rate=rate,
+        concurrency=FixedConcurrency(FAR),
+        leases=None,
+        observer=target.count,
+        give_up_after_s=30.0,
+    )
+    return Paced(target, pacer)
+
+
 def probed(
     rows: Sequence[tuple[str | None, ...]],
     *,
     most_bytes: int | None = None,
+    rate: Rate | None = None,
     **target: float,
 ) -> tuple[Measured, Target]:
     """What a probe finds out of a target by rows like these."""
@@ -108,7 +141,8 @@ def probed(
             stopping=Stopping(asyncio.Event()),
             most_bytes=most_bytes,
         )
-        return await probe(database, probing), database
+        door = paced(database, rate) if rate else database
+        return await probe(door, probing), database
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main())
@@ -182,3 +216,61 @@ def test_a_fast_target_is_tried_with_large_requests_and_no_larger_than_the_user_
 
     assert 3_000_000 < free.largest <= 4_000_000
     assert bound.largest <= 500_000
+
+
+@pytest.mark.parametrize(("rows", "way_s"), [(SHORT, 0.001), (LONG, 0.001), (LONG, 0.1)])
+@pytest.mark.parametrize("rate", [Rate(5, 1), Rate(1, 0.5)], ids=str)
+def test_what_waits_for_the_rate_limit_is_not_taken_for_a_slow_target(
+    rows: Sequence[tuple[str | None, ...]], rate: Rate, way_s: float
+) -> None:
+    free, _ = probed(rows, way_s=way_s, bytes_per_s=20e6)
+    held, target = probed(rows, way_s=way_s, bytes_per_s=20e6, rate=rate)
+
+    assert (free.held_back, len(free.rounds)) == (0, 1)
+    assert held.held_back >= 1
+    assert held.rounds == ()
+    assert held.small is None
+    assert [shot.body_bytes for shot in held.shots] == [shot.body_bytes for shot in free.shots]
+    speed = held.speed()
+    assert speed.bytes_per_s == pytest.approx(20e6, rel=0.05)
+    assert speed.each_s == 0
+    assert target.tables() == []
+
+
+@pytest.mark.parametrize(
+    ("bytes_per_s", "rate", "held_back"), [(20e6, Rate(1, 1.5), 1), (1e5, None, 0)]
+)
+def test_time_that_is_over_is_the_rate_limit_s_doing_only_where_requests_waited_for_it(
+    bytes_per_s: float, rate: Rate | None, held_back: int
+) -> None:
+    measured, target = probed(LONG, way_s=0.1, bytes_per_s=bytes_per_s, rate=rate)
+
+    assert measured.shots
+    assert measured.rounds == ()
+    assert measured.held_back == held_back
+    assert target.tables() == []
+
+
+def test_a_round_counts_where_the_rate_limit_let_nearly_all_of_it_through_at_once() -> None:
+    free, target = probed(LONG, way_s=0.001, bytes_per_s=20e6)
+    roomy, _ = probed(LONG, way_s=0.001, bytes_per_s=20e6, rate=Rate(target.count.requests, 300))
+
+    assert roomy.held_back == 0
+    assert roomy.speed().bytes_per_s == pytest.approx(free.speed().bytes_per_s)
+
+
+def test_a_short_wait_of_streamers_own_leaves_the_target_s_time_for_a_request_seen() -> None:
+    own, _ = probed(SHORT, way_s=0.001, bytes_per_s=20e6, each_s=0.0007, again_s=0.001)
+
+    assert own.small is not None
+    assert (own.held_back, len(own.rounds)) == (0, 1)
+
+
+def test_what_was_turned_away_and_sent_again_makes_no_round_of_it() -> None:
+    calm, _ = probed(LONG, way_s=0.001, bytes_per_s=20e6)
+    busy, _ = probed(LONG, way_s=0.001, bytes_per_s=20e6, again_s=5.0)
+
+    assert len(calm.rounds) == 1
+    assert busy.rounds == ()
+    assert busy.held_back == 1
+    assert busy.speed().bytes_per_s == pytest.approx(20e6, rel=0.05)
