@@ -23,8 +23,9 @@ examples:
 
 Before its first write a run notes for each table whether it was missing, empty, or held rows. What was
 missing is dropped, what was empty is emptied, children first. Where rows were there before, or more
-are there now than the run wrote, it refuses and offers Time Travel. Killed, it goes on when called
-again. A run that was taken back can't be resumed; the next `streamer run` starts a new one.
+are there now than the run wrote, it refuses and offers Time Travel. What a killed run had sent may come
+while it asks: it looks again once nothing more can, and asks again where that means more. Killed, it
+goes on when called again. A run that was taken back can't be resumed; the next `streamer run` starts a new one.
 
 exit codes: 0 done, or not agreed to; 1 failed; 2 refused or wrong settings, nothing was touched;
 75 stopped, call it again

@@ -67,6 +67,21 @@ def decide(intent: Intent, seen: Seen, *, force: bool) -> Decision:
     )
 
 
+def takes_more(now: Decision, agreed: Decision) -> bool:
+    """Whether `now` takes away what isn't in `agreed`: another table or view, or more rows."""
+    known = {one.table.target: one for one in agreed.tables}
+    return not {*now.views} <= {*agreed.views} or any(
+        one.action is not Action.LEFT and _is_more(one, known[one.table.target])
+        for one in now.tables
+    )
+
+
+def _is_more(now: TableAction, agreed: TableAction) -> bool:
+    if agreed.action is Action.LEFT:
+        return True
+    return agreed.rows is not None and (now.rows is None or now.rows > agreed.rows)
+
+
 def _action(table: WrittenTable, seen: Seen) -> TableAction:
     there = seen.survey.find(table.target)
     rows = seen.rows.get(table.target.lower())

@@ -45,7 +45,6 @@ class Intent:
     """
 
     run_id: str
-    state: RunState
     started_at: str
     bookmark: str
     tables: tuple[WrittenTable, ...]
@@ -56,9 +55,9 @@ class Intent:
 def intent_of(journal: Journal) -> Intent:
     """What there is to take back of the journal's run."""
     run = journal.running
+    state = state_before(journal)
     return Intent(
         run_id=run.run_id,
-        state=RunState(run.state),
         started_at=str(run.document.get("started_at", "")),
         bookmark=str(run.document.get("bookmark") or ""),
         tables=tuple(
@@ -71,7 +70,7 @@ def intent_of(journal: Journal) -> Intent:
             for name, step in journal.steps.items()
             if name.work is Work.VIEW
             and step.document.get("found") == Found.ABSENT
-            and (step.state != State.TODO or run.state != RunState.RUNNING)
+            and (step.state != State.TODO or state != RunState.RUNNING)
         ),
         claimed=journal.claimed,
     )
@@ -96,6 +95,13 @@ def _table(journal: Journal, name: StepName, facts: Mapping[str, JSON]) -> Writt
 
 def _texts(value: JSON) -> tuple[str, ...]:
     return tuple(map(str, items(value)))
+
+
+def state_before(journal: Journal) -> RunState:
+    """How far the journal's run was before a rollback began; UNDOING where that isn't known."""
+    run = journal.running
+    noted = run.document.get("state_before_undoing") if run.state == RunState.UNDOING else None
+    return RunState(str(noted or run.state))
 
 
 def target_facts_of(journal: Journal) -> Mapping[str, JSON]:

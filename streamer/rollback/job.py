@@ -1,11 +1,10 @@
-"""A rollback from its beginning to its end: look, decide, ask, fence, undo, report."""
+"""A rollback from its beginning to its end: look, decide, ask, fence, look again, undo, report."""
 
 from __future__ import annotations
 
 import asyncio
-import uuid
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +13,7 @@ from streamer.config import Config
 from streamer.d1 import D1Database
 from streamer.errors import (
     ExitCode,
+    FencedError,
     InterruptedRunError,
     SettingsError,
     StreamerError,
@@ -22,7 +22,8 @@ from streamer.errors import (
 from streamer.frozen import frozen
 from streamer.model.words import counted
 from streamer.progress import Events, write_report
-from streamer.rollback.decide import Action, Decision, decide
+from streamer.rollback.decide import Action, Decision, decide, takes_more
+from streamer.rollback.fence import Fence
 from streamer.rollback.intent import Intent, intent_of, target_facts_of
 from streamer.rollback.look import Seen, look
 from streamer.rollback.report import RollbackReport
@@ -36,6 +37,7 @@ from streamer.sinks import Ownership
 from streamer.targets import open_target
 
 TIME_TRAVEL = "Take the whole database back with --method time-travel"
+MORE = "Meanwhile there came more, which is all there now:"
 
 
 class Method(StrEnum):
@@ -56,7 +58,15 @@ class Choices:
 
 
 Agree = Callable[[list[str]], Awaitable[bool]]
-"""Shows the lines to the user; whether to go on."""
+"""Shows the lines to the user; whether to go on. Asked again where it turns out to be more."""
+
+
+@frozen
+class _Found:
+    """What the target held at one look, and what is to be done about that."""
+
+    seen: Seen
+    decision: Decision
 
 
 async def roll_back(
@@ -106,39 +116,72 @@ class _Rollback:
         self._events = events
         self._stop = stop
         self._started_at = datetime.now(UTC)
+        self._intent = intent_of(journal)
+        self._targets = [table.target for table in self._intent.tables]
+        self._fence = Fence(journal, database, self._targets)
 
     async def carry_out(self, agree: Agree) -> ExitCode:
-        intent = intent_of(self._journal)
-        seen = await look(self._database, [table.target for table in intent.tables], intent.run_id)
-        decision = decide(intent, seen, force=self._choices.force)
-        self._refuse(intent, decision)
-        lines = _told(intent, decision, self._choices.method)
+        found = await self._look()
+        lines = _told(self._intent, found.decision, self._choices.method)
         if self._choices.dry_run:
+            self._refuse(found.decision)
             self._events.phase("nothing was touched: --dry-run")
             await agree(lines)
             return ExitCode.DONE
-        if not await agree(lines):
-            self._events.phase("nothing was touched")
+        await self._admit(found)
+        if not await self._is_agreed(found, agree, lines):
             return ExitCode.DONE
-        try:
-            await self._take_back(intent, seen, decision)
-        except BaseException as error:
-            known = isinstance(error, StreamerError)
-            code = error.exit_code if known else ExitCode.RESUMABLE
-            problem = error.what if known else type(error).__name__
-            self._report(intent, decision, code, [problem])
-            raise
-        self._report(intent, decision, ExitCode.DONE, [])
+        if self._choices.method is Method.TIME_TRAVEL:
+            with self._failures_reported(found.decision):
+                await self._travel()
+        else:
+            agreed = found.decision
+            with self._failures_reported(agreed):
+                ownership = await self._fence_off()
+                found = await self._look()
+                await self._admit(found)
+            lines = [MORE, *_told(self._intent, found.decision, self._choices.method)]
+            if takes_more(found.decision, agreed) and not await self._is_agreed(
+                found, agree, lines
+            ):
+                return ExitCode.DONE
+            with self._failures_reported(found.decision):
+                await self._delete(ownership, found)
+        self._report(found.decision, ExitCode.DONE, [])
         return ExitCode.DONE
 
-    def _refuse(self, intent: Intent, decision: Decision) -> None:
+    async def _look(self) -> _Found:
+        """What the target holds now, and what that means."""
+        seen = await look(self._database, self._targets, self._intent.run_id)
+        return _Found(seen, decide(self._intent, seen, force=self._choices.force))
+
+    async def _admit(self, found: _Found) -> None:
+        """Refuse what must not be done; the run is what it was before, then.
+
+        Raises:
+            UsageError: with every reason.
+        """
+        try:
+            self._refuse(found.decision)
+        except UsageError:
+            await self._fence.lift(found.seen)
+            raise
+
+    async def _is_agreed(self, found: _Found, agree: Agree, lines: list[str]) -> bool:
+        if await agree(lines):
+            return True
+        await self._fence.lift(found.seen)
+        self._events.phase("nothing was touched")
+        return False
+
+    def _refuse(self, decision: Decision) -> None:
         """Refuse what can't be done in the way that was chosen, and offer the other.
 
         Raises:
             UsageError: with every reason.
         """
         if self._choices.method is Method.TIME_TRAVEL:
-            if not intent.bookmark:
+            if not self._intent.bookmark:
                 raise UsageError(
                     "no Time Travel bookmark was recorded: this target has no Time Travel",
                     hint="Use --method delete, or restore a copy of the database",
@@ -147,8 +190,8 @@ class _Rollback:
         if not decision.objections:
             return
         other = (
-            f"{TIME_TRAVEL} (to {intent.started_at}; what others wrote since goes too)"
-            if intent.bookmark
+            f"{TIME_TRAVEL} (to {self._intent.started_at}; what others wrote since goes too)"
+            if self._intent.bookmark
             else "Restore a copy of the database"
         )
         more = any(" the run wrote " in text for text in decision.objections)
@@ -158,27 +201,28 @@ class _Rollback:
             hint=f"{other}{force}.",
         )
 
-    async def _take_back(self, intent: Intent, seen: Seen, decision: Decision) -> None:
-        epoch = self._journal.running.epoch + 1
-        await self._journal.note(RunState.UNDOING, epoch=epoch)
-        if self._choices.method is Method.TIME_TRAVEL:
-            self._events.phase("setting the database back")
-            await self._database.restore(intent.bookmark)
-        else:
-            await self._delete(intent, seen, decision, epoch)
+    async def _travel(self) -> None:
+        await self._fence.pass_through()
+        self._events.phase("setting the database back")
+        await self._database.restore(self._intent.bookmark)
         await self._journal.note(RunState.UNDONE)
 
-    async def _delete(self, intent: Intent, seen: Seen, decision: Decision, epoch: int) -> None:
-        ownership = Ownership(
-            self._database, run=intent.run_id, epoch=epoch, holder=uuid.uuid4().hex
+    async def _fence_off(self) -> Ownership:
+        """From here on no request of the run, nor of an earlier rollback, has any effect."""
+        try:
+            return await self._fence.put_up()
+        except FencedError:
+            # Another run came while the user was asked: that is among the objections now.
+            await self._admit(await self._look())
+            raise
+
+    async def _delete(self, ownership: Ownership, found: _Found) -> None:
+        await self._fence.pass_through()
+        await Undo(self._database, ownership, found.seen, self._heed_stop).carry_out(
+            found.decision, self._events.phase
         )
-        every = [table.target for table in intent.tables]
-        # From here on no request of the run, nor of an earlier rollback, has any effect.
-        await ownership.take(every)
-        await Undo(self._database, ownership, seen, self._heed_stop).carry_out(
-            decision, self._events.phase
-        )
-        await ownership.leave(every)
+        await ownership.leave(self._targets)
+        await self._journal.note(RunState.UNDONE)
 
     def _heed_stop(self) -> None:
         if self._stop.is_set():
@@ -187,14 +231,25 @@ class _Rollback:
                 hint="Go on with `streamer rollback`.",
             )
 
-    def _report(
-        self, intent: Intent, decision: Decision, code: ExitCode, errors: list[str]
-    ) -> None:
+    @contextmanager
+    def _failures_reported(self, decision: Decision) -> Generator[None]:
+        """Write the report of what fails within, but for what is refused: then nothing was touched."""
+        try:
+            yield
+        except UsageError:
+            raise
+        except BaseException as error:
+            known = isinstance(error, StreamerError)
+            code = error.exit_code if known else ExitCode.RESUMABLE
+            self._report(decision, code, [error.what if known else type(error).__name__])
+            raise
+
+    def _report(self, decision: Decision, code: ExitCode, errors: list[str]) -> None:
         """Write the report; one that can't be written is a warning."""
         self._events.recorded()
         travelled = self._choices.method is Method.TIME_TRAVEL
         document = RollbackReport(
-            run_id=intent.run_id,
+            run_id=self._intent.run_id,
             method=self._choices.method.value,
             code=code,
             started_at=self._started_at,

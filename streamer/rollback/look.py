@@ -22,8 +22,8 @@ _OUR_TABLES = (
 )
 _SEQUENCE = "SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_sequence'"
 _LEDGER = (
-    f'SELECT "table", CAST(sum(rows) AS TEXT) FROM {LEDGER_TABLE} '
-    "WHERE run = ?1 AND step = 'rows' GROUP BY \"table\""
+    "SELECT \"table\", CAST(sum(CASE step WHEN 'rows' THEN rows ELSE 0 END) AS TEXT) "
+    f'FROM {LEDGER_TABLE} WHERE run = ?1 GROUP BY "table"'
 )
 
 
@@ -42,8 +42,8 @@ class Seen:
     """The target now: names are in lower case wherever they are keys.
 
     `rows` are counts of the tables asked for that are there (None: too many to count in one
-    request). `ledger_rows` is what the run's ledger says came. `has_counters`: there is a table
-    sqlite_sequence.
+    request). `ledger_rows` is what the run's ledger says came; it has an entry, maybe of no row, of all
+    that the run claimed. `has_counters`: there is a table sqlite_sequence.
     """
 
     survey: Survey
@@ -54,6 +54,11 @@ class Seen:
     owners: tuple[Owner, ...]
     ledger_rows: dict[str, int]
     has_counters: bool
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether the run's own claim stands, with what came with it; a rollback's leaves nothing."""
+        return bool(self.ledger_rows)
 
 
 async def look(database: D1Database, tables: Sequence[str], run_id: str) -> Seen:
