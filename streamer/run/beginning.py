@@ -11,7 +11,7 @@ from checkpoints import RunRecord
 from streamer.config import Config
 from streamer.model import IfExists, TablePlan
 from streamer.model.words import counted
-from streamer.pack import OWNER_TABLE, owners_of, read_owners
+from streamer.pack import OWNER_TABLE, Facts, facts_of, owners_of, read_facts, read_owners
 from streamer.progress import Events, utc
 from streamer.run import resume, steps
 from streamer.run.admission import Found, admit, found
@@ -125,14 +125,19 @@ async def _claimed(journal: Journal, ends: Ends) -> frozenset[str]:
     """The target tables that the checkpoint's run had made its own.
 
     It may have ended between its claim, with which tables are made, and writing that down; its marks say so then.
-    So do those of a run that it had abandoned itself, whose claim came later than it looked.
+    So do those of a run that it had abandoned itself, whose claim came later than it looked. Facts come with
+    each such claim; marks without them are those of a rollback that was killed.
     """
     if journal.claimed or ends.survey.find(OWNER_TABLE) is None:
         return journal.claimed
-    answer = await ends.database.execute([read_owners()])
-    owners = owners_of(answer.results[0])
+    answer = await ends.database.execute([read_owners(), read_facts()])
+    facts = facts_of(answer.results[1])
     runs = {journal.running.run_id, *map(str, items(journal.running.document.get("abandoned")))}
-    return frozenset(one.table for one in owners if one.run in runs)
+    return frozenset(
+        owner.table
+        for owner in owners_of(answer.results[0])
+        if owner.run in runs and owner.table in facts.get(owner.run, Facts()).texts
+    )
 
 
 def _abandoned_runs(config: Config, journal: Journal) -> list[JSON]:

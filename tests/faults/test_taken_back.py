@@ -223,7 +223,7 @@ async def test_rows_that_others_wrote_meanwhile_stay_and_so_does_the_finished_ru
     assert moving.target.rows(moving.uuid, "SELECT count(*) FROM item") == [[ROWS + 1]]
 
 
-@pytest.mark.parametrize("is_killed", [False], ids=["asked"])
+@pytest.mark.parametrize("is_killed", [False, True], ids=["asked", "killed behind the fence"])
 async def test_a_table_made_by_others_meanwhile_is_not_taken_for_the_runs_by_its_fence(
     moving: Streamer, between: Between, *, is_killed: bool
 ) -> None:
