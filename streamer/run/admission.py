@@ -109,6 +109,22 @@ def unlike(table: TablePlan, there: FoundTable) -> str:
     if table.key.kind is KeyKind.PRIMARY and there.key != key:
         was = f"the primary key ({', '.join(there.key)})" if there.key else "no primary key"
         return f"in D1 with {was}, planned ({', '.join(key)})"
+    return _loose(table, there)
+
+
+def _loose(table: TablePlan, there: FoundTable) -> str:
+    """By which collation D1 takes rows for the same whose keys differ in PostgreSQL; '' for none.
+
+    An upsert would write the one into the other.
+    """
+    key = {name.lower() for name in table.key.targets}
+    ignoring_case = {column.target.lower() for column in table.columns if column.nocase}
+    for index in there.loose:
+        if {name for name, _ in index} != key:
+            continue
+        for name, collation in sorted(index):
+            if collation not in {"BINARY", "NOCASE" if name in ignoring_case else "BINARY"}:
+                return f"in D1 with a key that compares {name} by {collation}, planned BINARY"
     return ""
 
 

@@ -29,6 +29,16 @@ WHERE m.type = 'table' AND m.name NOT LIKE '\\_cf\\_%' ESCAPE '\\'"""
 _REFERENCES = """\
 SELECT DISTINCT m.name, f."table" FROM sqlite_master AS m, pragma_foreign_key_list(m.name) AS f
 WHERE m.type = 'table' AND m.name NOT LIKE '\\_cf\\_%' ESCAPE '\\'"""
+# Only those that call texts equal which aren't the same; sqlite.org/pragma.html, 2026-11-30.
+_LOOSE = """\
+SELECT m.name, l.name, i.name, upper(i.coll)
+FROM sqlite_master AS m, pragma_index_list(m.name) AS l, pragma_index_xinfo(l.name) AS i
+WHERE m.type = 'table' AND m.name NOT LIKE '\\_cf\\_%' ESCAPE '\\'
+AND l."unique" AND NOT l.partial AND i.key AND EXISTS (
+SELECT 1 FROM pragma_index_xinfo(l.name) AS c WHERE c.key AND upper(c.coll) <> 'BINARY')"""
+
+Collations = frozenset[tuple[str, str]]
+"""Of the columns of a unique index, their names in lower case and by which collation each is told apart."""
 
 
 @frozen
@@ -36,7 +46,8 @@ class FoundTable:
     """A table or view of the target; `columns` maps lower-case names to declared types.
 
     `key` holds the primary key's columns in key order, lower case; `generated` are those that
-    SQLite computes, which aren't among `columns`. `holds_rows` isn't known of our own tables.
+    SQLite computes, which aren't among `columns`. `holds_rows` isn't known of our own tables. `loose`
+    are the unique indexes, keys among them, with a column whose collation isn't BINARY.
     """
 
     name: str
@@ -45,6 +56,7 @@ class FoundTable:
     key: tuple[str, ...]
     holds_rows: bool
     generated: frozenset[str] = frozenset()
+    loose: frozenset[Collations] = frozenset()
 
 
 @frozen
@@ -88,7 +100,7 @@ def _texts(answer: Answer, statement: int, width: int) -> list[tuple[str, ...]]:
 
 async def survey(database: Database) -> Survey:
     """Read the target's tables, columns and references, and what its engine can do."""
-    asked = [Statement.of(sql) for sql in (_OBJECTS, _COLUMNS, _REFERENCES)]
+    asked = [Statement.of(sql) for sql in (_OBJECTS, _COLUMNS, _REFERENCES, _LOOSE)]
     answer, engine = await with_engine(database, asked)
     objects = _texts(answer, 0, 2)
     # Whether ours hold any matters to nobody, and an older start's request may drop them just now.
@@ -104,6 +116,10 @@ async def survey(database: Database) -> Survey:
         columns.setdefault(table, {})[column.lower()] = declared.upper()
         if place := whole_number(position):
             keys.setdefault(table, []).append((place, column.lower()))
+    loose: dict[str, dict[str, set[tuple[str, str]]]] = {}
+    for table, index, column, collation in _texts(answer, 3, 4):
+        of_table = loose.setdefault(table, {})
+        of_table.setdefault(index, set()).add((column.lower(), collation))
     return Survey(
         tables={
             name.lower(): FoundTable(
@@ -113,6 +129,7 @@ async def survey(database: Database) -> Survey:
                 key=tuple(column for _, column in sorted(keys[name])),
                 holds_rows=name in holding,
                 generated=frozenset(generated.get(name, ())),
+                loose=frozenset(map(frozenset, loose.get(name, {}).values())),
             )
             for name, kind in objects
         },

@@ -38,7 +38,7 @@ HIDING = frozenset(
         "pragma_foreign_key_list",
         "pragma_index_info",
     }
-    | {"pragma_index_list", "pragma_table_list", "pragma_table_xinfo"}
+    | {"pragma_index_list", "pragma_index_xinfo", "pragma_table_list", "pragma_table_xinfo"}
 )
 ROWID_NAMES = ("rowid", "_rowid_", "oid")  # sqlite.org/lang_createtable.html#rowid, 2026-11-22
 ROW_COLUMN = "_streamer_row"  # added where a table's columns hide all three of them

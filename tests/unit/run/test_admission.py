@@ -17,10 +17,21 @@ from streamer.run.admission import (
     listed,
     refuse_what_cannot_move,
     shortened,
+    unlike,
 )
 from streamer.run.schema import create
 from streamer.run.survey import Survey, survey
-from tests.engines.catalogs import INT4, TEXT, column, identified, plan_of, refers, table
+from tests.engines.catalogs import (
+    CITEXT,
+    INT4,
+    TEXT,
+    column,
+    identified,
+    plan_of,
+    primary,
+    refers,
+    table,
+)
 from tests.engines.sqlite_database import SqliteDatabase
 
 PLAN = plan_of(
@@ -94,6 +105,36 @@ async def test_a_table_that_rows_can_not_go_into_is_refused_and_says_what_differ
 
     assert words in said
     assert "exclude it" in said
+
+
+WORDS = plan_of(
+    table("word", column("word", not_null=True), column("n", INT4), indexes=[primary("word")]),
+    table(
+        "case", column("word", CITEXT, not_null=True), column("n", INT4), indexes=[primary("word")]
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("word TEXT COLLATE NOCASE PRIMARY KEY, n INTEGER", "NOCASE"),
+        ("word TEXT COLLATE RTRIM, n INTEGER, PRIMARY KEY(word)", "RTRIM"),
+        ("word TEXT PRIMARY KEY, n INTEGER", ""),
+        ("word TEXT PRIMARY KEY, n INTEGER, other TEXT COLLATE NOCASE UNIQUE", ""),
+    ],
+)
+async def test_a_key_by_which_d1_takes_other_rows_for_the_same_is_refused(
+    sql: str, said: str
+) -> None:
+    word, case = (next(t for t in WORDS.tables if t.target == name) for name in ("word", "case"))
+    seen = await seen_by(f"CREATE TABLE word({sql}\n)", f'CREATE TABLE "case"({sql}\n)')
+
+    found = seen.find("word")
+    assert found is not None
+    wrong = f"in D1 with a key that compares word by {said}, planned BINARY" if said else ""
+    assert unlike(word, found) == wrong
+    assert unlike(case, found) == (wrong if said == "RTRIM" else "")
 
 
 async def test_spelling_and_columns_of_its_own_make_no_other_table() -> None:

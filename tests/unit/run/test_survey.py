@@ -49,6 +49,25 @@ async def test_columns_that_sqlite_computes_are_told_from_those_that_are_written
     assert found.generated == {"b", "c"}
 
 
+async def test_unique_indexes_that_tell_texts_apart_by_another_collation_are_known() -> None:
+    seen = await survey(
+        SqliteDatabase(
+            "CREATE TABLE a (K TEXT COLLATE nocase PRIMARY KEY, n TEXT UNIQUE)",
+            "CREATE TABLE b (k TEXT COLLATE RTRIM, n INTEGER, PRIMARY KEY (n, k)) WITHOUT ROWID",
+            "CREATE TABLE c (k TEXT PRIMARY KEY, i INTEGER UNIQUE, n TEXT COLLATE NOCASE)",
+            "CREATE UNIQUE INDEX some ON c(n) WHERE i > 0",
+            "CREATE INDEX plain ON c(n)",
+        )
+    )
+
+    loose = {name: found.loose for name, found in seen.tables.items()}
+    assert loose == {
+        "a": {frozenset({("k", "NOCASE")})},
+        "b": {frozenset({("n", "BINARY"), ("k", "RTRIM")})},
+        "c": frozenset(),
+    }
+
+
 async def test_views_are_told_from_tables_and_neither_they_nor_ours_are_names() -> None:
     seen = await survey(SqliteDatabase(*SHOP))
 
