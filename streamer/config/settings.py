@@ -17,6 +17,7 @@ from streamer.model import (
     OnError,
     Pack,
     Pushdown,
+    QualifiedName,
     Rate,
     Secret,
     Shaping,
@@ -107,11 +108,16 @@ Target = TargetSettings | FileTarget | WranglerTarget
 
 @frozen
 class Selection:
-    """Which tables: globs, `schema.table` or `table` alone; no `tables` means all of `schemas`."""
+    """Which tables: globs, `schema.table` or `table` alone; no `tables` means all of `schemas`.
+
+    `exactly` are tables that are known by name, whatever letters these hold: these and no others are
+    meant then, and nobody looks at the patterns.
+    """
 
     tables: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     schemas: tuple[str, ...] = ("public",)
+    exactly: frozenset[QualifiedName] = frozenset()
 
 
 @frozen

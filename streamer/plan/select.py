@@ -20,11 +20,13 @@ def select(catalog: Catalog, selection: Selection) -> tuple[tuple[Table, ...], l
     when it includes, and reaches every schema when it excludes.
 
     Raises:
-        UsageError: a pattern of `tables` or `schemas` matches nothing, or nothing is left of
-            what there is.
+        UsageError: a pattern of `tables` or `schemas` matches nothing, a table of `exactly` isn't
+            there, or nothing is left of what there is.
 
     """
     tables = [table for table in catalog.tables if table.name.schema not in _SYSTEM]
+    if selection.exactly:
+        return _exactly(tables, selection.exactly), []
     names = [table.name for table in tables]
     _refuse_unknown(selection, names)
     chosen = tuple(
@@ -56,9 +58,17 @@ def select(catalog: Catalog, selection: Selection) -> tuple[tuple[Table, ...], l
 
 
 def matching(name: QualifiedName, selection: Selection) -> bool:
-    """Whether a table is among those that the patterns of `selection` name; no `tables` mean all."""
+    """Whether a table is among those that `selection` names; no `tables` mean all."""
+    if selection.exactly:
+        return name in selection.exactly
     wanted = not selection.tables or any(_matches(name, p) for p in selection.tables)
     return wanted and not any(_matches(name, pattern) for pattern in selection.exclude)
+
+
+def _exactly(tables: Sequence[Table], names: frozenset[QualifiedName]) -> tuple[Table, ...]:
+    if lacking := sorted(names - {table.name for table in tables}):
+        raise UsageError("\n".join(f"{name}: no such table." for name in lacking))
+    return tuple(table for table in tables if table.name in names)
 
 
 def _included(name: QualifiedName, selection: Selection) -> bool:

@@ -108,7 +108,7 @@ async def look(
         raise UsageError(_NONE_MOVED, hint=_SELECT)
     plan = await plan_job(
         source,
-        replace(config, selection=_exactly(names)) if names else config,
+        replace(config, selection=Selection(exactly=names)) if names else config,
         known=known,
         existing_parents=seen.names,
         refused=refused_then(moved.running.document.get("refused")) if moved else None,
@@ -160,13 +160,16 @@ def _moved_tables(moved: Journal | None) -> list[str]:
     return [n.table for n in moved.steps if n.work is Work.ROWS] if moved else []
 
 
-def _still_there(moved: Sequence[str], tables: Sequence[Table], selection: Selection) -> list[str]:
+def _still_there(
+    moved: Sequence[str], tables: Sequence[Table], selection: Selection
+) -> frozenset[QualifiedName]:
     """The tables of the run that the source has; those that aren't selected may be gone.
 
     Raises:
         SourceChangedError: others are gone.
 
     """
+    names = frozenset(moved)
     there = {str(table.name) for table in tables}
     gone = [name for name in moved if name not in there]
     missed = [name for name in gone if matching(QualifiedName(*name.split(".", 1)), selection)]
@@ -177,13 +180,7 @@ def _still_there(moved: Sequence[str], tables: Sequence[Table], selection: Selec
             hint=f"Bring back what was dropped or renamed, or compare the rest with"
             f" {' '.join(f'--exclude {name}' for name in missed)}.",
         )
-    return [name for name in moved if name in there]
-
-
-def _exactly(names: Sequence[str]) -> Selection:
-    """A selection of these tables (`schema.table`) and no others."""
-    special = str.maketrans({character: f"[{character}]" for character in "*?["})
-    return Selection(tables=tuple(name.translate(special) for name in names), schemas=("*",))
+    return frozenset(table.name for table in tables if str(table.name) in names)
 
 
 def _check_tables(tables: Sequence[TablePlan], moved: Journal) -> None:

@@ -142,18 +142,7 @@ def selected(manifest: ExportManifest | TransformManifest) -> Selection:
     """
     if not manifest.tables:
         raise UsageError("the manifest names no table: there is nothing to do")
-    return Selection(
-        tables=tuple(_exactly(table.name) for table in manifest.tables), schemas=("*",)
-    )
-
-
-def _exactly(name: QualifiedName) -> str:
-    """A pattern of the selection that means one table."""
-
-    def escaped(text: str) -> str:
-        return "".join("?" if letter in "*?[]." else letter for letter in text)
-
-    return f"{escaped(name.schema)}.{escaped(name.name)}"
+    return Selection(exactly=frozenset(table.name for table in manifest.tables))
 
 
 def _shaping(asked: Shaping, manifest: ExportManifest) -> Shaping:

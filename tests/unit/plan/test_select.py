@@ -1,8 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
 from streamer.config import Selection
 from streamer.errors import UsageError
+from streamer.model import QualifiedName
 from streamer.plan import select
+from streamer.plan.select import matching
 from tests.engines.catalogs import catalog, identified, said
 
 CATALOG = catalog(
@@ -33,6 +37,27 @@ def test_a_pattern_without_a_dot_stays_in_the_schemas():
 
 def test_a_pattern_with_a_dot_reaches_every_schema():
     assert chosen(tables=("audit.l*", "orders")) == ["public.orders", "audit.log"]
+
+
+NAMES = ("order.items", "order_items", "order?items", "[order]", "*", "public.order_items")
+HOSTILE = catalog(*(replace(identified("t"), name=QualifiedName("a.b", name)) for name in NAMES))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_table_that_is_meant_exactly_comes_alone_whatever_its_letters(name: str):
+    meant = QualifiedName("a.b", name)
+    selection = Selection(exactly=frozenset({meant}))
+
+    tables, findings = select(HOSTILE, selection)
+
+    assert [table.name for table in tables] == [meant]
+    assert findings == []
+    assert [t.name for t in HOSTILE.tables if matching(t.name, selection)] == [meant]
+
+
+def test_a_table_that_is_meant_exactly_and_is_not_there_is_refused():
+    with pytest.raises(UsageError, match=r"a\.b\.order items: no such table"):
+        select(HOSTILE, Selection(exactly=frozenset({QualifiedName("a.b", "order items")})))
 
 
 def test_an_exclusion_without_a_dot_reaches_every_schema():
