@@ -34,7 +34,17 @@ from streamer.progress.wording import size
 from streamer.run.outlook import Outlook, look_ahead
 from streamer.run.stopping import Stopping
 from streamer.targets import open_target
-from streamer.tune import Advice, Count, Measured, Probing, SourceSeen, advise, look_at_rows, probe
+from streamer.tune import (
+    Advice,
+    Count,
+    Measured,
+    Probing,
+    SourceSeen,
+    advise,
+    look_at_rows,
+    opened,
+    probe,
+)
 from streamer.tune.probe import FAR
 from streamer.tune.sample import Sample, of_lengths
 
@@ -152,11 +162,9 @@ async def _tune(
         give_up_after_s=min(config.pacing.give_up_after_s, PATIENCE_S),
     )
     count, clock = Count(), SystemClock()
-    began = clock.monotonic()
     try:
         async with stopping.heeded():
-            database = await open_target(config.target, pacing, count)
-            opening_s = clock.monotonic() - began
+            database, opening_s = await opened(open_target(config.target, pacing, count), clock)
     except TargetUnavailableError as error:
         raise _for_now(error) from None
     try:

@@ -87,6 +87,11 @@ class Caller:
         """How many calls may be under way at once now."""
         return self._pacer.concurrency
 
+    @property
+    def waited_s(self) -> float:
+        """How long, in all, there was a call that might not be sent yet."""
+        return self._pacer.waited_s
+
     async def call(
         self,
         call: Call,

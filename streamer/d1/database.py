@@ -73,6 +73,11 @@ class D1Database:
         """How many requests are useful at once, now."""
         return self._caller.concurrency
 
+    @property
+    def waited_s(self) -> float:
+        """How long, in all, there was a request that might not be sent yet."""
+        return self._caller.waited_s
+
     async def execute(self, statements: Sequence[Statement], *, can_be_cut: bool = False) -> Answer:
         """Run `statements` (at least one) in one transaction; returns when D1 said it is done.
 

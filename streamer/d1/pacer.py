@@ -67,9 +67,9 @@ Objection = Callable[[], StreamerError | None]
 class Pacer:
     """Lets requests through and learns from how they end.
 
-    `successes` counts those that the API answered, with whatever: it is alive. Where it is a
-    `stranger`, of which nothing was heard in an earlier start either, a host name that can't be
-    resolved from the beginning on is soon given up.
+    `successes` counts those that the API answered, with whatever: it is alive. `waited_s` is how long there
+    was somebody who might not send yet. Where it is a `stranger`, of which nothing was heard in an earlier
+    start either, a host name that can't be resolved from the beginning on is soon given up.
     """
 
     def __init__(
@@ -105,6 +105,7 @@ class Pacer:
         self._strikes = 0
         self._told = 0
         self.successes = 0
+        self.waited_s = 0.0
 
     @property
     def concurrency(self) -> int:
@@ -283,10 +284,12 @@ class Pacer:
 
     async def _wait(self, seconds: float) -> None:
         """Until something changes, but no longer than `seconds`."""
+        began = self._clock.monotonic()
         if seconds == inf:
             await self._changed.wait()
-            return
-        await self._first_of(self._changed, max(seconds, SHORTEST_WAIT_S))
+        else:
+            await self._first_of(self._changed, max(seconds, SHORTEST_WAIT_S))
+        self.waited_s += self._clock.monotonic() - began
 
     async def _first_of(self, event: asyncio.Event, seconds: float) -> None:
         happened = asyncio.ensure_future(event.wait())

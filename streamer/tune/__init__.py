@@ -2,6 +2,7 @@
 
 from streamer.tune.advice import Advice, Settings, advise
 from streamer.tune.measured import LimitedBy, Measured, Round, Shot
+from streamer.tune.opening import opened
 from streamer.tune.probe import Count, Probing, probe
 from streamer.tune.reading import SourceSeen, look_at_rows
 
@@ -17,5 +18,6 @@ __all__ = [
     "SourceSeen",
     "advise",
     "look_at_rows",
+    "opened",
     "probe",
 ]
