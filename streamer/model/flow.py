@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import NewType
@@ -254,6 +255,16 @@ class Answer:
     rejected: Mapping[tuple[StepId, int], tuple[Reject, ...]] = field(
         default_factory=dict["tuple[StepId, int]", "tuple[Reject, ...]"]
     )
+
+    def with_gone(self, batch: Batch) -> Answer:
+        """The same, where rows of `batch` were known to be gone before it was sent.
+
+        A count of those that were found gone while it was sent holds these: the larger one is right.
+        """
+        before: Counter[tuple[StepId, int]] = Counter()
+        for chunk in batch.chunks:
+            before[chunk.step, chunk.number] += chunk.gone
+        return replace(self, gone=Counter(self.gone) | before)
 
     @property
     def rows_written(self) -> int:

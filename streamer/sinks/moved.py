@@ -66,7 +66,7 @@ class MovedValues(AroundSink[Sink]):
         """Write `batch`, if need be after rows that hold what is its own now."""
         for _ in range(ROUNDS):
             try:
-                return _with_gone(await self._sink.write(batch), batch)
+                return (await self._sink.write(batch)).with_gone(batch)
             except RefusedRowsError as error:
                 refused = error
             if "UNIQUE constraint failed" not in refused.failure.message:
@@ -76,7 +76,7 @@ class MovedValues(AroundSink[Sink]):
             if untied is None:
                 raise refused
             batch = untied
-        return _with_gone(await self._sink.write(batch), batch)
+        return (await self._sink.write(batch)).with_gone(batch)
 
     async def _untied(self, batch: Batch, refused: RefusedRowsError) -> Batch | None:
         """What is left to write of `batch`; None where nothing can be untied.
@@ -140,11 +140,3 @@ class MovedValues(AroundSink[Sink]):
         kept = without_rows(layout, chunk, lambda row: stored_key(layout, row) in done)
         left = replace(chunk, statements=kept, rows=chunk.rows - gone, gone=chunk.gone + gone)
         return left, False
-
-
-def _with_gone(answer: Answer, batch: Batch) -> Answer:
-    gone = dict(answer.gone)
-    for chunk in batch.chunks:
-        if chunk.gone:
-            gone[(chunk.step, chunk.number)] = chunk.gone
-    return replace(answer, gone=gone)

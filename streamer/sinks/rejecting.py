@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -42,10 +41,7 @@ class Rejecting(AroundSink[Sink]):
                 break
         if not rejected:
             return answer
-        gone: Counter[_Place] = Counter()
-        for chunk in batch.chunks:
-            gone[(chunk.step, chunk.number)] += chunk.gone
-        return replace(answer, rejected=rejected, gone={**answer.gone, **+gone})
+        return replace(answer, rejected=rejected).with_gone(batch)
 
     async def _set_aside(self, found: FoundBadRowsError) -> dict[_Place, tuple[Reject, ...]]:
         rejects: dict[_Place, tuple[Reject, ...]] = {}
