@@ -170,7 +170,8 @@ class Caller:
             case AtOnce():
                 return
             case Again(wait_s):
-                wait_s = self._pacer.retry_wait(wait_s, failure.retry_after_s or 0.0)
+                asked_s = min(failure.retry_after_s or 0.0, wait_s)
+                wait_s = self._pacer.retry_wait(wait_s, asked_s)
                 self._observer.retried(failure.kind, wait_s)
                 await self._pacer.rest(wait_s)
             case PauseAll(seconds):
@@ -189,8 +190,16 @@ class Caller:
                 answer, _ = await self._try(self.ping, _whether_taken)
                 if answer is True:
                     record.stuck += record.unproven
+                elif isinstance(answer, Failure):
+                    self._heed(answer)
                 record.unproven = 0
         record.alive = self._pacer.successes
+
+    def _heed(self, failure: Failure) -> None:
+        """Have nobody send for as long as the ping's failure says."""
+        decision = decide(failure, History(failures=1, of_kind=1, stuck=0, body_bytes=0), 0.0)
+        if isinstance(decision, PauseAll):
+            self._pacer.pause(decision.seconds, str(failure))
 
 
 def _whether_taken(reply: Reply) -> bool | Failure:

@@ -156,7 +156,10 @@ class Pacer:
         await self._quiet.wait()
 
     async def rest(self, seconds: float) -> None:
-        """Wait for `seconds`, or until nobody may send any more."""
+        """Wait for `seconds`, or until nobody may send any more, or patience is at its end."""
+        if self._failing_since is not None:
+            end = self._failing_since + self._give_up_after_s
+            seconds = min(seconds, max(0.0, end - self._clock.monotonic()) + SHORTEST_WAIT_S)
         if not self._shut.is_set():
             await self._first_of(self._shut, seconds)
 
@@ -267,9 +270,8 @@ class Pacer:
         self._observer.paused(self._gate.delay_s, str(failure))
 
     def _give_up(self, now: float) -> None:
-        if self._failing_since is None:
-            return
-        failing_s = max(now, self._paused_until) - self._failing_since
+        since = now if self._failing_since is None else self._failing_since
+        failing_s = max(now, self._paused_until) - since
         if self._stranger and failing_s > UNKNOWN_HOST_S:
             raise TargetUnavailableError(
                 f"D1 couldn't be found for {failing_s:,.0f} s: {self._last_failure}",
@@ -278,7 +280,7 @@ class Pacer:
             )
         if failing_s > self._give_up_after_s:
             raise TargetUnavailableError(
-                f"D1 has taken nothing for {now - self._failing_since:,.0f} s: {self._last_failure}",
+                f"D1 has taken nothing for {now - since:,.0f} s: {self._last_failure}",
                 hint="Run again with --resume when it is back; --give-up-after sets the patience",
             )
 

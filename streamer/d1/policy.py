@@ -23,6 +23,8 @@ STUCK_SPLIT = 4
 STUCK_STOP = 16
 SMALL_BYTES = 64_000
 SHORTEST_PAUSE_S = 1.0
+LONGEST_ASKED_S = API_WINDOW_S
+"""So long a single request waits as the server asked; then whether it is well again is looked at."""
 IDLE_RETRIES = 3
 
 
@@ -89,7 +91,8 @@ def error_of(failure: Failure, decision: Split | Stop, *, where: str) -> Streame
 
 def _later(failure: Failure, history: History, random: float) -> Decision:
     wait_s = full_jitter(history.failures, random)
-    return Again(max(wait_s, failure.retry_after_s or 0.0))
+    asked_s = min(failure.retry_after_s or 0.0, LONGEST_ASKED_S)
+    return Again(max(wait_s, asked_s))
 
 
 def _pause(failure: Failure, _history: History, _random: float) -> Decision:

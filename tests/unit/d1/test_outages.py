@@ -220,3 +220,57 @@ def test_the_kinds_that_are_retried_are_told_with_their_waits(virtually, connect
     virtually(main)
 
     assert [kind for kind, _ in notes.retries] == [FailureKind.SERVER_ERROR] * 2
+
+
+def test_fault_08_a_server_that_wants_to_be_left_alone_for_a_day_is_looked_at_sooner(
+    virtually, connect
+) -> None:
+    api = ModelApi(outage(10, 70, Reply(503, b"", {"retry-after": "86400"})), latency_s=0.1)
+
+    async def main():
+        database = await connect(api, concurrency=2)
+        await asyncio.sleep(10)
+        await asyncio.gather(*[database.execute(WRITE) for _ in range(4)])
+        return asyncio.get_running_loop().time()
+
+    assert 300 <= virtually(main) < 400
+
+
+def test_fault_30_patience_ends_also_while_a_server_wants_to_be_left_alone_for_longer(
+    virtually, connect
+) -> None:
+    api = ModelApi(outage(10, 1e9, Reply(503, b"", {"retry-after": "120"})), latency_s=0.1)
+
+    async def main():
+        database = await connect(api, give_up_after_s=20)
+        await asyncio.sleep(10)
+        with pytest.raises(TargetUnavailableError, match="503"):
+            await database.execute(WRITE)
+        return asyncio.get_running_loop().time()
+
+    assert 30 <= virtually(main) < 32
+
+
+@pytest.mark.parametrize("first_answered", [True, False])
+def test_fault_30_so_it_does_where_another_request_has_succeeded_meanwhile(
+    virtually, connect, first_answered
+) -> None:
+    blocked = refusal(429, 971, "Please wait", retry_after="86400")
+    answers = [blocked, None] if first_answered else [None, blocked]
+
+    def script(now, method, *_):
+        return answers.pop(0) if method == "POST" and now >= 10 and answers else None
+
+    api = ModelApi(script, latency_s=0.1)
+
+    async def main():
+        database = await connect(api, concurrency=2, give_up_after_s=3600)
+        await asyncio.sleep(10)
+        both = [database.execute(WRITE) for _ in range(2)]
+        ended = await asyncio.gather(*both, return_exceptions=True)
+        return ended, asyncio.get_running_loop().time()
+
+    ended, at = virtually(main)
+
+    assert [type(one) for one in ended].count(TargetUnavailableError) == 1
+    assert at < 20

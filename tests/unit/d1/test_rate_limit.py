@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from streamer.d1.api import Break, Broken
+from streamer.d1.api import Break, Broken, Reply
 from streamer.model import Rate
 from tests.unit.d1.faults import WRITE, first
 from tests.unit.d1.model_api import ModelApi, Notes, refusal
@@ -131,3 +131,27 @@ def test_requests_that_are_never_answered_count_as_sent(virtually, connect) -> N
 
     at = sorted(api.arrivals)
     assert all(b - a >= 60 for a, b in zip(at, at[5:], strict=False))
+
+
+def test_fault_07_a_ping_that_is_told_to_wait_pauses_everybody(virtually, connect) -> None:
+    answered: list[float] = []
+
+    def script(now, method, _path, body):
+        if method != "POST" or now < 10 or answered:
+            return None
+        if b"INSERT" in body:
+            return Reply(502, b"")
+        answered.append(now)
+        return refusal(429, 971, "Please wait", retry_after="300")
+
+    api = ModelApi(script, latency_s=0.1)
+
+    async def main():
+        database = await connect(api, concurrency=2)
+        await asyncio.sleep(10)
+        await asyncio.gather(*[database.execute(WRITE) for _ in range(3)])
+
+    virtually(main)
+
+    (told,) = answered
+    assert [at for at in api.arrivals if told + 0.2 < at < told + 300] == []
