@@ -35,7 +35,7 @@ class Undo:
 
     async def carry_out(self, decision: Decision, say: Callable[[str], None]) -> None:
         """Views go first, then rows, children before parents, then tables and indexes."""
-        await self._drop_views(decision.views)
+        await self._drop_views(decision)
         for group in decision.groups:
             say(f"emptying {', '.join(group)}")
             await self._empty(group)
@@ -47,9 +47,11 @@ class Undo:
                 await self._restore(one)
         await self._drop_stages(decision.tables)
 
-    async def _drop_views(self, views: Sequence[str]) -> None:
-        for name in views:
-            await self._send([f"DROP VIEW IF EXISTS {quote_identifier(name)}"], [])
+    async def _drop_views(self, decision: Decision) -> None:
+        """Drop views while the run's tables are ours: a view itself has no owner."""
+        tables = [one.table.target for one in decision.tables]
+        for name in decision.views:
+            await self._send([f"DROP VIEW IF EXISTS {quote_identifier(name)}"], tables[:1])
 
     async def _empty(self, group: Sequence[str]) -> None:
         """Delete the rows of tables that refer to each other, or of a single one."""
@@ -130,15 +132,16 @@ class Undo:
             await self._send([f"DROP TABLE IF EXISTS {quote_identifier(n)}" for n in some], some)
 
     async def _drop_stages(self, tables: Sequence[TableAction]) -> None:
-        stages = [
-            one.table.stage
+        staged = [
+            one.table
             for one in tables
             if one.table.stage and self._seen.survey.find(one.table.stage) is not None
         ]
-        for start in range(0, len(stages), TABLES):
+        for start in range(0, len(staged), TABLES):
             self._heed_stop()
-            some = stages[start : start + TABLES]
-            await self._send([f"DROP TABLE IF EXISTS {quote_identifier(n)}" for n in some], [])
+            some = staged[start : start + TABLES]
+            drops = [f"DROP TABLE IF EXISTS {quote_identifier(table.stage)}" for table in some]
+            await self._send(drops, [table.target for table in some])
 
     async def _restore(self, one: TableAction) -> None:
         """Take the run's indexes off a table that was there before, and set its counter back."""

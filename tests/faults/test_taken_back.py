@@ -23,10 +23,20 @@ CREATE TABLE item (id int PRIMARY KEY, name text NOT NULL);
 INSERT INTO item SELECT n, 'name ' || n FROM generate_series(1, 200) AS n;
 """
 ROWS = 200
+CYCLE = """
+CREATE TABLE chicken (id int PRIMARY KEY, egg int NOT NULL);
+CREATE TABLE egg (id int PRIMARY KEY, chicken int NOT NULL);
+INSERT INTO chicken SELECT n, 31 - n FROM generate_series(1, 30) AS n;
+INSERT INTO egg SELECT n, n FROM generate_series(1, 30) AS n;
+ALTER TABLE chicken ADD FOREIGN KEY (egg) REFERENCES egg DEFERRABLE INITIALLY DEFERRED;
+ALTER TABLE egg ADD FOREIGN KEY (chicken) REFERENCES chicken DEFERRABLE INITIALLY DEFERRED;
+"""
 OPTIONS = ("--progress", "none")
 ROLLBACK = ("rollback", "--progress", "none")
 CLAIM = b'EXISTS \\"item\\"'  # what makes the tables
 BATCH = b'INTO \\"item\\"'
+PUBLISHING = b'INTO \\"chicken\\"'
+DROPPING_STAGES = b'DROP TABLE IF EXISTS \\"_streamer_stage'
 FENCE = b"holder=excluded.holder"  # a claim, that of a rollback too
 MINE = "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT NOT NULL)"
 
@@ -246,3 +256,41 @@ async def test_a_table_made_by_others_meanwhile_is_not_taken_for_the_runs_by_its
 
     assert restarted.code == 2, restarted.said
     assert moving.target.rows(moving.uuid, "SELECT id, name FROM item") == [[1, "mine"]]
+
+
+async def test_fault_06_a_view_that_a_killed_rollback_drops_late_stays_in_a_later_run(
+    moving: Streamer, between: Between
+) -> None:
+    await moving.source.execute("CREATE VIEW item_name AS SELECT name FROM item")
+    options = ("--views", "create", *OPTIONS)
+    moved = await done(moving, "run", *options)
+    assert moved.code == 0, moved.said
+    late = await killed_at(b"DROP VIEW", moving, between, *ROLLBACK, "--yes")
+    undone = await done(moving, *ROLLBACK, "--yes")
+    assert undone.code == 0, undone.said
+    again = await done(moving, "run", *options)
+    assert again.code == 0, again.said
+
+    await between.send(late)
+
+    assert moving.target.rows(moving.uuid, "SELECT count(*) FROM item_name") == [[ROWS]]
+
+
+async def test_fault_06_rows_that_wait_for_others_outlive_what_a_killed_rollback_drops_late(
+    moving: Streamer, between: Between
+) -> None:
+    await moving.source.execute(CYCLE)
+    await killed_at(PUBLISHING, moving, between, "run", *OPTIONS)
+    late = await killed_at(DROPPING_STAGES, moving, between, *ROLLBACK, "--yes")
+    undone = await done(moving, *ROLLBACK, "--yes")
+    assert undone.code == 0, undone.said
+    await killed_at(PUBLISHING, moving, between, "run", *OPTIONS)
+    staged = names(moving)
+
+    await between.send(late)
+    left = names(moving)
+    resumed = await done(moving, "run", "--resume", *OPTIONS)
+
+    assert left == staged > {"_streamer_stage_chicken", "_streamer_stage_egg"}
+    assert resumed.code == 0, resumed.said
+    assert await differences(moving.source, moving.target, moving.uuid) == []
