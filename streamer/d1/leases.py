@@ -7,9 +7,21 @@ from collections.abc import Callable
 from dataclasses import field
 
 from streamer.d1.clock import Clock
-from streamer.d1.window_file import LEASE_SENDS, Grant, Moment, Report, WindowFile, WindowFileError
+from streamer.d1.window_file import (
+    LEASE_SENDS,
+    Grant,
+    Moment,
+    Report,
+    WindowFile,
+    WindowFileBusyError,
+    WindowFileError,
+)
 from streamer.frozen import slotted
 from streamer.model import Rate
+
+BUSY_AGAIN_S = 1.0
+BUSY_FOR_S = 60.0
+"""So long another process may have the file, as one that waits for a disk or was stopped."""
 
 
 @slotted
@@ -37,6 +49,7 @@ class Leases:
         self._clock = clock
         self._warn = warn
         self._held: list[Held] = []
+        self._busy_since: float | None = None
         # Small blocks for small limits: a lease that isn't used is lost to the others meanwhile.
         self._block = max(1, min(LEASE_SENDS, rate.requests // 20))
 
@@ -82,16 +95,35 @@ class Leases:
         if self._file is None:
             return 0.0
         now = self._now()
-        reports = [self._report(held, now) for held in self._held]
-        self._held = [h for h in self._held if h.unused or h.under_way]
+        reported = self._held
+        reports = [self._report(held, now) for held in reported]
+        self._held = [h for h in reported if h.unused or h.under_way]
         seconds = self._rate.seconds
         try:
-            return await asyncio.to_thread(self._file.exchange, now, seconds, reports, want)
+            outcome = await asyncio.to_thread(self._file.exchange, now, seconds, reports, want)
+        except WindowFileBusyError as error:
+            for held, report in zip(reported, reports, strict=True):
+                held.happened[:0] = report.happened
+            self._held = reported
+            if self._is_to_be_tried_again(now):
+                return BUSY_AGAIN_S
+            return self._give_up(error)
         except WindowFileError as error:
+            return self._give_up(error)
+        self._busy_since = None
+        return outcome
+
+    def _is_to_be_tried_again(self, now: Moment) -> bool:
+        if self._busy_since is None:
+            self._busy_since = now.monotonic
+        return now.monotonic - self._busy_since < BUSY_FOR_S
+
+    def _give_up(self, error: WindowFileError) -> float:
+        if self._file is not None:
             self._file.close()
             self._file = None
-            self._warn(unshared(str(error)))
-            return 0.0
+        self._warn(unshared(str(error)))
+        return 0.0
 
     def _report(self, held: Held, now: Moment) -> Report:
         if held.grant.until.monotonic <= now.monotonic:

@@ -44,6 +44,10 @@ class WindowFileError(Exception):
     """The file can't be used; the message says why."""
 
 
+class WindowFileBusyError(WindowFileError):
+    """Another process has had the file for too long; it may be free the next time."""
+
+
 @frozen
 class Moment:
     """One instant on both clocks, in seconds."""
@@ -143,6 +147,7 @@ class WindowFile:
         there is none (0 where nothing was wanted).
 
         Raises:
+            WindowFileBusyError: another process has it; nothing was written or leased.
             WindowFileError: the file can't be used any more; nothing was leased.
         """
         with self._lock, _translated(), self._transaction():
@@ -166,10 +171,11 @@ class WindowFile:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._connection.execute("COMMIT")
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
             raise
-        self._connection.execute("COMMIT")
 
     def _write(self, report: Report, now: Moment) -> None:
         self._connection.executemany(
@@ -265,4 +271,6 @@ def _translated(path: Path | None = None) -> Generator[None]:
     except OSError as error:
         raise WindowFileError(f"{where}{error.strerror}") from None
     except sqlite3.Error as error:
-        raise WindowFileError(f"{where}{error}") from None
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # sqlite.org/rescode.html#pve
+        kind = WindowFileBusyError if code == sqlite3.SQLITE_BUSY else WindowFileError
+        raise kind(f"{where}{error}") from None

@@ -5,6 +5,7 @@ import sqlite3
 
 import pytest
 
+from streamer.d1 import window_file
 from streamer.model import Rate, Statement
 from tests.unit.d1.model_api import LoopClock, ModelApi, Notes
 
@@ -118,6 +119,38 @@ def test_a_file_that_fails_on_the_way_is_told_once_and_the_own_limit_still_holds
 
     assert len(notes.warnings) == 1
     assert "limit" in notes.warnings[0]
+    assert_within(api.arrivals, 40, 60)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A try to get the file, which waits in real time, is over at once."""
+    monkeypatch.setattr(window_file, "BUSY_S", 0.01)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(("busy_s", "warnings"), [(30, 0), (90, 1)])
+def test_a_file_that_another_process_has_is_waited_for_and_given_up_after_a_minute(
+    virtually, connect, tmp_path, busy_s, warnings
+) -> None:
+    api, notes = ModelApi(latency_s=0.01), Notes()
+
+    async def main():
+        clients = [await connect(api, notes, rate=Rate(40, 60), state=tmp_path) for _ in range(2)]
+        loop = asyncio.get_running_loop()
+        other = sqlite3.connect(tmp_path / "windows.db", isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        loop.call_at(loop.time() + busy_s, other.close)
+        first, second = clients
+        await asyncio.gather(*[first.execute(WRITE) for _ in range(100)])
+        if not warnings:
+            await asyncio.gather(*[second.execute(WRITE) for _ in range(100)])
+        for client in clients:
+            await client.aclose()
+
+    virtually(main)
+
+    assert len(notes.warnings) == warnings
     assert_within(api.arrivals, 40, 60)
 
 
