@@ -36,10 +36,15 @@ class Position:
 
 
 @contextmanager
-def _translated() -> Generator[None]:
+def _translated(*, begun: bool = True) -> Generator[None]:
+    """Turn the checkpoint library's errors into ours; `begun`: there is something to go on with."""
     try:
         yield
     except checkpoints.Unwritable as error:
+        if not begun:
+            raise CheckpointProblemError(
+                str(error), hint="Make room or access for it, then export again."
+            ) from None
         raise CheckpointFullError(
             str(error), hint="Make room or access for it, then go on with --resume."
         ) from None
@@ -64,14 +69,16 @@ class ExportState:
         self._steps = {step.table: step for step in steps}
 
     @classmethod
-    async def open(cls, folder: Path) -> Self:
-        """Open or create it, locked for this process.
+    async def open(cls, folder: Path, *, resume: bool) -> Self:
+        """Open or create it, locked for this process; `resume`: to go on with what it holds.
 
         Raises:
-            CheckpointProblemError: it is locked, damaged, or no checkpoint of ours.
+            CheckpointProblemError: it is locked, damaged, or no checkpoint of ours; or nothing is to
+                be gone on with, and it can't be written.
+            CheckpointFullError: it can't be written.
 
         """
-        with _translated():
+        with _translated(begun=resume):
             store = await CheckpointStore.open(folder / FILE)
             try:
                 saved = await store.read()
@@ -97,13 +104,18 @@ class ExportState:
     async def begin(
         self, run_id: str, facts: Mapping[str, JSON], tables: Mapping[str, Mapping[str, JSON]]
     ) -> None:
-        """Forget an earlier export, and write down a new one with the facts of its tables."""
+        """Forget an earlier export, and write down a new one with the facts of its tables.
+
+        Raises:
+            CheckpointProblemError: it can't be written; it holds what it held.
+
+        """
         run = RunRecord(run_id, RUNNING, 1, facts)
         steps = [
             StepRecord(number, table, "rows", "todo", None, 0, 0, 0, known)
             for number, (table, known) in enumerate(tables.items(), 1)
         ]
-        with _translated():
+        with _translated(begun=False):
             await self._store.begin(run, steps)
         self.run, self._steps = run, {step.table: step for step in steps}
 

@@ -27,7 +27,7 @@ from streamer.files.names import Compression, Format
 from streamer.files.report import StepReport, TableDone
 from streamer.files.state import FILE as STATE
 from streamer.files.state import ExportState
-from streamer.files.writing import make_folder
+from streamer.files.writing import make_folder, problems
 from streamer.frozen import frozen
 from streamer.model import Consistency, Plan
 from streamer.model.words import counted
@@ -105,7 +105,7 @@ async def export(
         if config.run.dry_run:
             return _dry_run(job)
         make_folder(options.folder)
-        state = await ExportState.open(options.folder)
+        state = await ExportState.open(options.folder, resume=config.run.resume)
         stack.push_async_callback(state.close)
         if (options.folder / STATE.upper()).exists():
             _refuse_same_files(tables)
@@ -147,8 +147,10 @@ def _finished(job: _Job, state: ExportState) -> bool:
         if state.run is None:
             job.events.warning("there is no export to go on with; a new one starts")
         elif not state.unfinished:
-            job.events.phase("nothing to do: the export in this folder is finished")
-            return True
+            if (job.options.folder / EXPORT).is_file():
+                job.events.phase("nothing to do: the export in this folder is finished")
+                return True
+            job.events.warning(f"the finished export has no {EXPORT} any more; a new one starts")
         return False
     if state.unfinished and not run.restart:
         raise UsageError(
@@ -159,7 +161,7 @@ def _finished(job: _Job, state: ExportState) -> bool:
 
 
 async def _begin(job: _Job, state: ExportState) -> None:
-    """Write down a new export, or check that the unfinished one may go on."""
+    """Write down a new export, or check that the unfinished one may go on; no manifest is left."""
     facts: dict[str, JSON] = {
         "source": source_facts(job.known.catalog.source),
         "format": job.options.format.value,
@@ -167,14 +169,17 @@ async def _begin(job: _Job, state: ExportState) -> None:
     }
     if job.config.run.resume and state.unfinished:
         _check(job, state, facts)
-        return
-    # A manifest tells of files that belong together; those that come now don't.
-    (job.options.folder / EXPORT).unlink(missing_ok=True)
-    await state.begin(
-        uuid.uuid4().hex,
-        {**facts, "started_at": utc(datetime.now(UTC))},
-        {str(table.plan.name): table.facts for table in job.tables},
-    )
+    else:
+        await state.begin(
+            uuid.uuid4().hex,
+            {**facts, "started_at": utc(datetime.now(UTC))},
+            {str(table.plan.name): table.facts for table in job.tables},
+        )
+    # A manifest tells of files that belong together; those that come now don't. Not before the new
+    # export is written down: until then the checkpoint says that the old one is finished.
+    manifest = job.options.folder / EXPORT
+    with problems(manifest):
+        manifest.unlink(missing_ok=True)
 
 
 def _check(job: _Job, state: ExportState, facts: dict[str, JSON]) -> None:
