@@ -61,11 +61,13 @@ _OWN_PAGES = 10  # of D1's own table, and those that our marks leave free
 
 
 def estimated_rows(table: Table, columns: Sequence[ColumnPlan]) -> int:
-    """The planner's row count, or a guess from the size where the table was never analysed."""
-    blocks = sum(leaf.blocks for leaf in table.leaves)
-    if table.rows > 0 or (table.rows == 0 and blocks == 0):
+    """The planner's row count, or what was counted; a guess from the size where nobody knows.
+
+    A table without rows may have blocks: of those that were deleted.
+    """
+    if table.rows >= 0:
         return table.rows
-    if blocks == 0:
+    if not any(leaf.blocks for leaf in table.leaves):
         return 0
     return max(1, (table.bytes - table.toast_bytes) // (_TUPLE_BYTES + _row_width(columns)))
 

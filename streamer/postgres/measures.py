@@ -100,8 +100,9 @@ def count_query(plan: TablePlan) -> str:
 
 def is_counted(plan: TablePlan) -> bool:
     """Whether the rows are counted, and not taken from the statistics."""
-    never_analysed = plan.table.rows < 0 or plan.where
-    return bool(never_analysed) or plan.table.bytes <= COUNTED_BYTES
+    # A table that big which had no rows when it was analysed may have some now.
+    nobody_knows = plan.table.rows <= 0 or plan.where
+    return bool(nobody_knows) or plan.table.bytes <= COUNTED_BYTES
 
 
 def sample_query(plan: TablePlan, *, anywhere: bool = True) -> str:

@@ -74,6 +74,20 @@ async def test_a_run_costs_what_plan_had_said_give_or_take_a_tenth(
     assert said["requests"] == pytest.approx(totals["requests"], rel=0.1, abs=2)
 
 
+async def test_a_table_whose_rows_are_all_deleted_has_none_whatever_its_size(
+    database: Database, tmp_path: Path
+) -> None:
+    await database.execute(f"{MIXED}; ANALYZE; DELETE FROM orders")
+    streamer = Streamer(tmp_path, database, PlainFile(tmp_path / "copy.db"), "")
+
+    tables = json.loads(streamer("plan", "--json").stdout)["tables"]
+
+    assert {table["name"]: table["rows"] for table in tables} == {
+        "public.shops": 500,
+        "public.orders": 0,
+    }
+
+
 async def test_rows_of_tables_that_nobody_analysed_are_counted(
     database: Database, tmp_path: Path
 ) -> None:

@@ -125,11 +125,11 @@ def test_bytes_cost_twice_as_hex():
 def test_a_table_that_was_never_analysed_is_guessed_from_its_size():
     columns = plan_of(identified("t", column("a"))).tables[0].columns
     unknown = identified("t", column("a"), rows=-1, size=8_192_000)
-    before_14 = identified("t", column("a"), rows=0, size=8_192_000)
+    emptied = identified("t", column("a"), rows=0, size=8_192_000)
     empty = identified("t", column("a"), rows=-1, leaves=())
 
     assert 50_000 < estimated_rows(unknown, columns) < 300_000
-    assert estimated_rows(before_14, columns) == estimated_rows(unknown, columns)
+    assert estimated_rows(emptied, columns) == 0
     assert estimated_rows(empty, columns) == 0
 
 
