@@ -10,18 +10,16 @@ from contextlib import aclosing
 
 from streamer.files.source import FilesSource
 from streamer.model import (
-    ColumnPlan,
     Key,
     Page,
     PageSize,
     QualifiedName,
     SourceIdentity,
     StepKind,
-    Storage,
     Table,
     TablePlan,
-    Wire,
 )
+from streamer.pack.spelling import in_one_spelling
 
 PAGE_ROWS = 1_000
 _SAMPLE_ENDS = 4  # the first and last quarter of a sample are the first and last rows
@@ -89,12 +87,12 @@ class ComparedFiles:
         meant = [columns[name] for name in plan.key.targets]
         left: dict[Key, list[int]] = {}
         for at, key in enumerate(keys):
-            left.setdefault(_same(meant, key), []).append(at)
+            left.setdefault(in_one_spelling(meant, key), []).append(at)
         pages = self._source.read(plan, StepKind.ROWS, None, PageSize(PAGE_ROWS))
         async with aclosing(pages):
             async for page in pages:
                 for at in range(len(page.records)):
-                    left.pop(_same(meant, page.key_of(at)), None)
+                    left.pop(in_one_spelling(meant, page.key_of(at)), None)
                 await asyncio.sleep(0)
         return {at for places in left.values() for at in places}
 
@@ -116,19 +114,3 @@ class ComparedFiles:
                 ]
                 number += len(page.records)
         return keys
-
-
-def _same(columns: Sequence[ColumnPlan], key: Key) -> Key:
-    """A key in one spelling, whether a file or D1 spells it."""
-    return tuple(_spelled(column, part) for column, part in zip(columns, key, strict=True))
-
-
-def _spelled(column: ColumnPlan, part: str) -> str:
-    if column.wire is Wire.HEX:
-        return part.lower()
-    if column.storage is Storage.REAL:
-        try:
-            return repr(float(part) + 0.0)
-        except ValueError:
-            return part
-    return part.lower() if column.nocase else part

@@ -70,7 +70,8 @@ class KeyPlan:
     """The key rows are read by, resumed by, and upserted by.
 
     `columns` are source names in index order, `targets` their target names, `casts` the types that a key's text is cast to
-    (`format_type`; '' where rows are looked up by what `read_sql` prints instead). PHYSICAL has none of them: its key is one text,
+    (`format_type`; '' where rows are looked up by what `read_sql` prints instead; with `as_numbers` by the double that this
+    is, where the target's column is REAL). PHYSICAL has none of them: its key is one text,
     the row's rowid in the target (leaf number, block and offset in 15, 32 and 16 bits), written
     under the name `rowid`, which is one that no column of the table hides.
     """
@@ -81,6 +82,7 @@ class KeyPlan:
     casts: tuple[str, ...] = ()
     name: str = ""
     rowid: str = "rowid"
+    as_numbers: bool = False
 
 
 @frozen

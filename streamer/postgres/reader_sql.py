@@ -15,6 +15,7 @@ from streamer.model import (
     Key,
     KeyKind,
     StepKind,
+    Storage,
     Table,
     TablePlan,
     TypeKind,
@@ -23,6 +24,7 @@ from streamer.model.sql import operator, printed, quote_identifier
 from streamer.plan.source_sql import from_sql
 from streamer.postgres.physical import NumberedLeaf, Position, rowid_sql
 
+_DOUBLE = "pg_catalog.float8"
 _INFLATION = 8  # how much bigger a printed value may be than it is stored, compressed
 _LENGTH_IS_KNOWN = ("text", "varchar", "bytea", "json", "xml", "citext")
 
@@ -142,8 +144,7 @@ def lookup_query(plan: TablePlan) -> Query:
     names = [f"k{number}" for number in range(len(keys))]
     arrays = ", ".join(f"${number}::text[]" for number in range(1, len(keys) + 1))
     casts = [
-        f"{name}::{cast}" if cast else name
-        for name, cast in zip(names, plan.key.casts, strict=True)
+        f"{name}::{cast}" if cast else name for name, cast in zip(names, _casts(plan), strict=True)
     ]
     wanted = f"SELECT {', '.join(casts)} FROM unnest({arrays}) AS wanted ({', '.join(names)})"
     found = _is_wanted(_compared(plan), wanted, _operators(plan))
@@ -167,7 +168,7 @@ def absent_query(plan: TablePlan) -> str:
     same = [
         f"{value} {operator('=', schema)} w.{name}" + (f"::{cast}" if cast else "")
         for value, schema, name, cast in zip(
-            _compared(plan), _operators(plan), names, plan.key.casts, strict=True
+            _compared(plan), _operators(plan), names, _casts(plan), strict=True
         )
     ]
     row = f"SELECT FROM {from_sql(plan.table)}{where_sql([*same, chosen(plan.where)])}"
@@ -193,10 +194,20 @@ def _compared(plan: TablePlan) -> list[str]:
     """What a lookup compares with each of its keys."""
     printed = {column.source: _cell(column) for column in plan.columns}
     return [
-        column if cast else printed[name]
-        for name, column, cast in zip(
-            plan.key.columns, _key_columns(plan), plan.key.casts, strict=True
+        column if cast else printed[name] + (f"::{double}" if double else "")
+        for name, column, cast, double in zip(
+            plan.key.columns, _key_columns(plan), plan.key.casts, _casts(plan), strict=True
         )
+    ]
+
+
+def _casts(plan: TablePlan) -> list[str]:
+    """What the text of each key is cast to; '' where texts are compared."""
+    reals = {column.source for column in plan.columns if column.storage is Storage.REAL}
+    doubles = reals if plan.key.as_numbers else ()
+    return [
+        cast or (_DOUBLE if name in doubles else "")
+        for name, cast in zip(plan.key.columns, plan.key.casts, strict=True)
     ]
 
 

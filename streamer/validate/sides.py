@@ -11,15 +11,15 @@ from streamer.frozen import frozen
 from streamer.model import (
     Answer,
     Key,
-    KeyKind,
-    KeyPlan,
     Statement,
     Table,
     TablePlan,
 )
 from streamer.pack import CURRENT, Engine
+from streamer.pack.spelling import holds_doubles, in_one_spelling
 from streamer.pipeline.transform import Source
 from streamer.sinks.references import keyed_by
+from streamer.validate.target_rows import key_columns
 
 
 class Questions(Protocol):
@@ -66,26 +66,27 @@ class Sides:
         """
         keyed = keyed_by(plan, plan.key.targets)
         assert keyed is not None, "a table without a key is compared otherwise"
-        try:
-            absent = await self.questions.absent(keyed, keys)
-        except SourceError:
-            # A text that no key of this type can be; then texts are compared.
-            absent = await self.questions.absent(_by_text(keyed), keys)
+        # D1 prints a double as 5.0 that PostgreSQL prints as 5.
+        keyed = replace(keyed, key=replace(keyed.key, as_numbers=True))
+        columns = key_columns(plan)
+        absent = {at for at, key in enumerate(keys) if not holds_doubles(columns, key)}
+        asked = [at for at in range(len(keys)) if at not in absent]
+        absent |= {asked[n] for n in await self._absent(keyed, [keys[at] for at in asked])}
         gone = [key for at, key in enumerate(keys) if at in absent]
         there = [key for at, key in enumerate(keys) if at not in absent]
         if not (plan.transform and there):
             return gone
         kept = {
-            page.key_of(at)
+            in_one_spelling(columns, page.key_of(at))
             for page in await self.source.lookup(keyed, there)
             for at in range(len(page.records))
         }
-        return [*gone, *(key for key in there if key not in kept)]
+        return [*gone, *(key for key in there if in_one_spelling(columns, key) not in kept)]
 
-
-def _by_text(plan: TablePlan) -> TablePlan:
-    """`plan` looked up by what is printed."""
-    key = plan.key
-    return replace(
-        plan, key=KeyPlan(KeyKind.UNIQUE, key.columns, key.targets, ("",) * len(key.columns))
-    )
+    async def _absent(self, keyed: TablePlan, keys: Sequence[Key]) -> set[int]:
+        try:
+            return await self.questions.absent(keyed, keys)
+        except SourceError:
+            # A text that no key of this type can be; then what is printed is compared.
+            printed = replace(keyed.key, casts=("",) * len(keyed.key.columns))
+            return await self.questions.absent(replace(keyed, key=printed), keys)
