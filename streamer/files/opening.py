@@ -5,17 +5,21 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
 import zlib
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
 import zstandard
 
 from streamer.errors import BadFileError
 from streamer.files.names import Compression, Format
 from streamer.frozen import frozen
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 BUFFER_BYTES = 1 << 20
 BLOCK_BYTES = 192 * 1024
@@ -59,6 +63,50 @@ class Content:
         self._digest.update(block)
 
 
+class Steady:
+    """Holds one file to what it was when it was opened first, however often it is opened.
+
+    That is where it is on disk, its length, and when it was written to and changed: a file that was
+    replaced, or edited in place, differs, whatever time of writing it was given.
+    """
+
+    def __init__(self) -> None:
+        self._first: tuple[int, ...] | None = None
+
+    def look(self, path: Path, descriptor: int) -> None:
+        """Look at the open file.
+
+        Raises:
+            BadFileError: it isn't what it was.
+
+        """
+        now = os.fstat(descriptor)
+        seen = (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
+        self._first = self._first or seen
+        if seen != self._first:
+            raise BadFileError(
+                f"{path} was replaced or written to since it was first read.",
+                hint="Leave files alone while they are read, and start the command again. An import"
+                " goes on with --resume where they are what they were at first; with others, it"
+                " starts over with --restart.",
+            )
+
+
+class _Watched(io.FileIO):
+    """A file that is looked at before and behind whatever is read of it."""
+
+    def __init__(self, path: Path, steady: Steady) -> None:
+        super().__init__(path)
+        self._path = path
+        self._steady = steady
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        self._steady.look(self._path, self.fileno())
+        count = super().readinto(buffer)
+        self._steady.look(self._path, self.fileno())
+        return count
+
+
 def format_of(path: Path) -> tuple[Format, Compression]:
     """How a file is written, by its name.
 
@@ -80,10 +128,15 @@ def format_of(path: Path) -> tuple[Format, Compression]:
 
 
 @contextmanager
-def opened(path: Path, compression: Compression) -> Generator[IO[bytes]]:
-    """A file's content, uncompressed; what goes wrong while it is read is a BadFileError."""
+def opened(
+    path: Path, compression: Compression, steady: Steady | None = None
+) -> Generator[IO[bytes]]:
+    """A file's content, uncompressed; what goes wrong while it is read is a BadFileError.
+
+    `steady`: so is a change of the file, before anything is given that was read behind it.
+    """
     try:
-        with path.open("rb", buffering=BUFFER_BYTES) as plain:
+        with _plain(path, steady) as plain:
             match compression:
                 case Compression.NONE:
                     yield plain
@@ -104,6 +157,12 @@ def opened(path: Path, compression: Compression) -> Generator[IO[bytes]]:
             else "damaged or cut off"
         )
         raise BadFileError(f"{path} can't be read: {why}.") from None
+
+
+def _plain(path: Path, steady: Steady | None) -> IO[bytes]:
+    if steady is None:
+        return path.open("rb", buffering=BUFFER_BYTES)
+    return io.BufferedReader(_Watched(path, steady), BUFFER_BYTES)
 
 
 @frozen

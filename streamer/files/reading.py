@@ -22,7 +22,16 @@ import orjson
 
 from streamer.errors import BadFileError
 from streamer.files.names import Format
-from streamer.files.opening import BLOCK_BYTES, Block, Content, bad_line, blocks, format_of, opened
+from streamer.files.opening import (
+    BLOCK_BYTES,
+    Block,
+    Content,
+    Steady,
+    bad_line,
+    blocks,
+    format_of,
+    opened,
+)
 from streamer.frozen import frozen
 
 _SPACED = re.compile(rb'"[ \t\r]+:')
@@ -81,17 +90,22 @@ class Page:
 
 
 def read_rows(
-    path: Path, content: Content | None = None, *, careful: bool = True
+    path: Path,
+    content: Content | None = None,
+    *,
+    careful: bool = True,
+    steady: Steady | None = None,
 ) -> Generator[Row]:
     """Every row of a table's file, in its order; `content` is told what was read.
 
     `careful`: fill in `Row.twice`; a file that must be what was written has no need of that.
+    `steady` holds the file to what it was before.
 
     Raises:
-        BadFileError: it can't be read, isn't whole, or isn't one JSON object a line.
+        BadFileError: it can't be read, isn't whole, isn't one JSON object a line, or changed.
 
     """
-    for page in read_pages(path, content, careful=careful):
+    for page in read_pages(path, content, careful=careful, steady=steady):
         yield from page.each(path)
 
 
@@ -100,6 +114,7 @@ def read_pages(
     content: Content | None = None,
     *,
     careful: bool = True,
+    steady: Steady | None = None,
     block_bytes: int = BLOCK_BYTES,
 ) -> Generator[Page]:
     """The same rows, those of about `block_bytes` at a time.
@@ -110,7 +125,7 @@ def read_pages(
     """
     form, compression = format_of(path)
     content = content or Content()
-    with opened(path, compression) as file:
+    with opened(path, compression, steady) as file:
         way = _Array(path) if form is Format.JSON else _Objects(path)
         for block in blocks(path, file, content, block_bytes):
             page = _at_once(way, block, careful=careful)

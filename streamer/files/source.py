@@ -21,7 +21,7 @@ from streamer.errors import BadFileError
 from streamer.files.cells import WrongRowError, told
 from streamer.files.checks import changed
 from streamer.files.manifest import TransformedTable, TransformManifest, catalog_of, table_path
-from streamer.files.opening import Content, unheard
+from streamer.files.opening import Content, Steady, unheard
 from streamer.files.reading import Row, read_rows
 from streamer.files.sizes import Sizes
 from streamer.files.stored import stored_cells
@@ -53,21 +53,23 @@ _CELL_BYTES = 9  # of a record's header, and of a number
 
 @frozen
 class File:
-    """A table's file."""
+    """A table's file, and what holds it to what it was when it was looked through."""
 
     table: TransformedTable
     path: Path
+    steady: Steady
 
 
 @frozen
 class Looked:
     """What was found of files that hold rows of their tables: a digest of all, what each one's rows
-    are like, and why a file isn't what was written, where it isn't.
+    are like, why a file isn't what was written, where it isn't, and what holds each to what was found.
     """
 
     digest: str
     measures: Mapping[QualifiedName, Measure]
     changed: Mapping[QualifiedName, str]
+    steady: Mapping[QualifiedName, Steady]
 
     @property
     def rows(self) -> Mapping[QualifiedName, int]:
@@ -118,20 +120,21 @@ def look_through(
     digest = hashlib.sha256()
     measures: dict[QualifiedName, Measure] = {}
     others: dict[QualifiedName, str] = {}
+    steady = {table.name: Steady() for table in manifest.tables}
     for table in manifest.tables:
         content = Content(heed, tell)
         sizes = Sizes(table.columns)
-        path = table_path(folder, table.file)
-        problems += _problems(path, table, content, sizes, careful=careful)
+        file = File(table, table_path(folder, table.file), steady[table.name])
+        problems += _problems(file, content, sizes, careful=careful)
         if len(problems) >= MOST_PROBLEMS:
             break
         measures[table.name] = sizes.measure()
-        if what := changed(path, table.file, content):
+        if what := changed(file.path, table.file, content):
             others[table.name] = what
         digest.update(f"{table.name}\0{content.sha256}\0".encode())
     if problems:
         _refuse(problems)
-    return Looked(digest.hexdigest(), measures, others)
+    return Looked(digest.hexdigest(), measures, others, steady)
 
 
 def _refuse(problems: Sequence[str]) -> NoReturn:
@@ -141,17 +144,16 @@ def _refuse(problems: Sequence[str]) -> NoReturn:
     )
 
 
-def _problems(
-    path: Path, table: TransformedTable, content: Content, sizes: Sizes, *, careful: bool
-) -> list[str]:
+def _problems(file: File, content: Content, sizes: Sizes, *, careful: bool) -> list[str]:
     found: list[str] = []
+    table = file.table
     try:
-        for row in read_rows(path, content, careful=careful):
+        for row in read_rows(file.path, content, careful=careful, steady=file.steady):
             try:
                 cells = stored_cells(table.columns, row)
                 _refuse_null_and_oversized(table, cells, sizes.add(cells))
             except WrongRowError as error:
-                found.append(f"{path}, line {row.line}: {told(error)}")
+                found.append(f"{file.path}, line {row.line}: {told(error)}")
                 if len(found) >= MOST_PROBLEMS:
                     break
     except BadFileError as error:
@@ -179,18 +181,19 @@ def _bytes(cell: str, wire: Wire) -> int:
 
 
 class FilesSource:
-    """A folder of transformed files, checked before; `digest` is of all that they hold.
+    """A folder of transformed files, as they were when they were looked through.
 
-    `identity` is that of the database that they come from, with the digest.
+    `identity` is that of the database that they come from, with the digest of all that they hold.
     """
 
-    def __init__(self, folder: Path, manifest: TransformManifest, digest: str) -> None:
+    def __init__(self, folder: Path, manifest: TransformManifest, looked: Looked) -> None:
         self._manifest = manifest
         self._files = {
-            table.name: File(table, table_path(folder, table.file)) for table in manifest.tables
+            table.name: File(table, table_path(folder, table.file), looked.steady[table.name])
+            for table in manifest.tables
         }
         source = manifest.origin.catalog.source
-        self.identity: SourceIdentity = replace(source, files=digest)
+        self.identity: SourceIdentity = replace(source, files=looked.digest)
 
     @property
     def snapshots(self) -> tuple[SnapshotInfo, ...]:
@@ -201,7 +204,7 @@ class FilesSource:
         )
 
     async def begin(self) -> SnapshotInfo | None:
-        """There is nothing to hold: files stay as they are."""
+        """There is nothing to hold: one that doesn't stay as it is is refused when it is read."""
         return None
 
     def rest(self) -> None:
@@ -237,7 +240,7 @@ class FilesSource:
         """Yield every row behind `after` (and up to the key `upto`), in the file's order.
 
         Raises:
-            BadFileError: the file changed since it was checked.
+            BadFileError: the file changed since it was looked through.
 
         """
         way = _Way.of(plan, kind, self._files[plan.name].table)
@@ -251,7 +254,12 @@ class FilesSource:
                 await asyncio.sleep(0)
 
     async def lookup(self, plan: TablePlan, keys: Sequence[Key]) -> list[Page]:
-        """The rows that have these keys; the file is read to its end."""
+        """The rows that have these keys; the file is read to its end.
+
+        Raises:
+            BadFileError: as `read` does.
+
+        """
         way = _Way.of(plan, StepKind.ROWS, self._files[plan.name].table)
         wanted, found = frozenset(keys), list[_Record]()
         with closing(self._records(plan, way)) as records:
@@ -274,12 +282,13 @@ class FilesSource:
         return True
 
     def _records(self, plan: TablePlan, way: _Way) -> Generator[_Record]:
-        path = self._files[plan.name].path
-        for number, row in enumerate(read_rows(path, careful=False), 1):
+        file = self._files[plan.name]
+        rows = read_rows(file.path, careful=False, steady=file.steady)
+        for number, row in enumerate(rows, 1):
             try:
                 record = way.record(row, number)
             except WrongRowError as error:
-                raise BadFileError(f"{path}, line {row.line}: {told(error)}.") from None
+                raise BadFileError(f"{file.path}, line {row.line}: {told(error)}.") from None
             if record is not None:
                 yield record
 

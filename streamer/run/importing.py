@@ -115,7 +115,7 @@ async def import_files(
 
     @asynccontextmanager
     async def opened(*_: object) -> AsyncGenerator[JobSource]:
-        yield FilesSource(options.folder, files.manifest, files.looked.digest)
+        yield FilesSource(options.folder, files.manifest, files.looked)
 
     def database(_config: Config) -> str:
         return files.manifest.origin.catalog.source.database

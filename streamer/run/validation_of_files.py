@@ -216,7 +216,7 @@ class _FilesJob:
         self.stack.push_async_callback(database.aclose)
         seen = await survey(database)
         rows = ComparedFiles(
-            FilesSource(files.folder, files.manifest, files.looked.digest), files.looked.rows
+            FilesSource(files.folder, files.manifest, files.looked), files.looked.rows
         )
         for table in files.tables:
             events.table_expected(str(table.name), files.looked.rows[table.name])

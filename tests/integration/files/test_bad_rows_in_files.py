@@ -11,6 +11,7 @@ import apsw
 import pytest
 
 from streamer.cli import main
+from streamer.files.source import Looked, checked
 from tests.engines.postgres import Database, Postgres, now
 
 pytestmark = pytest.mark.postgres
@@ -138,3 +139,32 @@ def test_files_of_a_version_that_did_not_say_what_columns_hold_are_still_taken(
 
     assert code == 0, capsys.readouterr().err
     assert held("SELECT sum, price FROM kinds") == [(7, 1.5), ("NaN", "NaN")]
+
+
+def test_a_file_that_is_replaced_behind_its_check_stops_the_import_until_it_is_back(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    into = ("import", "--target", "sqlite:target.db", "-q")
+    path = files / "people_transformed.json"
+    as_checked = path.read_text()
+
+    def then_replaced(*arguments: Any, **more: Any) -> Looked:
+        looked = checked(*arguments, **more)
+        edit(path, '"email":"b"', '"email":"x"')
+        return looked
+
+    with monkeypatch.context() as context:
+        context.setattr("streamer.run.importing.checked", then_replaced)
+        stopped = main(into)
+    said = capsys.readouterr().err
+    another = main([*into, "--edited", "--resume"])
+    refused = capsys.readouterr().err
+    path.write_text(as_checked)
+    resumed = main([*into, "--resume"])
+
+    assert stopped == 1, said
+    assert "people_transformed.json was replaced or written to" in said
+    assert "--resume" in said
+    assert (another, "the files aren't those" in refused) == (2, True)
+    assert resumed == 0, capsys.readouterr().err
+    assert held("SELECT id, boss, email FROM people") == [(1, 3, "a"), (2, 1, "b"), (3, None, "c")]

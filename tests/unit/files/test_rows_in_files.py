@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import random
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -14,7 +17,7 @@ from hypothesis import strategies as st
 
 from streamer.errors import BadFileError
 from streamer.files.names import Compression, Format
-from streamer.files.opening import Content
+from streamer.files.opening import Content, Steady
 from streamer.files.reading import Row, read_pages, read_rows
 from streamer.files.writing import TableWriter
 
@@ -244,3 +247,75 @@ def test_what_is_read_and_what_is_said_does_not_depend_on_where_blocks_end(
     assert whole == line_by_line
     if harm is None and cut == 0:
         assert [row.values for row in whole[0]] == rows
+
+
+def replace(path: Path) -> None:
+    """Put a file with the same content and time of writing in its place."""
+    other = path.with_name("other")
+    other.write_bytes(path.read_bytes())
+    os.utime(other, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
+    other.replace(path)
+
+
+def write_into(path: Path) -> None:
+    """Change a byte, and put the time of writing back."""
+    times = (path.stat().st_atime_ns, path.stat().st_mtime_ns)
+    with path.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        last = file.read(1)[0]
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([last ^ 1]))
+    os.utime(path, ns=times)
+
+
+def cut(path: Path) -> None:
+    """Take the last lines away."""
+    os.truncate(path, path.stat().st_size // 2)
+
+
+CHANGES = (replace, write_into, cut)
+
+
+def written(path: Path, compression: Compression, rows: int) -> Path:
+    path = path / f"t.{Format.NDJSON}{ENDING[compression]}"
+    writer = TableWriter(path, Format.NDJSON, compression)
+    writer.begin()
+    # Digits that no compression makes much shorter: longer than what is read at once.
+    writer.write([f'{{"a":"{random.randbytes(500).hex()}"}}' for _ in range(rows)])
+    writer.finish()
+    return path
+
+
+@pytest.mark.parametrize("compression", Compression)
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_file_that_changed_between_two_readings_gives_no_row(
+    tmp_path: Path, change: Callable[[Path], None], compression: Compression
+) -> None:
+    path, steady = written(tmp_path, compression, rows=3), Steady()
+    first = [*read_rows(path, steady=steady)]
+    assert [*read_rows(path, steady=steady)] == first
+    change(path)
+
+    with pytest.raises(BadFileError, match=r"t\.ndjson.* was replaced or written to") as caught:
+        next(read_rows(path, steady=steady))
+
+    assert "--resume" in caught.value.hint
+    assert "--restart" in caught.value.hint
+
+
+@pytest.mark.parametrize("compression", Compression)
+@pytest.mark.parametrize("change", [write_into, cut])
+def test_nothing_is_given_that_was_read_behind_a_change(
+    tmp_path: Path, change: Callable[[Path], None], compression: Compression
+) -> None:
+    path, steady = written(tmp_path, compression, rows=5_000), Steady()
+    before = [*read_rows(path)]
+    rows = read_rows(path, steady=steady)
+    found = [next(rows)]
+    change(path)
+
+    with pytest.raises(BadFileError, match="was replaced or written to"):
+        found += rows  # those before the change stay in it
+
+    assert found == before[: len(found)]
+    assert len(found) < len(before)
