@@ -160,6 +160,7 @@ class Exporter:
         self._stop = stop
         self._known = state.snapshots
         self._numbers: dict[int, int] = {}
+        self._begun: set[str] = set()
         self._saving = asyncio.Lock()
         self._busy = 0
         self._idle = asyncio.Event()
@@ -214,6 +215,10 @@ class Exporter:
             snapshots=at.snapshots,
         )
 
+    def began(self, table: Exported) -> bool:
+        """Whether a table was read from its first row on, and not by an earlier start, be it in part."""
+        return str(table.plan.name) in self._begun
+
     @property
     def snapshots(self) -> tuple[Snapshot, ...]:
         """The snapshots that were read in."""
@@ -251,6 +256,7 @@ class Exporter:
                 return at
             self._say(f"{table.plan.name}: its file isn't as it was left; it starts over")
         writer.begin()
+        self._begun.add(str(table.plan.name))
         return Position()
 
     async def _rows(

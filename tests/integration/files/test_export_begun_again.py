@@ -18,6 +18,11 @@ CREATE TABLE orders (id int PRIMARY KEY);
 INSERT INTO orders SELECT generate_series(1, 100);
 """
 
+MORE_WHEN_COUNTED = """
+CREATE VIEW more AS SELECT n AS id
+FROM generate_series(1, CASE WHEN current_query() LIKE '%count(%' THEN 3 ELSE 2 END) AS n;
+"""
+
 
 @pytest.fixture
 async def exporter(database: Database, tmp_path: Path) -> Streamer:
@@ -81,3 +86,39 @@ async def test_an_export_without_its_manifest_is_not_taken_for_a_finished_one(
 
     assert (again.code, "a new one starts" in again.stderr) == (0, True), again.said
     assert [table.file.rows for table in read_export(folder).tables] == [100]
+
+
+async def test_rows_that_came_between_two_starts_are_no_difference_to_files_of_the_first(
+    exporter: Streamer,
+) -> None:
+    report = exporter.folder / "migration_data" / "export_report.json"
+    await exporter.source.execute("CREATE TABLE nothing (id int PRIMARY KEY)")
+    report.mkdir(parents=True)  # so that the first start ends behind the files, unfinished
+    stopped = exporter("export", "--validate")
+    report.rmdir()
+    await exporter.source.execute("INSERT INTO orders VALUES (101); INSERT INTO nothing VALUES (1)")
+
+    done = exporter("export", "--resume", "--validate")
+
+    assert (stopped.code, "export_report.json" in stopped.stderr) == (1, True), stopped.said
+    assert done.code == 0, done.said
+    assert "2 not counted" in done.stderr
+    assert sum(table.file.rows for table in read_export(report.parent).tables) == 100
+
+
+async def test_rows_that_are_missing_in_a_file_are_noticed_also_where_a_resume_read_them(
+    exporter: Streamer,
+) -> None:
+    folder = exporter.folder / "migration_data"
+    await exporter.source.execute(MORE_WHEN_COUNTED)
+    (exporter.folder / "streamer.toml").write_text('[tables.more]\nkey = ["id"]\n')
+    (folder / "more.json.part").mkdir(parents=True)
+    stopped = exporter("export", "--validate", "--config", "streamer.toml")
+    (folder / "more.json.part").rmdir()
+
+    done = exporter("export", "--resume", "--validate", "--config", "streamer.toml")
+
+    assert (stopped.code, "more.json.part" in stopped.stderr) == (1, True), stopped.said
+    assert (done.code, "2 rows in more.json, 3 in PostgreSQL" in done.stderr) == (3, True), (
+        done.said
+    )
