@@ -36,7 +36,7 @@ from streamer.pack.ledger import (
 )
 from streamer.pack.lookups import Reference, without_lookups
 from streamer.pack.packer import adjust_page, cut_evenly, pack_page
-from streamer.pack.probe import not_stored, numbers_of, store_what_fits
+from streamer.pack.probe import not_stored, numbers_of, store_what_fits, stored_places
 from streamer.pack.reach import Reach, covers, reach, reaches
 from streamer.pack.sift import sift, with_rejects
 from streamer.pack.split import halve, halve_chunk
@@ -98,6 +98,7 @@ __all__ = [
     "sift",
     "step_columns",
     "store_what_fits",
+    "stored_places",
     "take_over",
     "unique_columns",
     "whole_row",

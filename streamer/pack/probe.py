@@ -68,6 +68,14 @@ def not_stored(layout: Layout, rows: Sequence[Row]) -> Statement:
     return Statement.of(f"{ROWS_OF} SELECT s.n FROM s WHERE {condition}", rows_json(rows))
 
 
+def stored_places(layout: Layout, rows: Sequence[Row]) -> Statement:
+    """Ask which keys of `rows` the target has; `numbers_of` reads the answer."""
+    there = f"SELECT 1 FROM {quote_identifier(layout.table)} AS o WHERE {same_row(layout)}"
+    in_key = [column.target in layout.key for column in layout.columns]
+    keys = [[c if k else None for c, k in zip(row, in_key, strict=True)] for row in rows]
+    return Statement.of(f"{ROWS_OF} SELECT s.n FROM s WHERE EXISTS ({there})", rows_json(keys))
+
+
 def numbers_of(result: Result, rows: int) -> list[int]:
     """The answer to `not_stored`: indexes of the `rows` that were sent, in order.
 

@@ -28,7 +28,8 @@ from streamer.model import (
     TablePlan,
 )
 from streamer.model.words import counted
-from streamer.pack import Layout, LedgerStep, pack_page, sift
+from streamer.pack import Layout, LedgerStep, not_stored, numbers_of, pack_page, sift, stored_places
+from streamer.pack.cells import page_cells
 from streamer.pipeline import Sink
 from streamer.pipeline.transform import Transforming
 from streamer.progress import Events
@@ -103,6 +104,7 @@ class Retry:
         )
         self._engine = ends.survey.engine
         self._writing = Writing(config, journal, ends.database, self._source, engine=self._engine)
+        self._told: set[str] = set()  # lines of rows whose places others have
 
     async def carry_out(self) -> ExitCode:
         """Send the rows; DONE where none is rejected any more and nothing else was amiss."""
@@ -169,8 +171,39 @@ class Retry:
         )
         for page in await self._pages(trial, some):
             trial.take_note(page)
-            await self._send(trial, page, sink)
+            by_place = table.key.kind is KeyKind.PHYSICAL and kind is StepKind.ROWS
+            free = await self._whose_places_are_free(trial, page) if by_place else page
+            if free.records:
+                await self._send(trial, free, sink)
         return trial
+
+    async def _whose_places_are_free(self, trial: _Trial, page: Page) -> Page:
+        """The rows of a page but for those whose places others have in D1 by now.
+
+        A row without a key has the number that its position in PostgreSQL gave it, which nobody kept free
+        once the run had ended. What stands there as it would be sent came with a retry that was killed.
+        """
+        layout, database = trial.carried.layout, self._ends.database
+        rows = page_cells(layout, page, 0, len(page.records))
+        answer = await database.execute([stored_places(layout, rows)])
+        taken: set[int] = set()
+        for number in numbers_of(answer.results[0], len(rows)):
+            answer = await database.execute([not_stored(layout, [rows[number]])])
+            if answer.results[0].rows:
+                taken.add(number)
+        if not taken:
+            return page
+        lines = {trial.lines[stored_key(layout, rows[number])] for number in taken}
+        trial.bad |= lines
+        if fresh := lines - self._told:
+            self._told |= fresh
+            self._events.warning(
+                f"{trial.carried.plan.name}: {counted(len(fresh), 'row')} without a key can't be sent again: "
+                "D1 has other rows under their numbers by now. Insert them by hand, from the file of "
+                "rejected rows, or move the table anew"
+            )
+        kept = [record for number, record in enumerate(page.records) if number not in taken]
+        return replace(page, records=kept, left_out=())
 
     async def _pages(self, trial: _Trial, some: Sequence[Rejected]) -> list[Page]:
         plan = trial.carried.plan

@@ -90,3 +90,33 @@ async def test_a_row_whose_line_names_another_is_not_taken_for_gone_and_read_ane
     assert retried.code == 0, retried.said
     lands = streamer.target.rows(streamer.uuid, "SELECT code, zone FROM land ORDER BY code")
     assert lands == [["a", 1], ["b", 1]]
+
+
+async def test_a_row_whose_number_another_one_has_by_now_takes_nobody_s_place(
+    streamer: Streamer,
+) -> None:
+    await streamer.source.execute(LANDS)
+    await streamer.source.execute("TRUNCATE town; INSERT INTO land VALUES ('c', 1, 'precious')")
+    streamer.target.run(streamer.uuid, LAND)
+
+    done = streamer("run", *REJECT)
+    edit(streamer, "land", name="mended")
+    streamer.target.run(streamer.uuid, "INSERT INTO land VALUES ('z', 1, 'of the application')")
+    retried = streamer("run", "--retry-rejects", *OPTIONS)
+
+    assert done.code == 3, done.said
+    assert retried.code == 3, retried.said
+    assert "1 row without a key can't be sent again" in retried.said
+    lands = "SELECT rowid, code, name FROM land ORDER BY rowid"
+    assert streamer.target.rows(streamer.uuid, lands) == [
+        [1, "a", "mended"],
+        [2, "b", "fine"],
+        [3, "z", "of the application"],
+    ]
+    assert [table for table, _, _ in rejects(streamer, any_key=True)] == ["land"]
+
+    streamer.target.run(streamer.uuid, "DELETE FROM land WHERE code = 'z'")
+    again = streamer("run", "--retry-rejects", *OPTIONS)
+
+    assert again.code == 0, again.said
+    assert streamer.target.rows(streamer.uuid, lands)[2] == [3, "c", "mended"]
