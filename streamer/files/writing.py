@@ -88,22 +88,25 @@ class TableWriter:
     def go_on(self, *, rows: int, size: int) -> bool:
         """Go on behind the first `size` bytes of the file, which hold `rows` rows.
 
-        False where they aren't there any more; then `begin` is what is left to do.
+        False where they aren't there any more; then `begin` is what is left to do, and nothing of
+        what was read of them counts.
         """
         with suppress(OSError):
             if self.part.stat().st_size < size:
                 return False
             os.truncate(self.part, size)
+        digest, content_bytes = hashlib.sha256(), 0
         try:
             with opened(self.part, self._compression) as file:
                 while block := file.read(BUFFER_BYTES):
-                    self._note(block)
+                    digest.update(block)
+                    content_bytes += len(block)
         except StreamerError:
             return False
         with problems(self.part):
             flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
             self._file = os.open(self.part, flags)
-        self.rows = rows
+        self.rows, self._bytes, self._digest = rows, content_bytes, digest
         return True
 
     def write(self, lines: Sequence[str]) -> None:
@@ -162,14 +165,11 @@ class TableWriter:
             self.part.unlink()
 
     def _write(self, data: bytes) -> None:
-        self._note(data)
+        self._bytes += len(data)
+        self._digest.update(data)
         self._frame_bytes += len(data)
         with problems(self.part):
             write_all(self._file, self._frame.compress(data))
-
-    def _note(self, data: bytes) -> None:
-        self._bytes += len(data)
-        self._digest.update(data)
 
 
 @contextmanager

@@ -171,6 +171,36 @@ def test_a_writer_goes_on_only_where_what_it_left_is_there(tmp_path: Path) -> No
     assert not TableWriter(path, Format.JSON, Compression.NONE).go_on(rows=1, size=10)
 
 
+@pytest.mark.parametrize("compression", [Compression.GZIP, Compression.ZSTD])
+def test_a_writer_that_starts_over_counts_nothing_of_what_it_could_not_go_on_with(
+    tmp_path: Path, compression: Compression
+) -> None:
+    path = tmp_path / f"t.json{ENDING[compression]}"
+    left = TableWriter(path, Format.JSON, compression)
+    left.begin()
+    member = lines([{"a": n, "b": "x" * 100} for n in range(20_000)])
+    sizes: list[int] = []
+    for _ in range(2):
+        left.write(member)
+        sizes.append(left.settle())
+    left.close()
+    with left.part.open("r+b") as part:  # the first member is read whole, the second isn't
+        part.seek(sizes[0] + 1)
+        part.write(b"\0")
+    writer = TableWriter(path, Format.JSON, compression)
+
+    went_on = writer.go_on(rows=2 * len(member), size=sizes[1])
+    writer.begin()
+    writer.write(['{"a":1}'])
+    written = writer.finish()
+
+    content = Content()
+    found = [row.values for row in read_rows(path, content)]
+    assert (went_on, found) == (False, [{"a": 1}])
+    assert (written.rows, written.bytes) == (1, content.bytes)
+    assert written.sha256 == content.sha256
+
+
 GOOD = st.lists(
     st.dictionaries(st.sampled_from("abc"), st.none() | st.integers(-9, 9) | TEXTS, min_size=1),
     max_size=6,
