@@ -11,18 +11,19 @@ from streamer.d1 import D1Database
 from streamer.model import Key, KeyKind, StepId, StepKind, TableKind, TablePlan
 from streamer.pack import Layout
 from streamer.pack.comparing import Comparison, compared
+from streamer.pack.spelling import holds_doubles, in_one_spelling
 from streamer.pipeline import Limits, Load, Mover, Position, Recorder
 from streamer.pipeline.mover import Observer
-from streamer.sinks.references import keyed_by
 from streamer.validate.checks import Broken, TableChecks, Together
 from streamer.validate.differences import Differences, Kind
 from streamer.validate.extras import extra_rows
 from streamer.validate.look import Looker
 from streamer.validate.multiset import compare_multisets
-from streamer.validate.sides import Sides
+from streamer.validate.sides import Sides, keyed_as_d1
 from streamer.validate.sink import ComparingSink
 from streamer.validate.structure import Structure, UniqueIndex, kept_unique
 from streamer.validate.suspects import Suspects
+from streamer.validate.target_rows import key_columns
 from streamer.validate.verdict import MOST_DIFFERENCES, Check, Depth, Status, Verdict
 
 FIXED_UPLOADERS = 16
@@ -268,14 +269,17 @@ class Comparer:
 
     async def _json(self, plan: TablePlan, broken: Broken) -> Check:
         """JSON that D1 can't parse is no fault where it is the source's own, nested too deep."""
-        keyed = keyed_by(plan, plan.key.targets)
+        keyed = keyed_as_d1(plan)
         if not broken.rows or keyed is None:
             return _check("json", broken, "invalid")
         looker = Looker(self._sides, keyed, keys_only=False)
+        columns = key_columns(keyed)
         own: set[Key] = set()
         for at in range(0, len(broken.keys), LOOKED_AT):
-            own |= await looker.same(broken.keys[at : at + LOOKED_AT], broken.rule)
-        wrong = [key for key in broken.keys if key not in own]
+            some = [k for k in broken.keys[at : at + LOOKED_AT] if holds_doubles(columns, k)]
+            same = await looker.same(some, broken.rule) if some else set[Key]()
+            own |= {in_one_spelling(columns, key) for key in same}
+        wrong = [key for key in broken.keys if in_one_spelling(columns, key) not in own]
         invalid = broken.rows - len(broken.keys) + len(wrong)
         note = "" if invalid else "what D1 can't parse is the source's own text"
         return Check(

@@ -64,10 +64,8 @@ class Sides:
 
         A row that the user's function leaves out counts as one that isn't there.
         """
-        keyed = keyed_by(plan, plan.key.targets)
+        keyed = keyed_as_d1(plan)
         assert keyed is not None, "a table without a key is compared otherwise"
-        # D1 prints a double as 5.0 that PostgreSQL prints as 5.
-        keyed = replace(keyed, key=replace(keyed.key, as_numbers=True))
         columns = key_columns(plan)
         absent = {at for at, key in enumerate(keys) if not holds_doubles(columns, key)}
         asked = [at for at in range(len(keys)) if at not in absent]
@@ -90,3 +88,12 @@ class Sides:
             # A text that no key of this type can be; then what is printed is compared.
             printed = replace(keyed.key, casts=("",) * len(keyed.key.columns))
             return await self.questions.absent(replace(keyed, key=printed), keys)
+
+
+def keyed_as_d1(plan: TablePlan) -> TablePlan | None:
+    """`plan` as it is looked up by texts of the target's key; None where it has no key.
+
+    D1 prints a double as 5.0 that PostgreSQL prints as 5, so they are numbers.
+    """
+    keyed = keyed_by(plan, plan.key.targets)
+    return keyed and replace(keyed, key=replace(keyed.key, as_numbers=True))

@@ -20,6 +20,8 @@ SOURCE = """
 CREATE TABLE large (n numeric PRIMARY KEY, t text);
 CREATE TABLE small (n numeric(10, 2) PRIMARY KEY, t text);
 CREATE TABLE pair (a double precision, b int, t text, PRIMARY KEY (a, b));
+CREATE TABLE deep (n numeric PRIMARY KEY, f double precision UNIQUE, j jsonb);
+INSERT INTO deep SELECT n, n, (repeat('[', 1100) || repeat(']', 1100))::jsonb FROM generate_series(1, 3) AS n;
 INSERT INTO large SELECT x, 'x' FROM unnest('{5, 5.5, -0.1, 1e15, 1e16, 1e23, 9007199254740993.25, 0,
     123456789012345678901234567890, 0.000001, 0.1234567890123456789, NaN}'::numeric[]) AS x;
 INSERT INTO small SELECT n / 4.0, 'x' FROM generate_series(-9, 90) AS n;
@@ -49,6 +51,18 @@ async def streamer(
     assert moved.code == 0, moved.said
     yield streamer
     workerd_d1.delete(uuid)
+
+
+def test_json_that_d1_can_not_parse_is_the_source_s_own_whatever_its_key_looks_like(
+    streamer: Streamer,
+) -> None:
+    compared = streamer("validate", *CONFIG, "--full")
+
+    assert compared.code == 0, compared.said
+    report = read_report(streamer.folder / "validation_report.json")
+    checks = {table["name"]: table["checks"] for table in report["tables"]}
+    (json,) = (check for check in checks["public.deep"] if check["name"] == "json")
+    assert (json["invalid"], json["unparsed"]) == (0, 3)
 
 
 def rows(streamer: Streamer) -> int:
