@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from streamer.errors import BadFileError, BadRowsError
@@ -22,6 +23,7 @@ from streamer.files.trial import Missing, TrialDatabase
 from streamer.frozen import frozen
 from streamer.model import TablePlan
 from streamer.model.words import counted
+from streamer.pack.spelling import in_one_spelling
 
 MOST_PROBLEMS = 20  # of a file, that are told one by one
 
@@ -130,17 +132,25 @@ def exported_rows(job: Job) -> Iterator[Found]:
 
 
 def name_missing(missing: Missing, path: Path, rows: Iterator[Found]) -> list[str]:
-    """Those of the rows of the file `path` whose parents are missing, a sentence each."""
+    """Those of the rows of the file `path` whose parents are missing, a sentence each.
+
+    Where the file spells such values so that none of its rows is known by them, a sentence for all:
+    that there are some is certain.
+    """
+    # Each spelling of a text is among the values.
+    columns = [replace(missing.table.columns[place], nocase=False) for place in missing.places]
+    wanted = {in_one_spelling(columns, values) for values in missing.values}
+    named, theirs = ", ".join(missing.key.columns), ", ".join(missing.key.parent_columns)
     found: list[str] = []
     for line, key, cells in rows:
-        values = tuple(str(cells[place]) for place in missing.places)
-        if values in missing.values:
-            named = ", ".join(missing.key.columns)
+        values = tuple(cell for place in missing.places if (cell := cells[place]) is not None)
+        if len(values) == len(columns) and in_one_spelling(columns, values) in wanted:
             found.append(
-                f"{path}, line {line}{key}: {named}: no row of {missing.key.parent} has this"
-                f" {', '.join(missing.key.parent_columns)}"
+                f"{path}, line {line}{key}: {named}: no row of {missing.key.parent} has this {theirs}"
             )
         if len(found) >= MOST_PROBLEMS:
             found.append(f"{path}: and maybe more of {missing.key.source_name}")
             break
-    return found
+    return found or [
+        f"{path}: {named}: some rows refer to a {theirs} that no row of {missing.key.parent} has"
+    ]

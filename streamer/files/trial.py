@@ -22,7 +22,9 @@ NAMED = 20  # missing references of a foreign key that are looked for in the fil
 
 @frozen
 class Missing:
-    """A foreign key, and values of its columns (as cells) that no parent has."""
+    """A foreign key, and values of its columns (as cells, numbers as SQLite gives them) that no
+    parent has; at least one.
+    """
 
     table: TablePlan
     key: ForeignKeyPlan
@@ -103,8 +105,10 @@ class TrialDatabase:
             for parent, column in zip(key.parent_columns, columns, strict=True)
         )
         present = " AND ".join(f"{column} IS NOT NULL" for column in columns)
+        # Texts that only NOCASE takes for equal are told apart.
+        spelled = ", ".join(f"{column} COLLATE BINARY" for column in columns)
         rows = self._connection.execute(
-            f"SELECT DISTINCT {', '.join(columns)} FROM {quote_identifier(table.target)} AS c"
+            f"SELECT DISTINCT {spelled} FROM {quote_identifier(table.target)} AS c"
             f" WHERE {present} AND NOT EXISTS"
             f" (SELECT 1 FROM {quote_identifier(key.parent)} AS p WHERE {same}) LIMIT {NAMED}"
         )
