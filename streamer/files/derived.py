@@ -85,7 +85,7 @@ def double(value: object) -> str:
 @cache
 def no_special(make: Derivation) -> Derivation:
     """`make`, with NULL for what is no number."""
-    return lambda value: None if value in SPECIALS else make(value)
+    return lambda value: None if isinstance(value, str) and value in SPECIALS else make(value)
 
 
 def decimal(value: object) -> str:

@@ -232,6 +232,18 @@ def test_a_wrong_row_is_told_by_its_place_and_nothing_is_written(
     assert left == {"transform.log", "transformation_report.json"}
 
 
+@pytest.mark.parametrize("value", ["[1]", "{}"])
+def test_a_container_for_a_number_is_told_by_its_place_where_nan_becomes_null(
+    files: Steps, value: str
+) -> None:
+    files.edit("people", lambda text: text.replace('"1.5000"', value))
+
+    code, said = files("transform", "--edited", "--nan", "null")
+
+    assert code == 1, said
+    assert "people.json, line 2 (id=1): price: it isn't the text of a decimal number" in said
+
+
 def test_validation_names_rows_whose_parents_are_missing(files: Steps) -> None:
     files.edit("pets", lambda text: text.replace('"owner":1', '"owner":7'))
 

@@ -126,6 +126,27 @@ def test_an_odd_value_is_never_taken_for_another(name: str) -> None:
         assert found is None or [*found] == one_by_one(make, column)
 
 
+ANY_JSON = st.recursive(
+    st.booleans() | st.integers() | st.floats() | TEXTS | st.sampled_from(ODD),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXTS, inner, max_size=2),
+    max_leaves=3,
+)
+
+
+@pytest.mark.parametrize("name", USUAL)
+@given(value=ANY_JSON)
+@example(value=[1])
+@example(value={})
+def test_whatever_stands_in_a_file_is_made_or_is_a_wrong_value(name: str, value: object) -> None:
+    make, _ = USUAL[name]
+
+    try:
+        cell = make(value)
+    except WrongValueError:
+        return
+    assert cell is None or isinstance(cell, str)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | TEXTS,
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXTS, inner, max_size=2),
