@@ -238,7 +238,7 @@ def test_a_container_for_a_number_is_told_by_its_place_where_nan_becomes_null(
 ) -> None:
     files.edit("people", lambda text: text.replace('"1.5000"', value))
 
-    code, said = files("transform", "--edited", "--nan", "null")
+    code, said = files("transform", "--edited", "--nan", "null", "--numeric", "real")
 
     assert code == 1, said
     assert "people.json, line 2 (id=1): price: it isn't the text of a decimal number" in said
