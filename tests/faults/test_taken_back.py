@@ -294,3 +294,50 @@ async def test_fault_06_rows_that_wait_for_others_outlive_what_a_killed_rollback
     assert left == staged > {"_streamer_stage_chicken", "_streamer_stage_egg"}
     assert resumed.code == 0, resumed.said
     assert await differences(moving.source, moving.target, moving.uuid) == []
+
+
+@pytest.mark.parametrize("is_whole", [True, False], ids=["whole run", "killed run"])
+async def test_fault_06_a_rollback_killed_at_any_request_is_ended_by_another_amid_which_it_comes(
+    moving: Streamer, between: Between, *, is_whole: bool
+) -> None:
+    await moving.source.execute(CYCLE)
+    await moving.source.execute("CREATE VIEW item_name AS SELECT name FROM item")
+    moving.target.rows(moving.uuid, MINE)
+    options = ("--views", "create", *OPTIONS)
+    number = 0
+    killed: list[Request] = []
+
+    async def deal(request: Request, forward: Forward) -> web.Response:
+        if request.number == number and not killed:
+            process.kill()
+            killed.append(request)
+        return web.Response(status=500) if killed else await forward()
+
+    async def deal_late(request: Request, forward: Forward) -> web.Response:
+        answer = await forward()
+        if request.number == number + 1:
+            await between.send(killed[0])
+        return answer
+
+    while number == 0 or killed:
+        number += 1
+        killed.clear()
+        # As on a machine that sent nothing before: these are more requests than five minutes allow.
+        moving.overrides["XDG_STATE_HOME"] = str(moving.folder / str(number))
+        if is_whole:
+            moved = await done(moving, "run", *options)
+            assert moved.code == 0, (number, moved.said)
+        else:
+            await killed_at(PUBLISHING, moving, between, "run", *options)
+        process = moving.start(*ROLLBACK, "--yes")
+        between.requests, between.deal = 0, deal
+        await asyncio.to_thread(ended, process)
+        if killed:
+            between.requests, between.deal = 0, deal_late
+            undone = await done(moving, *ROLLBACK, "--yes")
+            assert undone.code == 0, (number, undone.said)
+        between.deal = forwarded
+        assert names(moving) == {"item"}, number
+        assert moving.target.rows(moving.uuid, "SELECT count(*) FROM item") == [[0]], number
+
+    assert number > 12
