@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from checkpoints import JSON
 
 FILE = "export.checkpoint.db"
-RUNNING, DONE = "running", "done"
+RUNNING, DONE, SUPERSEDED = "running", "done", "superseded"
 
 
 @frozen
@@ -97,9 +97,27 @@ class ExportState:
         return self.run is not None and self.run.state == RUNNING
 
     @property
+    def superseded(self) -> bool:
+        """Whether another export was asked for since this one was finished, and hasn't begun."""
+        return self.run is not None and self.run.state == SUPERSEDED
+
+    @property
     def facts(self) -> Mapping[str, JSON]:
         """What was written down of the export."""
         return self.run.document if self.run is not None else {}
+
+    async def supersede(self) -> None:
+        """Write down that a finished export isn't what a resume is to find: a new one is wanted.
+
+        Raises:
+            CheckpointProblemError: it can't be written.
+
+        """
+        if self.run is not None and self.run.state == DONE:
+            run = replace(self.run, state=SUPERSEDED)
+            with _translated(begun=False):
+                await self._store.save(run)
+            self.run = run
 
     async def begin(
         self, run_id: str, facts: Mapping[str, JSON], tables: Mapping[str, Mapping[str, JSON]]

@@ -79,40 +79,54 @@ async def export(
         StreamerError: with the exit code of its kind; what was exported so far can be gone on with.
 
     """
+    stopping = Stopping(
+        stop, kept="what was exported so far is kept", again="streamer export --resume"
+    )
     async with AsyncExitStack() as stack:
-        source = await stack.enter_async_context(
-            PostgresSource.open(
-                config.source,
-                config.run.consistency,
-                events.warning,
-                hash_key=config.shaping.hash_key,
-            )
-        )
-        stopping = Stopping(
-            stop, kept="what was exported so far is kept", again="streamer export --resume"
-        )
-        async with stopping.heeded():
-            known = await read_known(source, config, events.phase)
-            plan = await plan_job(source, config, known=known, say=events.phase)
-        refused = [sentence(finding) for finding in plan.refusals]
-        refuse_what_cannot_move(refused, skip_refused=config.run.skip_refused)
-        version = known.catalog.source.server_version
-        tables = [
-            exported(table, version, options.format, options.compression) for table in plan.tables
-        ]
-        job = _Job(config, options, source, known, plan, tables, events)
-        warn_of(events, plan.findings)
         if config.run.dry_run:
-            return _dry_run(job)
+            return _dry_run(await _look(config, options, events, stopping, stack))
         make_folder(options.folder)
         state = await ExportState.open(options.folder, resume=config.run.resume)
         stack.push_async_callback(state.close)
+        if not config.run.resume:
+            # From here on whatever ends this may tell to go on with --resume.
+            await state.supersede()
+        job = await _look(config, options, events, stopping, stack)
         if (options.folder / STATE.upper()).exists():
-            _refuse_same_files(tables)
+            _refuse_same_files(job.tables)
         if _finished(job, state):
             return ExitCode(int(str(state.facts.get("exit_code", 0))))
         await _begin(job, state)
         return await _carry_out(job, state, stopping)
+
+
+async def _look(
+    config: Config,
+    options: ExportOptions,
+    events: Events,
+    stopping: Stopping,
+    stack: AsyncExitStack,
+) -> _Job:
+    """Connect, until `stack` ends, and plan; refuse what can't be exported."""
+    source = await stack.enter_async_context(
+        PostgresSource.open(
+            config.source,
+            config.run.consistency,
+            events.warning,
+            hash_key=config.shaping.hash_key,
+        )
+    )
+    async with stopping.heeded():
+        known = await read_known(source, config, events.phase)
+        plan = await plan_job(source, config, known=known, say=events.phase)
+    refused = [sentence(finding) for finding in plan.refusals]
+    refuse_what_cannot_move(refused, skip_refused=config.run.skip_refused)
+    version = known.catalog.source.server_version
+    tables = [
+        exported(table, version, options.format, options.compression) for table in plan.tables
+    ]
+    warn_of(events, plan.findings)
+    return _Job(config, options, source, known, plan, tables, events)
 
 
 def _refuse_same_files(tables: Sequence[Exported]) -> None:
@@ -144,7 +158,7 @@ def _finished(job: _Job, state: ExportState) -> bool:
     """Whether there is nothing left to do; refuses what the user has to decide."""
     run = job.config.run
     if run.resume:
-        if state.run is None:
+        if state.run is None or state.superseded:
             job.events.warning("there is no export to go on with; a new one starts")
         elif not state.unfinished:
             if (job.options.folder / EXPORT).is_file():
@@ -175,8 +189,8 @@ async def _begin(job: _Job, state: ExportState) -> None:
             {**facts, "started_at": utc(datetime.now(UTC))},
             {str(table.plan.name): table.facts for table in job.tables},
         )
-    # A manifest tells of files that belong together; those that come now don't. Not before the new
-    # export is written down: until then the checkpoint says that the old one is finished.
+    # A manifest tells of files that belong together; those that come now don't. It goes once the new
+    # export is written down: where that fails, the old one is as it was.
     manifest = job.options.folder / EXPORT
     with problems(manifest):
         manifest.unlink(missing_ok=True)

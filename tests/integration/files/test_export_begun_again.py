@@ -44,13 +44,34 @@ async def test_a_new_export_whose_disk_is_full_leaves_the_finished_one_as_it_is(
     exporter.program = ("tests.stories.small_disk", "40000")
     stopped = exporter("export", "-q")
     exporter.program = ("streamer",)
+    kept = read_export(folder)
     again = exporter("export", "--resume")
 
     assert done.code == 0, done.said
     assert (stopped.code, "export.checkpoint.db" in stopped.stderr) == (1, True), stopped.said
     assert "--resume" not in stopped.stderr
-    assert (again.code, "finished" in again.stderr) == (0, True), again.said
-    assert sum(table.file.rows for table in read_export(folder).tables) == 100
+    assert sum(table.file.rows for table in kept.tables) == 100
+    assert (again.code, "a new one starts" in again.stderr) == (0, True), again.said
+    assert sum(table.file.rows for table in read_export(folder).tables) == 101
+
+
+async def test_a_new_export_that_ends_before_it_begins_is_what_a_resume_makes(
+    exporter: Streamer,
+) -> None:
+    folder = exporter.folder / "migration_data"
+    assert exporter("export").code == 0
+    await exporter.source.execute("INSERT INTO orders VALUES (101)")
+    exporter.overrides["STREAMER_RENAME"] = "orders.nothing=something"
+    refused = exporter("export")
+    kept = read_export(folder)
+    del exporter.overrides["STREAMER_RENAME"]
+
+    again = exporter("export", "--resume")
+
+    assert refused.code == 2, refused.said
+    assert [table.file.rows for table in kept.tables] == [100]
+    assert (again.code, "a new one starts" in again.stderr) == (0, True), again.said
+    assert [table.file.rows for table in read_export(folder).tables] == [101]
 
 
 async def test_a_manifest_that_cannot_be_removed_is_named_and_gone_before_files_are_written(
