@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -197,8 +198,9 @@ def resolve(
     target_settings = _target(look) if target and not run.dry_run else None
     if isinstance(target_settings, FileTarget | WranglerTarget):
         pacing = _unpaced(look, pacing)
-    if isinstance(target_settings, FileTarget):
-        _keep_apart(look, target_settings.path, run)
+    if job:
+        target_file = target_settings.path if isinstance(target_settings, FileTarget) else None
+        _keep_apart(look, target_file, run, validation, output)
     if problems:
         raise SettingsError(problems)
     secrets = [*(source_settings.secrets if source_settings else ())]
@@ -276,13 +278,31 @@ def _unpaced(look: Lookup, pacing: PacingSettings) -> PacingSettings:
     )
 
 
-def _keep_apart(look: Lookup, target: Path, run: RunSettings) -> None:
-    """Refuse a target that another file of the run would overwrite."""
-    given = look.given(known.TARGET_KIND)
-    where = given.where if given else known.TARGET_KIND.option
-    for other, called in ((run.checkpoint, "checkpoint"), (run.report, "report")):
-        if other.absolute() == target.absolute():
-            look.problems.append(f"{where}: {target} is the {called}; write another file")
+def _keep_apart(
+    look: Lookup,
+    target: Path | None,
+    run: RunSettings,
+    validation: ValidateSettings,
+    output: OutputSettings,
+) -> None:
+    """Refuse files that would overwrite the checkpoint, or be overwritten by the target."""
+    files = (
+        (known.CHECKPOINT, run.checkpoint, "checkpoint"),
+        (known.REPORT, run.report, "report"),
+        (known.OUTPUT_REPORT, validation.report, "validation's report"),
+        (known.DIFFERENCES, validation.differences, "file of differences"),
+        (known.LOG_FILE, output.log_file, "log"),
+        (known.TARGET_KIND, target, "target"),
+    )
+    called: dict[str, str] = {}
+    for setting, path, name in files:
+        if path is None or (path.exists() and not path.is_file()):
+            continue  # nothing is overwritten in /dev/null
+        other = called.setdefault(os.path.realpath(path), name)
+        if other != name and (other == "checkpoint" or setting is known.TARGET_KIND):
+            given = look.given(setting)
+            where = given.where if given else setting.option
+            look.problems.append(f"{where}: {path} is the {other}; write another file")
 
 
 def _job(look: Lookup) -> tuple[Selection, PacingSettings, RunSettings]:

@@ -76,6 +76,25 @@ def test_a_target_is_no_other_file_of_the_run(other: str) -> None:
     assert problem == f"--target: x.db is the {other}; write another file"
 
 
+@pytest.mark.parametrize(
+    "option", ["report", "output_report", "differences", "log_file"], ids=lambda name: name
+)
+def test_no_other_file_of_a_job_is_its_checkpoint(tmp_path: Path, option: str) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    named = {"checkpoint": str(tmp_path / "x.db"), option: str(tmp_path / "link" / "x.db")}
+
+    (problem,) = problems({"target": "sqlite:y.db", **named})
+
+    where = f"--{option.replace('_', '-')}"
+    assert problem == f"{where}: {tmp_path}/link/x.db is the checkpoint; write another file"
+
+
+def test_what_goes_nowhere_may_go_there_together() -> None:
+    config = job({"target": "sqlite:y.db", "report": "/dev/null", "log_file": "/dev/null"})
+
+    assert config.run.report == config.output.log_file == Path("/dev/null")
+
+
 def test_a_workers_database_is_chosen_by_name_and_environment(tmp_path: Path) -> None:
     toml = tmp_path / "streamer.toml"
     toml.write_text('[target]\nkind = "wrangler:app"\nenv = "staging"\n')
