@@ -75,7 +75,7 @@ class Compared:
 
     `unfit` are tables that can't be compared, by source name: why not. `leaves` are the numbers of
     leaves that the run gave to those of tables without a key. `between` names the ends where they
-    aren't the databases.
+    aren't the databases. `moved_by` is the run that moved the rows, and its last start; '' where none is known.
     """
 
     source: Source
@@ -88,6 +88,7 @@ class Compared:
     transforms: Mapping[str, Function]
     leaves: Mapping[str, Mapping[int, int]]
     between: tuple[str, str] | None = None
+    moved_by: str = ""
 
 
 async def look(
@@ -139,6 +140,9 @@ async def look(
         not_moved=refusals,
         transforms=load_transforms(tables, Path.cwd()),
         leaves=_leaves(tables, moved),
+        moved_by=f"{moved.running.run_id}, start {moved.running.epoch}"
+        if moved is not None
+        else "",
     )
 
 

@@ -164,6 +164,8 @@ class ValidationJob:
             "source": source_facts(self._ends.source.identity),
             "target": target_facts(self._ends.database.identity),
             "tables": {str(table.name): table.fingerprint for table in self._tables},
+            # Of what another run has moved since, nothing has been compared yet.
+            "moved_by": self._ends.moved_by,
         }
         names = [steps.rows_step(table) for table in self._tables]
         if self._config.run.resume and self._goes_on(facts):

@@ -117,6 +117,27 @@ def test_a_comparison_killed_at_any_request_is_resumed_to_the_same_report(
     assert named(into_file) == expected
 
 
+def test_what_another_run_has_moved_since_is_compared_from_the_beginning(
+    into_file: Streamer,
+) -> None:
+    assert isinstance(into_file.target, PlainFile)
+    program = ("tests.stories.killed", "30", "before")
+    dying = Streamer(into_file.folder, into_file.source, into_file.target, "", program=program)
+    assert dying("validate", "--full", *SMALL).code == -signal.SIGKILL
+    moved = into_file("run", "--restart", "--if-exists", "replace", *QUIETLY)
+    assert moved.code == 0, moved.said
+    for sql in CHANGES:
+        into_file.target.change(sql)
+
+    resumed = into_file("validate", "--full", "--resume", *QUIETLY)
+    found = named(into_file)
+    anew = into_file("validate", "--full", *QUIETLY)
+
+    assert resumed.code == anew.code == 3, resumed.said
+    assert "there is no such validation to resume" in resumed.said
+    assert found == named(into_file)
+
+
 def test_a_repair_killed_at_any_request_is_resumed_to_equal_sides(into_file: Streamer) -> None:
     assert isinstance(into_file.target, PlainFile)
     before = rows(into_file.target)
