@@ -104,16 +104,19 @@ def check_source(now: SourceIdentity, then: Mapping[str, JSON]) -> str:
     return ""
 
 
-def check_files(now: SourceIdentity, then: Mapping[str, JSON]) -> None:
+def check_files(files: str, then: Mapping[str, JSON]) -> None:
     """Refuse to go on with other files than the checkpoint's run began with, or without any.
+
+    `files` is the digest of those that are there now ('': rows come from PostgreSQL), `then` the source
+    that was written down.
 
     Raises:
         UsageError: they are others.
 
     """
-    if now.files == str(then.get("files", "")):
+    if files == str(then.get("files", "")):
         return
-    if not now.files:
+    if not files:
         raise UsageError(
             "the run in the checkpoint is an import of files",
             hint="Go on with `streamer import --resume`, name another --checkpoint, or use --restart.",

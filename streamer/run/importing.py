@@ -121,7 +121,8 @@ async def import_files(
         return files.manifest.origin.catalog.source.database
 
     try:
-        return await run(files.config, events, stop, RowsFrom(opened, database, "import"))
+        rows_from = RowsFrom(opened, database, "import", files.looked.digest)
+        return await run(files.config, events, stop, rows_from)
     except BadRowsError as error:
         raise BadRowsError(error.what, hint=_MEND) from None
 

@@ -57,12 +57,14 @@ class JobSource(Planned, Source, Protocol):
 class RowsFrom:
     """Opens a source, closed at the end; `database` is what it is called by the settings alone.
 
-    Whether an earlier start has reached it is the last argument of `open`. `command` is the job's name in its report.
+    Whether an earlier start has reached it is the last argument of `open`. `command` is the job's name in its report,
+    `files` the digest of what is read ('' from PostgreSQL).
     """
 
     open: Callable[[Config, Events, bool], AbstractAsyncContextManager[JobSource]]
     database: Callable[[Config], str | None]
     command: str
+    files: str = ""
 
 
 @asynccontextmanager

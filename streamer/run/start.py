@@ -25,6 +25,7 @@ from streamer.run.identity import (
 from streamer.run.job import Ends, Job
 from streamer.run.journal import Journal
 from streamer.run.looking import look_at_target, looked_at
+from streamer.run.recorded import members
 from streamer.run.reporting import recall_report, report_nothing, save_report, take_over_figures
 from streamer.run.sources import FROM_POSTGRES, RowsFrom
 from streamer.run.states import RunState
@@ -57,7 +58,7 @@ async def run(
         rebuilt = _is_rebuilt(config, journal, events)
         going_on = not rebuilt and _going_on(config, journal, events)
         if going_on and _is_over(config, journal):
-            code = _repeat(rows_from.database(config), target, journal, events)
+            code = _repeat(config, rows_from, target, journal, events)
             recall_report(config, events, journal)
             return code
         async with stopping.heeded():
@@ -154,10 +155,14 @@ def _going_on(config: Config, journal: Journal, events: Events) -> bool:
     return False
 
 
-def _repeat(source: str | None, target: Target, journal: Journal, events: Events) -> ExitCode:
+def _repeat(
+    config: Config, rows_from: RowsFrom, target: Target, journal: Journal, events: Events
+) -> ExitCode:
     """The exit code of the run that is finished; nobody is asked, so that it can't fail now."""
     meant = target if isinstance(target, TargetSettings) else identity_of(target)
-    check_settings(source, meant, journal.running.document)
+    check_settings(rows_from.database(config), meant, journal.running.document)
+    if not _is_retry(config, journal):
+        resume.check_files(rows_from.files, members(journal.running.document.get("source")))
     events.phase("nothing to do: the run in the checkpoint is finished")
     return ExitCode(int(str(journal.running.document.get("exit_code", 0))))
 
@@ -173,7 +178,7 @@ async def _continue(config: Config, journal: Journal, ends: Ends, events: Events
     if warning := resume.check_source(ends.source.identity, then_source):
         events.warning(warning)
     if not _is_retry(config, journal):  # that is what files are mended for
-        resume.check_files(ends.source.identity, then_source)
+        resume.check_files(ends.source.identity.files, then_source)
     check_hash_key(config.shaping.hash_key, journal.running.run_id, facts)
     code = code_of(ends.transforms)
     for changed in other_code(code, facts.get("transforms")):

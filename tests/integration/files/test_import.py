@@ -95,6 +95,19 @@ def test_other_files_than_it_began_with_are_refused(importer: Streamer) -> None:
     assert "the files aren't those" in refused.stderr
 
 
+async def test_a_finished_import_is_not_taken_for_that_of_other_files(importer: Streamer) -> None:
+    assert importer("import").code == 0
+    path = importer.folder / "d1_migration_data/country_transformed.json"
+    path.write_text(path.read_text().replace("Noreg", "Nareg"))
+
+    refused = importer("import", "--resume", "--edited")
+    del importer.overrides["POSTGRES_DSN"]
+    of_postgres = importer("run", "--resume")
+
+    assert (refused.code, "the files aren't those" in refused.stderr) == (2, True), refused.said
+    assert (of_postgres.code, "an import of files" in of_postgres.stderr) == (2, True)
+
+
 @pytest.fixture
 def files(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Transformed files, in the folder that steps work in, in this process."""
