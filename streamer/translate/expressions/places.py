@@ -45,10 +45,25 @@ def generated(sql: str, scope: Scope, operand: Operand) -> Translated:
     same = value.form is stored.form and (
         value.type == stored.type or value.form in (Form.TEXT, Form.CHARACTER)
     )
-    sized = operand.type.modifier >= 0 and value.operand is None
-    if operand.type.kind is TypeKind.DOMAIN or not same or sized or value.blob != stored.blob:
+    resized = not _is_assigned_as_it_is(value.operand, operand)
+    if operand.type.kind is TypeKind.DOMAIN or not same or resized or value.blob != stored.blob:
         raise UntranslatableError("its values aren't provably the same in D1")
     return _translated(value, translator)
+
+
+def _is_assigned_as_it_is(copied: Operand | None, operand: Operand) -> bool:
+    """Whether what is assigned to a column is what the expression is, a column that is `copied` or another one.
+
+    PostgreSQL rounds, or cuts, to the column's own modifier, and pg_get_expr doesn't show that
+    (ruleutils.c hides implicit casts at the top). And columns of one type may be stored in several ways.
+    """
+    if copied is None:
+        return operand.type.modifier < 0
+    ways = [
+        (one.mapping.storage, one.mapping.template, one.mapping.wire) for one in (copied, operand)
+    ]
+    sizes = copied.type.base.modifier, operand.type.modifier
+    return ways[0] == ways[1] and (operand.type.modifier < 0 or sizes[0] == sizes[1])
 
 
 def index_key(sql: str, scope: Scope, *, unique: bool) -> Translated:

@@ -296,6 +296,33 @@ def test_predicates_and_generated_columns_don_t_ask_the_time_or_for_letters_case
 
 
 @pytest.mark.parametrize(
+    ("copied", "kind"),
+    [
+        (numeric(10, 4), numeric(10, 2)),
+        (base("timestamp"), PgType(1114, "pg_catalog", "timestamp", "", TypeKind.BASE, modifier=0)),
+        (TEXT, PgType(1043, "pg_catalog", "varchar", "", TypeKind.BASE, modifier=7)),
+    ],
+)
+def test_a_generated_column_that_rounds_or_cuts_what_it_copies_isn_t_translated(
+    copied: PgType, kind: PgType
+):
+    scope = Scope({"p": operand("p", copied)})
+
+    assert isinstance(generated("p", scope, operand("q", kind)), Untranslated)
+    assert generated("p", scope, operand("q", copied)) == Translated('"p"')
+
+
+def test_a_generated_column_that_is_stored_otherwise_than_what_it_copies_isn_t_translated():
+    mapping = map_type(base("timestamp"), TypeOptions(timestamps="unixms"))
+    assert not isinstance(mapping, Unsupported)
+    scope = Scope({"p": operand("p", base("timestamp"))})
+
+    result = generated("p", scope, Operand("q", base("timestamp"), mapping))
+
+    assert isinstance(result, Untranslated)
+
+
+@pytest.mark.parametrize(
     "sql",
     [
         "WITH x AS (SELECT 1) SELECT * FROM x",
