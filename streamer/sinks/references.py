@@ -116,7 +116,7 @@ def found_by(parent: TablePlan, columns: Sequence[str]) -> TablePlan | None:
         return None
     meant = [by_target[name] for name in columns]
     casts = tuple(
-        parent.table.column(column.source).type.formatted if column.exact_sql else ""
+        parent.table.column(column.source).type.base.formatted if column.exact_sql else ""
         for column in meant
     )
     sources = tuple(column.source for column in meant)

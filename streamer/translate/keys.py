@@ -97,6 +97,8 @@ def _plan(table: Table, index: Index, kind: KeyKind, target_of: Callable[[str], 
         kind=kind,
         columns=names,
         targets=tuple(map(target_of, names)),
-        casts=tuple(table.column(name).type.formatted for name in names),
+        # Not to a domain: its collation would come before the column's "default", and its CHECKs needn't
+        # hold for rows that were there before them.
+        casts=tuple(table.column(name).type.base.formatted for name in names),
         name=index.name,
     )

@@ -49,7 +49,7 @@ def plan_key(table: Table) -> KeyPlan:
                 KeyKind.PRIMARY,
                 tuple(names),
                 tuple(f"{name}_d1" for name in names),
-                tuple(table.column(name).type.formatted for name in names),
+                tuple(table.column(name).type.base.formatted for name in names),
                 index.name,
             )
     return KeyPlan(KeyKind.PHYSICAL)

@@ -93,6 +93,14 @@ KEYED = {
             CREATE COLLATION odd (provider = builtin, locale = 'C.UTF-8'); END $$;
         CREATE TABLE a (id text COLLATE odd PRIMARY KEY, n int);
         INSERT INTO a SELECT c || g, g FROM generate_series(1, 12) AS g, unnest(ARRAY['a', 'A', 'ä', 'z']) AS c""",
+    "a domain of one collation, in a column of another": """
+        DO $$ BEGIN CREATE COLLATION odd (provider = icu, locale = 'de-u-kn-true-kf-upper');
+        EXCEPTION WHEN feature_not_supported THEN
+            CREATE COLLATION odd (provider = builtin, locale = 'C.UTF-8'); END $$;
+        CREATE DOMAIN code AS text COLLATE "C";
+        CREATE TABLE a (id code COLLATE odd PRIMARY KEY, n int);
+        INSERT INTO a SELECT c || g, g FROM generate_series(1, 12) AS g, unnest(ARRAY['a', 'A', 'ä', 'z']) AS c;
+        ALTER DOMAIN code ADD CHECK (VALUE NOT LIKE 'A%') NOT VALID""",
     "doubles": """
         CREATE TABLE a (id double precision PRIMARY KEY);
         INSERT INTO a VALUES ('NaN'), ('Infinity'), ('-Infinity'), (0.1), (0.2), (0.30000000000000004),
