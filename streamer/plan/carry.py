@@ -11,10 +11,7 @@ from streamer.plan.shape import is_not_null
 from streamer.translate.carried import carry
 from streamer.translate.expressions import Operand
 from streamer.translate.keys import is_rowid_alias, key_names, primary_index
-from streamer.translate.terms import Terms, byte_order
-
-# Encodings whose bytes sort as those of UTF-8 do.
-_ORDERED_AS_UTF8 = frozenset({"UTF8", "SQL_ASCII", "LATIN1"})
+from streamer.translate.terms import Terms, ordered_alike
 
 
 def carry_over(
@@ -103,7 +100,7 @@ def _operand(draft: Draft, column: Column, encoding: str) -> Operand:
         type=column.type,
         mapping=draft.mappings[column.name],
         not_null=is_not_null(column),
-        byte_order=byte_order(column) and encoding in _ORDERED_AS_UTF8,
+        byte_order=ordered_alike(column, encoding),
         deterministic=column.deterministic,
         encoding=encoding,
     )

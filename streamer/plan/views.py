@@ -20,7 +20,7 @@ from streamer.translate import expressions
 from streamer.translate.ddl import create_view
 from streamer.translate.expressions import Operand, Relation, Scope, Untranslated
 from streamer.translate.names import fold, name_problem, shared
-from streamer.translate.terms import REFUSED, byte_order
+from streamer.translate.terms import REFUSED, ordered_alike
 from streamer.translate.types import Unsupported, is_numeric, map_type
 
 
@@ -128,7 +128,7 @@ def _of_view(view: Table, target: str, types: TypeOptions, source: SourceIdentit
             type=column.type,
             mapping=mapping,
             not_null=False,
-            byte_order=byte_order(column),
+            byte_order=ordered_alike(column, source.encoding),
             deterministic=column.deterministic,
             encoding=source.encoding,
         )

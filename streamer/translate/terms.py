@@ -7,7 +7,7 @@ from dataclasses import field
 
 from streamer.frozen import frozen
 from streamer.model import Column, Finding, Severity, Table
-from streamer.translate.expressions import Operand, Scope, Translated
+from streamer.translate.expressions import ORDERED_AS_UTF8, Operand, Scope, Translated
 from streamer.translate.mentions import mentions
 
 REFUSED = "D1 doesn't accept its translation"
@@ -55,8 +55,14 @@ class Terms:
 
 
 def byte_order(column: Column) -> bool:
-    """Whether PostgreSQL orders the column's texts by their bytes, as D1 does."""
-    return column.collation.partition(".")[2].strip('"') in BY_BYTES
+    """Whether PostgreSQL orders the column's texts by their bytes."""
+    schema, _, name = column.collation.partition(".")
+    return schema == "pg_catalog" and name.strip('"') in BY_BYTES
+
+
+def ordered_alike(column: Column, encoding: str) -> bool:
+    """Whether PostgreSQL orders the column's texts, in the database's `encoding`, as D1 does: by bytes of UTF-8."""
+    return byte_order(column) and encoding in ORDERED_AS_UTF8
 
 
 def warn(said: list[Finding], where: str, what: str, hint: str = "") -> None:

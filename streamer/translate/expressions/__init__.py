@@ -16,6 +16,7 @@ from collections.abc import Mapping
 
 from streamer.model import QualifiedName
 from streamer.translate.expressions.values import (
+    ORDERED_AS_UTF8,
     Operand,
     Relation,
     Scope,
@@ -25,6 +26,7 @@ from streamer.translate.expressions.values import (
 )
 
 __all__ = [
+    "ORDERED_AS_UTF8",
     "Default",
     "Operand",
     "Relation",

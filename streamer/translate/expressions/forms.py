@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from streamer.model import PgType, Storage, TypeKind
 from streamer.translate.expressions.values import (
+    ORDERED_AS_UTF8,
     Form,
     Operand,
     UntranslatableError,
@@ -50,7 +51,7 @@ def column(operand: Operand) -> Value:
         form=form,
         type=name,
         folded=operand.mapping.nocase or not operand.deterministic,
-        byte_order=operand.byte_order or name == "name",
+        byte_order=operand.byte_order or (name == "name" and operand.encoding in ORDERED_AS_UTF8),
         nullable=kind.kind is not TypeKind.COMPOSITE
         and "{c}" in operand.mapping.template
         and (usual or not opaque or kind.name not in _RANGED),

@@ -11,6 +11,9 @@ from streamer.frozen import frozen
 from streamer.model import PgType
 from streamer.translate.types import Mapping as TypeMapping
 
+ORDERED_AS_UTF8 = frozenset({"UTF8", "SQL_ASCII", "LATIN1"})
+"""Encodings whose bytes sort as those of UTF-8 do."""
+
 
 @frozen
 class Operand:

@@ -60,6 +60,12 @@ def test_colliding_tables_are_refused_and_name_each_other():
     assert "S.orders: would be called S__orders, and so would s.orders" in text
 
 
+def test_a_collation_of_the_users_own_is_no_byte_order_whatever_it_is_called():
+    made = identified("t", column("a", TEXT, collation='app."C"'))
+
+    assert 'the collation app."C" isn\'t carried over' in said(plan_of(made).warnings)
+
+
 def test_what_is_not_carried_over_is_named():
     made = identified(
         "t",

@@ -2,9 +2,22 @@
 
 from dataclasses import replace
 
+import pytest
+
+from streamer.config import Selection
 from streamer.model import ColumnOptions, Plan, Shaping, Table, TableKind, TableOptions
-from streamer.plan import PlanOptions
-from tests.engines.catalogs import INT4, TEXT, column, identified, index, plan_of, said, table
+from streamer.plan import PlanOptions, make_plan
+from tests.engines.catalogs import (
+    INT4,
+    TEXT,
+    catalog,
+    column,
+    identified,
+    index,
+    plan_of,
+    said,
+    table,
+)
 from tests.unit.plan.ddl import create
 
 T = identified("t", column("a", TEXT), column("b", INT4))
@@ -56,6 +69,21 @@ def test_a_view_of_rows_of_tables_that_inherit_is_left_out_and_one_of_a_table_s_
     database.execute(plan.views[0].create_sql)
     database.execute("INSERT INTO t VALUES (1, 'x', 1)")
     assert database.execute('SELECT * FROM "own"').fetchall() == [(1, "x")]
+
+
+@pytest.mark.parametrize(("encoding", "made"), [("UTF8", ["v", "low"]), ("KOI8R", ["v"])])
+def test_a_view_over_a_view_that_sorts_by_another_encoding_s_bytes_is_left_out(
+    encoding: str, made: list[str]
+):
+    ordered = replace(T, columns=(T.columns[0], column("a", TEXT, collation='pg_catalog."C"')))
+    over = view("v", " SELECT id,\n    a\n   FROM public.t;", "id", "a")
+    over = replace(over, columns=(over.columns[0], ordered.columns[1]))
+    low = view("low", " SELECT id\n   FROM public.v\n  WHERE (a < 'm'::text);", "id")
+    options = PlanOptions(shaping=Shaping(views="create"))
+
+    plan = make_plan(catalog(ordered, over, low, encoding=encoding), Selection(), options)
+
+    assert [one.target for one in plan.views] == made
 
 
 def test_what_a_view_has_beside_its_query_is_named_as_lost_where_it_moves():
