@@ -9,6 +9,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from streamer.config import Config, Target, TargetSettings
@@ -33,7 +34,7 @@ from streamer.run.stopping import Stopping
 from streamer.targets import identity_of, open_target
 
 if TYPE_CHECKING:
-    from checkpoints import JSON
+    from checkpoints import JSON, RunRecord
 
 
 async def run(
@@ -61,8 +62,10 @@ async def run(
             code = _repeat(config, rows_from, target, journal, events)
             recall_report(config, events, journal)
             return code
+        known = going_on or rebuilt
+        if not known:
+            stack.push_async_exit(partial(_supersede, journal, journal.run))
         async with stopping.heeded():
-            known = going_on or rebuilt
             source = await stack.enter_async_context(rows_from.open(config, events, known))
             async with looked_at(source, config, events.phase, anew=not known) as looking:
                 database = await open_target(target, config.pacing, events, stranger=not known)
@@ -86,7 +89,7 @@ async def run(
                 code = ExitCode.INCOMPLETE if ends.plan.refusals else ExitCode.DONE
                 report_nothing(events, code, [*map(sentence, ends.plan.refusals)])
                 return code
-            if going_on or rebuilt:
+            if known:
                 ends = await _continue(config, journal, ends, events)
             else:
                 await begin(config, journal, ends, events)
@@ -99,6 +102,26 @@ async def run(
             async with stopping.heeded():
                 return await retry_rejects(config, events, journal, ends)
         return await _carry_out(config, events, journal, ends, stopping)
+
+
+async def _supersede(
+    journal: Journal,
+    then: RunRecord | None,
+    _kind: object,
+    error: BaseException | None,
+    _trace: object,
+) -> None:
+    """Note that a run which ended with `error`, resumably, was to follow the finished run `then`.
+
+    A resume would take that for it. Once the new one has begun it is the checkpoint's.
+    """
+    if error is None or then is None or then.state != RunState.DONE:
+        return
+    if journal.running.run_id != then.run_id:
+        return
+    cause = first_cause(error)
+    if not isinstance(cause, StreamerError) or cause.exit_code is ExitCode.RESUMABLE:
+        await journal.note(superseded=True)
 
 
 def _is_rebuilt(config: Config, journal: Journal, events: Events) -> bool:
@@ -137,10 +160,11 @@ def _going_on(config: Config, journal: Journal, events: Events) -> bool:
         check_retry(config, journal)
         return True
     if config.run.resume:
-        if journal.run is None or journal.run.state == RunState.UNDONE:
+        run = journal.run
+        if run is None or run.state == RunState.UNDONE or run.document.get("superseded"):
             events.warning("there is no run to resume in the checkpoint; a new one starts")
             return False
-        if journal.run.state == RunState.UNDOING:
+        if run.state == RunState.UNDOING:
             raise UsageError(
                 f"the run in {config.run.checkpoint} is being taken back",
                 hint="Finish that with `streamer rollback`, or start over with --restart.",
