@@ -65,7 +65,7 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
     if config.run.validate and code in {ExitCode.DONE, ExitCode.INCOMPLETE}:
         from streamer.cli import validate  # noqa: PLC0415 (only where it is asked for)
 
-        return await validate.after_run(args, config, code)
+        return await validate.after_run(args, config, code, events)
     return code
 
 

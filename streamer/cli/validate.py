@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from streamer.cli.memory import settle_memory
@@ -16,6 +18,7 @@ from streamer.progress import Events
 from streamer.progress.view import printable
 from streamer.progress.wording import took
 from streamer.run.reporting import add_validation
+from streamer.run.start import as_reported, first_cause
 from streamer.run.validated import Validated
 from streamer.run.validation import validate
 from streamer.run.validation_of_files import validate_files
@@ -56,34 +59,55 @@ def add_parser(commands: Commands) -> None:
 
 async def run(args: argparse.Namespace, config: Config) -> ExitCode:
     """Compare, show how it goes, and sum it up on stdout."""
+    async with _shown(args, config) as events:
+        found = await _compare(config, events)
+    _sum_up(config, events, found)
+    return found.code
+
+
+async def after_run(
+    args: argparse.Namespace, config: Config, moved: ExitCode, of_run: Events
+) -> ExitCode:
+    """Compare every row after the run `of_run`, which ended with `moved`; its report holds both then.
+
+    What can't be compared now can be by `streamer validate --full`; the run itself is done.
+    """
+    config = replace(config, validation=replace(config.validation, full=True, repair=False))
+    async with _shown(args, config) as events:
+        try:
+            found = await _compare(config, events)
+        except BaseException as error:
+            stopped, problem = as_reported(first_cause(error))
+            add_validation(config, of_run, events, code=stopped, errors=[problem])
+            raise
+        code = found.code if moved is ExitCode.DONE else moved
+        add_validation(config, of_run, events, code=code)
+    _sum_up(config, events, found)
+    return code
+
+
+@asynccontextmanager
+async def _shown(args: argparse.Namespace, config: Config) -> AsyncGenerator[Events]:
     settle_memory()
-    stop = asyncio.Event()
-    compare = validate_files if config.validation.files else validate
     folder = config.validation.transformed
     if folder is not None and folder.is_dir():
         args.logs.also_in(folder / "validate.log")
     async with showing(config, args.logs, "validate") as events:
-        with stopped_by_signals(stop, "finishing the requests in flight"):
-            found = await compare(config, events, stop)
+        yield events
+
+
+async def _compare(config: Config, events: Events) -> Validated:
+    stop = asyncio.Event()
+    compare = validate_files if config.validation.files else validate
+    with stopped_by_signals(stop, "finishing the requests in flight"):
+        return await compare(config, events, stop)
+
+
+def _sum_up(config: Config, events: Events, found: Validated) -> None:
     if found.verdicts:
         print("\n".join(_summary(config, events, found)))
     else:
         print("No table was there to compare.")
-    return found.code
-
-
-async def after_run(args: argparse.Namespace, config: Config, moved: ExitCode) -> ExitCode:
-    """Compare every row after a run that ended with `moved`; the run's report holds both then.
-
-    What can't be compared now can be by `streamer validate --full`; the run itself is done.
-    """
-    settings = replace(config.validation, full=True, repair=False)
-    config = replace(config, validation=settings)
-    try:
-        compared = await run(args, config)
-    finally:
-        add_validation(config.run.report, settings.report)
-    return max(moved, compared, key=lambda code: code is not ExitCode.DONE)
 
 
 def _summary(config: Config, events: Events, found: Validated) -> list[str]:

@@ -39,7 +39,8 @@ class Events:
 
     `tally` holds the figures recorded so far (of a resumed run: those of its checkpoint). `rate`
     is the limit in force (None: none). Table names are those of the source. Also an observer of the target's client: it counts every
-    request that is sent, whoever it serves. `report` is the job's newest report, `report_lost` says that it couldn't be written.
+    request that is sent, whoever it serves. `report` is a run's newest report,
+    `validation` a validation's, as its file has it; `report_lost` says that it couldn't be written.
     `history`, `latencies` and `latest` (second since the start, line) are for whoever looks in later.
     """
 
@@ -54,6 +55,7 @@ class Events:
         self.tally = tally or Tally()
         self.warnings: list[str] = []
         self.report: RunReport | None = None
+        self.validation: Mapping[str, object] | None = None
         self.report_lost = False
         self._clock = clock
         self._rate = rate

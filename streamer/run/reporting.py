@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
+
+import orjson
 
 from streamer.config import Config
 from streamer.errors import ExitCode, StreamerError
@@ -106,24 +108,46 @@ def settle_rows(journal: Journal, tables: Sequence[str], events: Events) -> None
         )
 
 
-def add_validation(run_report: Path, validation_report: Path) -> None:
-    """Put the report of a validation into that of the run that it was about, in one step.
+def add_validation(
+    config: Config,
+    run: Events,
+    validation: Events,
+    *,
+    code: ExitCode,
+    errors: Sequence[str] = (),
+) -> None:
+    """Put what came of the `validation` after a `run` into the run's report, in one step.
 
-    A report that isn't there, or can't be read, leaves the other as it is.
-
-    Raises:
-        StreamerError: the run's report can't be written.
+    `code` is how both end together, `errors` says what ended the validation early. What an earlier
+    validation of the same run left there goes. A report that isn't of this run stays as it is; one
+    that can't be written is a warning.
     """
-    try:
-        document = json.loads(run_report.read_bytes())
-        validation = json.loads(validation_report.read_bytes())
-    except (OSError, ValueError):
+    path, of_run = config.run.report, run.report
+    document = None if run.report_lost or of_run is None else _report_of(of_run.run_id, path)
+    if of_run is None or document is None:
         return
-    document["validation"] = validation
-    if document["status"] == Status.DONE.value:
-        document["status"] = validation["status"]
-    document["ended_at"] = validation["ended_at"]
-    write_report(run_report, document)
+    document.pop("validation", None)
+    if validation.validation is not None:
+        document["validation"] = validation.validation
+    document["status"] = Status.of(code).value
+    document["ended_at"] = utc(datetime.now(UTC))
+    document["errors"] = [*of_run.errors, *(f"validation: {error}" for error in errors)]
+    try:
+        write_report(path, document)
+    except StreamerError as error:
+        validation.warning(str(error))
+
+
+def _report_of(run_id: str, path: Path) -> dict[str, object] | None:
+    """The report at `path`; None where it isn't one of that run."""
+    try:
+        found: object = orjson.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    if not isinstance(found, dict):
+        return None
+    document = cast("dict[str, object]", found)
+    return document if document.get("run_id") == run_id else None
 
 
 def report(

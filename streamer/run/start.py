@@ -257,8 +257,7 @@ async def _carry_out(
         )
     except BaseException as error:
         cause = first_cause(error)
-        stopped = cause.exit_code if isinstance(cause, StreamerError) else ExitCode.RESUMABLE
-        problem = cause.what if isinstance(cause, StreamerError) else type(cause).__name__
+        stopped, problem = as_reported(cause)
         save_report(config, events, journal, ends.plan, code=stopped, errors=[problem])
         if isinstance(cause, StreamerError):
             raise cause from None
@@ -272,3 +271,10 @@ def first_cause(error: BaseException) -> BaseException:
     ours = [cause for cause in causes if isinstance(cause, StreamerError)]
     must_act = [cause for cause in ours if cause.exit_code is not ExitCode.RESUMABLE]
     return next(iter([*must_act, *ours, *causes]))
+
+
+def as_reported(cause: BaseException) -> tuple[ExitCode, str]:
+    """The code and the words by which a report tells what ended its job early."""
+    if isinstance(cause, StreamerError):
+        return cause.exit_code, cause.what
+    return ExitCode.RESUMABLE, type(cause).__name__

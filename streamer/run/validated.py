@@ -83,8 +83,9 @@ def save(
         warnings=events.warnings,
         errors=errors,
     )
+    events.validation = report.to_json()
     try:
-        write_report(settings.report, report.to_json(), option="--output-report")
+        write_report(settings.report, events.validation, option="--output-report")
         if settings.differences is not None:
             write_differences(settings.differences, found)
     except StreamerError as error:

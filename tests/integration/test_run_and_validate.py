@@ -52,3 +52,38 @@ def test_a_difference_is_told_by_code_report_and_a_second_look(streamer: Streame
         "incomplete",
         False,
     )
+
+
+OLDER = '{"command": "validate", "status": "done", "ended_at": "2026-11-22T10:00:00Z"}'
+
+
+@pytest.mark.parametrize("left_there", [OLDER, "[]", ""], ids=["older", "foreign", "none"])
+def test_a_comparison_that_fails_before_it_begins_is_told_by_the_report_of_the_run(
+    streamer: Streamer, left_there: str
+) -> None:
+    (streamer.folder / "streamer.checkpoint.db.validate").write_text("something else")
+    if left_there:
+        (streamer.folder / "validation_report.json").write_text(left_there)
+
+    done = streamer("run", "--validate", "--progress", "none")
+
+    report = streamer.report
+    assert done.code == 1, done.said
+    assert "streamer.checkpoint.db.validate" in done.stderr
+    assert (report["status"], report.get("validation")) == ("failed", None)
+    assert [error.partition(": ")[0] for error in report["errors"]] == ["validation"]
+    jsonschema.validate(report, run_schema())
+
+
+def test_a_comparison_that_does_not_reach_postgresql_is_one_to_go_on_with(
+    streamer: Streamer,
+) -> None:
+    assert streamer("run", "--validate", "--progress", "none").code == 0
+    streamer.overrides["POSTGRES_DSN"] = f"postgresql://reader@127.0.0.1:1/{streamer.source.name}"
+
+    stopped = streamer("run", "--resume", "--validate", "--give-up-after", "1s")
+
+    report = streamer.report
+    assert stopped.code == 75, stopped.said
+    assert (report["status"], report.get("validation")) == ("stopped", None)
+    assert len(report["errors"]) == 1

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import orjson
+import pytest
 
 from checkpoints import RunRecord
 from streamer.config import Config, RunSettings
@@ -13,7 +17,7 @@ from streamer.model import Answer, Consistency
 from streamer.progress import Events
 from streamer.run import steps
 from streamer.run.journal import Journal
-from streamer.run.reporting import report, save_report
+from streamer.run.reporting import add_validation, report, save_report
 from streamer.run.states import RunState, Start
 from tests.engines.catalogs import identified, plan_of
 from tests.fakes.memory_checkpoint import MemoryCheckpoint, Place
@@ -88,9 +92,9 @@ async def test_a_report_holds_only_facts_that_may_be_known(tmp_path: Path) -> No
         config(path), moved(), await journal_read_in([]), PLAN, code=ExitCode.DONE, errors=[]
     )
 
-    written = path.read_bytes()
-    assert b"canary" not in written
-    assert orjson.loads(written)["source"] == {"database": "shop", "timeline": 1}
+    text = path.read_bytes()
+    assert b"canary" not in text
+    assert orjson.loads(text)["source"] == {"database": "shop", "timeline": 1}
 
 
 async def test_a_report_that_can_not_be_written_is_a_warning_and_no_failure(tmp_path: Path) -> None:
@@ -107,3 +111,100 @@ async def test_a_report_that_can_not_be_written_is_a_warning_and_no_failure(tmp_
 
     assert "--report" in events.warnings[-1]
     assert events.report_lost
+
+
+async def reported(tmp_path: Path, *, errors: Sequence[str] = ()) -> tuple[Config, Events]:
+    """A run that is done, and its report."""
+    settings, events = config(tmp_path / "report.json"), moved()
+    journal = await journal_read_in([0])
+    save_report(settings, events, journal, PLAN, code=ExitCode.DONE, errors=errors)
+    return settings, events
+
+
+def compared(status: str) -> Events:
+    """What a validation tells of that came as far as a report."""
+    events = Events(lambda: 0.0)
+    events.validation = {"command": "validate", "run_id": "validation-1", "status": status}
+    return events
+
+
+def written(settings: Config) -> dict[str, Any]:
+    return orjson.loads(settings.run.report.read_bytes())
+
+
+async def test_the_report_of_a_run_takes_in_the_validation_and_how_both_ended(
+    tmp_path: Path,
+) -> None:
+    settings, run = await reported(tmp_path)
+
+    add_validation(settings, run, compared("incomplete"), code=ExitCode.INCOMPLETE)
+
+    report = written(settings)
+    assert (report["run_id"], report["status"]) == ("run-1", "incomplete")
+    assert report["validation"]["run_id"] == "validation-1"
+
+
+async def test_a_validation_that_ended_before_it_compared_takes_an_earlier_one_out(
+    tmp_path: Path,
+) -> None:
+    settings, run = await reported(tmp_path, errors=["an index"])
+    add_validation(settings, run, compared("done"), code=ExitCode.DONE)
+
+    early = Events(lambda: 0.0)
+    add_validation(settings, run, early, code=ExitCode.RESUMABLE, errors=["PostgreSQL is gone"])
+
+    report = written(settings)
+    assert "validation" not in report
+    assert report["status"] == "stopped"
+    assert report["errors"] == ["an index", "validation: PostgreSQL is gone"]
+
+
+async def test_a_validation_that_succeeds_takes_back_what_an_earlier_one_said(
+    tmp_path: Path,
+) -> None:
+    settings, run = await reported(tmp_path)
+    failed = compared("failed")
+    add_validation(settings, run, failed, code=ExitCode.FAILED, errors=["D1 is gone"])
+
+    add_validation(settings, run, compared("done"), code=ExitCode.DONE)
+
+    report = written(settings)
+    assert (report["status"], report["errors"]) == ("done", [])
+    assert report["validation"]["status"] == "done"
+
+
+@pytest.mark.parametrize(
+    "other", ['{"run_id": "run-0", "status": "done"}', '{"status": "done"}', "[1]", "no JSON"]
+)
+async def test_what_is_no_report_of_this_run_stays_as_it_is(tmp_path: Path, other: str) -> None:
+    settings, run = await reported(tmp_path)
+    settings.run.report.write_text(other)
+
+    add_validation(settings, run, compared("done"), code=ExitCode.DONE)
+
+    assert settings.run.report.read_text() == other
+
+
+async def test_an_older_report_of_a_run_whose_newest_was_lost_stays_as_it_is(
+    tmp_path: Path,
+) -> None:
+    settings, run = await reported(tmp_path)
+    before = settings.run.report.read_bytes()
+    run.report_lost = True
+
+    add_validation(settings, run, compared("done"), code=ExitCode.DONE)
+
+    assert settings.run.report.read_bytes() == before
+
+
+async def test_a_report_that_can_not_take_the_validation_in_is_a_warning(tmp_path: Path) -> None:
+    settings, run = await reported(tmp_path)
+    before = settings.run.report.read_bytes()
+    in_the_way = tmp_path / f".report.json.{os.getpid()}.tmp"
+    in_the_way.mkdir()
+    validation = compared("done")
+
+    add_validation(settings, run, validation, code=ExitCode.DONE)
+
+    assert "--report" in validation.warnings[-1]
+    assert settings.run.report.read_bytes() == before
