@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 from streamer.cli.parser import Commands
 from streamer.cli.showing import showing_by, stopped_by_signals
@@ -24,8 +27,9 @@ examples:
 Before its first write a run notes for each table whether it was missing, empty, or held rows. What was
 missing is dropped, what was empty is emptied, children first. Where rows were there before, or more
 are there now than the run wrote, it refuses and offers Time Travel. What a killed run had sent may come
-while it asks: it looks again once nothing more can, and asks again where that means more. Killed, it
-goes on when called again. A run that was taken back can't be resumed; the next `streamer run` starts a new one.
+while it asks: it looks again once nothing more can, and asks again where that means more. Stopped while
+it asks, it has touched nothing; killed later, it goes on when called again. A run that was taken back
+can't be resumed; the next `streamer run` starts a new one.
 
 exit codes: 0 done, or not agreed to; 1 failed; 2 refused or wrong settings, nothing was touched;
 75 stopped, call it again
@@ -82,12 +86,44 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
             with reporter.hidden():
                 for line in lines:
                     print(printable(line), flush=True)
-                return not asks or await asyncio.to_thread(_agreed)
+                return not asks or await _agreed()
 
         with stopped_by_signals(stop, "finishing the request that is under way"):
             return await roll_back(config, choices, events, stop, agree)
 
 
-def _agreed() -> bool:
+async def _agreed() -> bool:
+    """Ask on the terminal. A wait that is cancelled ends at once, whatever is typed later.
+
+    A thread of its own waits for the line, and is left behind then: the event loop joins those of its
+    executor at the end, and one of libuv makes a terminal that it watches non-blocking for everybody
+    (docs.libuv.org, uv_poll_init).
+    """
     print("Do that? Type yes: ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    loop = asyncio.get_running_loop()
+    typed: asyncio.Future[bytes] = loop.create_future()
+
+    def settle(line: bytes) -> None:
+        if not typed.done():
+            typed.set_result(line)
+
+    def read(terminal: int) -> None:
+        line = _line(terminal)
+        with suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(settle, line)
+
+    Thread(target=read, args=(sys.stdin.fileno(),), daemon=True).start()
+    return (await typed).strip().lower() in {b"y", b"yes"}
+
+
+def _line(terminal: int) -> bytes:
+    """A line, or what came until the terminal was gone.
+
+    Not by `sys.stdin`: who is left behind in there holds its lock, and an interpreter that asks for that
+    at its end aborts (CPython, Modules/_io/bufferedio.c, _enter_buffered_busy).
+    """
+    line = b""
+    with suppress(OSError):
+        while not line.endswith(b"\n") and (more := os.read(terminal, 1024)):
+            line += more
+    return line

@@ -58,7 +58,10 @@ class Choices:
 
 
 Agree = Callable[[list[str]], Awaitable[bool]]
-"""Shows the lines to the user; whether to go on. Asked again where it turns out to be more."""
+"""Shows the lines to the user; whether to go on. Asked again where it turns out to be more.
+
+It is cancelled where a stop comes before the answer.
+"""
 
 
 @frozen
@@ -74,9 +77,11 @@ async def roll_back(
 ) -> ExitCode:
     """Take the run of the checkpoint back, once `agree` said yes to what that means.
 
-    Called again after it was stopped at any moment, it goes on.
+    Called again after it was stopped at any moment, it goes on. Until something is taken away, a stop
+    leaves the run what it was; the question isn't waited for, and an answer that comes with it not obeyed.
 
     Raises:
+        InterruptedRunError: `stop` was set; whether something was touched it says.
         UsageError: it can't or must not be done; nothing was touched.
         StreamerError: of any kind; what was done is done, the rest can be done by another call.
     """
@@ -141,9 +146,9 @@ class _Rollback:
                 found = await self._look()
                 await self._admit(found)
             lines = [MORE, *_told(self._intent, found.decision, self._choices.method)]
-            if takes_more(found.decision, agreed) and not await self._is_agreed(
-                found, agree, lines
-            ):
+            if not takes_more(found.decision, agreed):
+                await self._heed_untouched(found)
+            elif not await self._is_agreed(found, agree, lines):
                 return ExitCode.DONE
             with self._failures_reported(found.decision):
                 await self._delete(ownership, found)
@@ -168,11 +173,44 @@ class _Rollback:
             raise
 
     async def _is_agreed(self, found: _Found, agree: Agree, lines: list[str]) -> bool:
-        if await agree(lines):
+        """Whether to go on; where not, the run is what it was before.
+
+        Raises:
+            InterruptedRunError: a stop came, before the answer or with it.
+        """
+        await self._heed_untouched(found)
+        is_agreed = await self._answered(agree(lines))
+        await self._heed_untouched(found)
+        if is_agreed:
             return True
         await self._fence.lift(found.seen)
         self._events.phase("nothing was touched")
         return False
+
+    async def _answered(self, asking: Awaitable[bool]) -> bool:
+        """The answer; False where a stop comes first."""
+        answer = asyncio.ensure_future(asking)
+        stopped = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({answer, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            answer.cancel()
+            stopped.cancel()
+            await asyncio.gather(answer, stopped, return_exceptions=True)
+        return not answer.cancelled() and answer.result()
+
+    async def _heed_untouched(self, found: _Found) -> None:
+        """Return where the rollback goes on; where it is to end, the run is what it was before.
+
+        Raises:
+            InterruptedRunError: it is to end, and nothing was touched.
+        """
+        if self._stop.is_set():
+            await self._fence.lift(found.seen)
+            raise InterruptedRunError(
+                "stopped by a signal; nothing was touched.",
+                hint="To take the run back, call `streamer rollback` again.",
+            )
 
     def _refuse(self, decision: Decision) -> None:
         """Refuse what can't be done in the way that was chosen, and offer the other.

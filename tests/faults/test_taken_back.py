@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,52 @@ async def test_fault_06_what_came_late_while_the_user_was_asked_is_asked_for_aga
         return
     resumed = await done(moving, "run", "--resume", *OPTIONS)
     assert resumed.code == 0, resumed.said
+    assert await differences(moving.source, moving.target, moving.uuid) == []
+    assert our_leftovers(moving.target, moving.uuid) == []
+
+
+@pytest.mark.parametrize("words", [CLAIM, BATCH], ids=["claim", "batch"])
+async def test_fault_02_a_signal_while_a_rollback_asks_again_leaves_the_run_what_it_was(
+    moving: Streamer, between: Between, words: bytes
+) -> None:
+    late = await killed_at(words, moving, between, "run", *OPTIONS)
+    before = await state(moving)
+
+    async with asking(moving, *ROLLBACK) as rollback:
+        await rollback.question()
+        await between.send(late)
+        rollback.answer("yes")
+        await rollback.question()
+        rollback.process.send_signal(signal.SIGINT)
+        stopped = await rollback.ended()
+
+    assert stopped.code == 75, stopped.said
+    assert "nothing was touched" in stopped.stderr
+    assert await state(moving) == before
+    resumed = await done(moving, "run", "--resume", *OPTIONS)
+    assert resumed.code == 0, resumed.said
+    assert await differences(moving.source, moving.target, moving.uuid) == []
+    assert our_leftovers(moving.target, moving.uuid) == []
+
+
+async def test_a_signal_that_comes_with_the_fence_leaves_the_run_what_it_was(
+    moving: Streamer, between: Between
+) -> None:
+    moved = await done(moving, "run", *OPTIONS)
+    assert moved.code == 0, moved.said
+    process = moving.start(*ROLLBACK, "--yes")
+
+    async def deal(request: Request, forward: Forward) -> web.Response:
+        if FENCE in request.body:
+            process.send_signal(signal.SIGINT)
+        return await forward()
+
+    between.deal = deal
+    stopped = await asyncio.to_thread(ended, process)
+
+    assert stopped.code == 75, stopped.said
+    assert "nothing was touched" in stopped.stderr
+    assert await state(moving) == "done"
     assert await differences(moving.source, moving.target, moving.uuid) == []
     assert our_leftovers(moving.target, moving.uuid) == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pty
@@ -9,6 +10,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +18,14 @@ from typing import Any
 
 import pytest
 
+from streamer.config import resolve
+from streamer.errors import InterruptedRunError
+from streamer.progress import Events
+from streamer.rollback import Choices, Method, roll_back
 from tests.engines.d1server import D1Server
 from tests.engines.postgres import Database
 from tests.engines.sqlite_file import PlainFile
+from tests.stories.asked import asking
 from tests.stories.command import Outcome, Streamer, ended
 from tests.stories.reports import read_report
 
@@ -324,6 +331,59 @@ def test_on_a_terminal_it_asks(
     assert outcome.code == 0, outcome.said
     assert "Type yes" in outcome.stderr
     assert (held(streamer) == before) is done
+
+
+@pytest.mark.parametrize("method", Method)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_fault_02_a_signal_while_a_rollback_asks_ends_it_without_an_answer(
+    streamer: Streamer, method: Method, number: signal.Signals
+) -> None:
+    assert streamer("run", *SMALL_REQUESTS).code == 0
+    after, checkpoint = held(streamer), streamer.checkpoint.read_bytes()
+
+    async with asking(
+        streamer, "rollback", "--method", method.value, "--progress", "none"
+    ) as rollback:
+        await rollback.question()
+        rollback.process.send_signal(number)
+        stopped = await rollback.ended()
+
+    assert stopped.code == 75, stopped.said
+    assert "nothing was touched" in stopped.stderr
+    assert held(streamer) == after
+    assert streamer.checkpoint.read_bytes() == checkpoint
+    assert not (streamer.folder / "rollback_report.json").exists()
+
+
+@pytest.mark.parametrize("method", Method)
+@pytest.mark.parametrize("is_early", [True, False], ids=["before the question", "with the answer"])
+async def test_a_rollback_that_is_stopped_obeys_no_answer(
+    streamer: Streamer, monkeypatch: pytest.MonkeyPatch, method: Method, *, is_early: bool
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", streamer.environment["XDG_STATE_HOME"])
+    assert streamer("run", *SMALL_REQUESTS).code == 0
+    after, checkpoint = held(streamer), streamer.checkpoint.read_bytes()
+    config = resolve(
+        {"checkpoint": str(streamer.checkpoint)}, streamer.environment, target=True, job=True
+    )
+    choices = Choices(method, report=streamer.folder / "rollback_report.json")
+    stop = asyncio.Event()
+    asked: list[str] = []
+
+    async def agree(lines: list[str]) -> bool:
+        asked.extend(lines)
+        stop.set()
+        return True
+
+    if is_early:
+        stop.set()
+    with pytest.raises(InterruptedRunError, match="nothing was touched"):
+        await roll_back(config, choices, Events(time.monotonic), stop, agree)
+
+    assert bool(asked) is not is_early
+    assert held(streamer) == after
+    assert streamer.checkpoint.read_bytes() == checkpoint
+    assert not choices.report.exists()
 
 
 def test_where_no_run_is_recorded_no_checkpoint_is_made(
