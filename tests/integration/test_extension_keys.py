@@ -1,4 +1,4 @@
-"""Keys of extensions' types: read by their own operators, resumed, looked up, and upserted by."""
+"""Keys of extensions' types and of domains: read by their own operators, resumed, looked up, and upserted by."""
 
 from __future__ import annotations
 
@@ -43,6 +43,29 @@ async def collated(
     )
     yield Database(older_postgres, name)
     await older_postgres.drop_database(name)
+
+
+CODES = """
+CREATE DOMAIN code AS text COLLATE "C";
+CREATE TABLE coded (k code COLLATE "default" PRIMARY KEY, n int);
+INSERT INTO coded SELECT CASE WHEN g % 2 = 0 THEN 'a' ELSE 'B' END || g, g FROM generate_series(1, 400) AS g;
+ALTER DOMAIN code ADD CHECK (VALUE <> 'a200') NOT VALID;
+"""
+
+
+async def test_keys_of_a_domain_are_read_in_their_column_s_order_behind_any_of_them(
+    collated: Database,
+):
+    await collated.execute(CODES)
+
+    async with opened(collated) as source:
+        (plan,) = make_plan(await source.catalog(), Selection()).tables
+        whole = await read_all(source, plan, rows=7)
+        rests = [await read_all(source, plan, after=row.key, rows=50) for row in whole[::40]]
+
+    ordered = await collated.fetch("SELECT k::text FROM coded ORDER BY k")
+    assert [row.key[0] for row in whole] == [key for (key,) in ordered]
+    assert rests == [whole[at + 1 :] for at in range(0, len(whole), 40)]
 
 
 async def test_pages_behind_every_key_are_complete_in_any_collation(collated: Database):

@@ -10,6 +10,7 @@ from tests.engines.catalogs import (
     TEXT,
     base,
     column,
+    domain,
     identified,
     index,
     plan_of,
@@ -118,6 +119,13 @@ def test_keys_of_an_extension_s_type_are_read_by_its_operators():
     assert (planned.key.kind, planned.key.casts) == (KeyKind.PRIMARY, ("public.citext",))
     assert planned.columns[0].operators == "public"
     assert "physical position" not in said(plan.warnings)
+
+
+def test_keys_of_a_domain_are_cast_to_the_type_below_it():
+    kind = domain(domain(TEXT))
+    coded = table("coded", column("k", kind, not_null=True), indexes=[primary("k")])
+
+    assert plan_of(coded).tables[0].key.casts == (TEXT.formatted,)
 
 
 def test_keys_of_types_without_an_order_to_resume_by_are_not_read_by():
