@@ -1,8 +1,15 @@
-"""`python -m streamer`."""
+"""`python -m streamer`, and the command `streamer`."""
 
-import sys
+from typing import NoReturn
 
 from streamer.cli import main
+from streamer.cli.leaving import leave
+
+
+def command() -> NoReturn:
+    """Do what the command line says, and end the process with its exit code."""
+    leave(main())
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

@@ -3,7 +3,7 @@
 api       paths, bodies and answers as values (pure)
 failures  what each refusal means (pure)
 policy    what to do about it (pure)
-transport what sends one request once; http: over the network
+transport what sends one request once; http: over the network (certificates: without reading them twice)
 pacer     who may send, and when; window_file: what all processes with one token have sent
 database  D1Database: all of it together
 """

@@ -16,6 +16,7 @@ from streamer.config.values import is_loopback
 from streamer.d1 import api, failures
 from streamer.d1.api import DatabaseInfo, Reply
 from streamer.d1.caller import Call, Caller
+from streamer.d1.certificates import unread_where_unchecked
 from streamer.d1.clock import Clock, SystemClock
 from streamer.d1.database import D1Database
 from streamer.d1.failures import Failure, FailureKind
@@ -114,7 +115,8 @@ async def _over_http(settings: TargetSettings, connections: int) -> Transport:
 
 def _http_transport() -> type[HttpTransport]:
     # Loading aiohttp takes 0.1 s, in which a source can be asked, and which a file doesn't need.
-    from streamer.d1.http import HttpTransport  # noqa: PLC0415 (slow to load)
+    with unread_where_unchecked():
+        from streamer.d1.http import HttpTransport  # noqa: PLC0415 (slow to load)
 
     return HttpTransport
 

@@ -114,17 +114,46 @@ def test_arguments_are_those_of_a_dataclass() -> None:
         OURS("t", 1, {}, "", 5)
 
 
-def test_a_constructor_is_compiled_once_and_by_its_first_use() -> None:
+def test_a_constructor_is_made_once_and_by_its_first_use() -> None:
     ours = page(frozen)
 
     before = vars(ours)["__init__"]
     ours("t")
-    compiled = vars(ours)["__init__"]
+    made = vars(ours)["__init__"]
     ours("t")
 
     assert not inspect.isfunction(before)
-    assert inspect.isfunction(compiled)
-    assert vars(ours)["__init__"] is compiled
+    assert inspect.isfunction(made)
+    assert vars(ours)["__init__"] is made
+
+
+def test_classes_of_as_many_fields_share_the_code_and_nothing_else() -> None:
+    @frozen
+    class Other:
+        """Two fields, as a pair has them."""
+
+        first: int
+        second: list[int] = field(default_factory=list[int])
+
+    pair, other = Pair(1), Other(second=[3], first=2)
+
+    assert (pair.one, pair.other) == (1, 0)
+    assert (other.first, other.second, Other(4).second) == (2, [3], [])
+    assert Pair.__init__.__code__.co_code == Other.__init__.__code__.co_code
+    with pytest.raises(TypeError, match=r"Other.__init__\(\) missing .* 'first'"):
+        Other()  # pyright: ignore[reportCallIssue]
+
+
+def test_a_field_without_a_default_comes_before_those_with() -> None:
+    @frozen
+    class Turned:
+        """No constructor can be made of it."""
+
+        first: int = 1
+        second: int  # pyright: ignore[reportGeneralTypeIssues]
+
+    with pytest.raises(AssertionError, match="Turned"):
+        Turned(1, 2)
 
 
 def test_a_class_derived_from_one_without_objects_calls_its_constructor() -> None:

@@ -16,9 +16,16 @@ from streamer.model import TablePlan
 from streamer.pipeline.transform.rows import Function
 from streamer.pipeline.transform.where import tell_where
 
+_users_modules = set[str]()
+
 
 class _NotFoundError(Exception):
     """Why a function can't be had, as the end of a sentence."""
+
+
+def users_modules() -> frozenset[str]:
+    """The modules of the user's that this process has loaded, or begun to."""
+    return frozenset(_users_modules)
 
 
 def load_transforms(tables: Sequence[TablePlan], folder: Path) -> dict[str, Function]:
@@ -66,6 +73,7 @@ def _load(reference: str, folder: Path) -> Function:
 
 def _imported(name: str, folder: Path) -> ModuleType:
     here = str(folder)
+    _users_modules.add(name)
     sys.path.insert(0, here)
     try:
         return import_module(name)
