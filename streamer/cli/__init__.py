@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from streamer.cli.commands import COMMANDS, EPILOG, Command
-from streamer.cli.memory import loading, roomy
+from streamer.cli.memory import loading
 from streamer.cli.outcome import explain, flush_stdout
 from streamer.cli.parser import Parser
 from streamer.cli.redact import Redactor, guarded_stderr
@@ -50,7 +50,6 @@ def _replace_closed_streams() -> None:
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 (stays)
 
 
-@roomy
 def _dispatch(command: Command | None, arguments: list[str], redact: Redactor) -> int:
     if command is not None:
         with loading():
