@@ -276,7 +276,7 @@ class Question:
     row with a count. `finding` is what to say when the count isn't 0: its `{rows}` in `what` is the count, its `{keys}`
     the keys of the first rows (with `sizes`, SQL over `t`, also that many bytes each).
     `examples` is a query for those keys where `condition` can't give them. `by_row`: such rows can be
-    set aside one by one.
+    set aside one by one. `indexed`: an index finds such rows, so that the others aren't looked at.
     """
 
     table: QualifiedName
@@ -288,6 +288,7 @@ class Question:
     examples: str = ""
     by_row: bool = False
     necessary: str = ""
+    indexed: bool = False
 
 
 @frozen

@@ -58,8 +58,28 @@ def _of_columns(draft: Draft, plan: TablePlan) -> list[Question]:
             condition, necessary = (
                 sql.replace("{c}", value) for sql in (counted.condition, counted.necessary)
             )
-            found.append(Question(plan.name, finding, condition, necessary=necessary))
+            found.append(
+                Question(
+                    plan.name,
+                    finding,
+                    condition,
+                    necessary=necessary,
+                    indexed=counted.ranges and _leads_an_index(draft, column.source),
+                )
+            )
     return found
+
+
+def _leads_an_index(draft: Draft, name: str) -> bool:
+    """Whether an index has all values of a column that is moved as it is, in their order."""
+    return draft.shaped.columns[name].value == column_sql(name) and any(
+        index.valid
+        and index.method == "btree"
+        and index.predicate is None
+        and index.operator_classes_default
+        and index.columns[:1] == (name,)
+        for index in draft.table.indexes
+    )
 
 
 def _of_splits(draft: Draft, plan: TablePlan) -> list[Question]:

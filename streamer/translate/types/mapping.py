@@ -12,7 +12,8 @@ class Counted:
 
     `condition` is SQL with `{c}` for the source value: cheap, never raising, true for such rows
     (false or NULL for others). `necessary`, where given, is true for all of these and cheaper: where
-    it is true for no row, the condition isn't asked. `what` is a part of a sentence with `{rows}`
+    it is true for no row, the condition isn't asked. `ranges`: it compares the value with constants by `<`
+    and its like alone, which an index of the value answers. `what` is a part of a sentence with `{rows}`
     for their number.
     `refuses`: the table can't be moved while there are any; `nulls`: they become NULL, so that it
     can't be moved either where the column is NOT NULL.
@@ -24,6 +25,7 @@ class Counted:
     refuses: bool = False
     nulls: bool = False
     necessary: str = ""
+    ranges: bool = False
 
 
 @frozen

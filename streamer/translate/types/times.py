@@ -18,7 +18,8 @@ _INFINITE_DATES = "infinity in {rows} of the rows has no number"
 
 def _date(_kind: PgType, asked: Asked) -> Mapping:
     if asked.options.dates == "text":
-        return replace(text("date", "YYYY-MM-DD"), counted=(Counted(odd("date"), ODD_TEXT),))
+        told = Counted(odd("date"), ODD_TEXT, ranges=True)
+        return replace(text("date", "YYYY-MM-DD"), counted=(told,))
     days = "({c} - '1970-01-01'::date)"
     number = days if asked.options.dates == "days" else f"({days}::bigint * 86400)"
     return Mapping(

@@ -53,7 +53,7 @@ class _Kind:
 
     @property
     def warned(self) -> tuple[Counted, ...]:
-        return (Counted(odd(self.name), ODD_TEXT),)
+        return (Counted(odd(self.name), ODD_TEXT, ranges=True),)
 
     def note(self, form: str) -> str:
         return f"UTC, {form}" if self.zoned else form

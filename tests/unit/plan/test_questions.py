@@ -54,6 +54,36 @@ def numbered(sequence: Sequence | None, kind: str = "id") -> Column:
 SERIAL = Sequence(QualifiedName("public", "s"), 1, 1, 1, 2**63 - 1, cycle=False, last_value=7)
 
 
+def test_an_index_is_asked_where_it_has_all_values_of_a_column_in_order():
+    columns = [column(name, INT8) for name in ("n", "m", "part", "odd", "hash", "broken", "bare")]
+    indexes = (
+        index("n", "n", "m"),
+        index("part", "part", predicate="part > 0"),
+        index("odd", "odd", operator_classes_default=False),
+        index("hash", "hash", method="hash"),
+        index("broken", "broken", valid=False),
+    )
+
+    questions = about(asked(identified("a", *columns, indexes=indexes)), "JavaScript")
+
+    assert {q.finding.object: q.indexed for q in questions} == {
+        "public.a.n": True,
+        **{f"public.a.{name}": False for name in ("m", "part", "odd", "hash", "broken", "bare")},
+    }
+
+
+def test_no_index_of_a_column_knows_what_an_expression_makes_of_it():
+    big = identified("a", column("n", INT8), indexes=(index("n", "n"),))
+    doubled = TableOptions(column={"n": ColumnOptions(expression="n * 2")})
+    options = PlanOptions(
+        shaping=Shaping(tables={"a": doubled}), expression_types={(big.name, "n"): INT8}
+    )
+
+    plan = make_plan(catalog(big), Selection(), options)
+
+    assert [q.indexed for q in about([*plan.questions], "JavaScript")] == [False]
+
+
 def test_tables_whose_values_are_all_in_their_pages_are_not_asked_for_sizes():
     small = identified("a", column("t", TEXT), column("j", JSONB))
 

@@ -24,12 +24,14 @@ class Server:
 
     def __init__(self, trouble: str = "") -> None:
         self.queries: list[str] = []
+        self.settings: list[str] = []
         self.at_once = 0
         self.most_at_once = 0
         self._trouble = trouble
 
-    async def execute(self, _: str) -> None:
-        """Take settings."""
+    async def execute(self, setting: str) -> None:
+        """Note the setting."""
+        self.settings.append(setting)
 
     async def fetch(
         self,
@@ -57,6 +59,16 @@ def question(name: str = "a", condition: str = "true", **more: str) -> Question:
     finding = Finding(Severity.WARNING, f"public.{name}", "{rows}: {keys}")
     made = Question(QualifiedName("public", name), finding, condition=condition)
     return replace(made, **more)
+
+
+async def test_what_an_index_knows_is_asked_of_it_and_no_table_scanned_for_that():
+    server = Server()
+
+    await ask_all([replace(question(condition="t.n > 9"), indexed=True)], plans("a"), server.ask)
+
+    (query,) = server.queries
+    assert query == 'SELECT count(*) FROM "public"."a" AS t WHERE (t.n > 9\n)'
+    assert server.settings == ["SET LOCAL enable_seqscan = off"]
 
 
 def plans(*names: str) -> tuple[TablePlan, ...]:
