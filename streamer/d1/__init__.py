@@ -3,7 +3,7 @@
 api       paths, bodies and answers as values (pure)
 failures  what each refusal means (pure)
 policy    what to do about it (pure)
-transport what sends one request once; http: over the network (certificates: without reading them twice)
+transport what sends one request once; http: over the network (loading: what that takes)
 pacer     who may send, and when; window_file: what all processes with one token have sent
 database  D1Database: all of it together
 """
@@ -18,6 +18,7 @@ from streamer.d1.failures import (
     RefusedRowsError,
     TooLargeError,
 )
+from streamer.d1.loading import begin_to_load_http
 from streamer.d1.observer import SilentObserver, TargetObserver
 from streamer.d1.opening import open_database
 
@@ -33,5 +34,6 @@ __all__ = [
     "SystemClock",
     "TargetObserver",
     "TooLargeError",
+    "begin_to_load_http",
     "open_database",
 ]

@@ -7,7 +7,6 @@ import os
 import random as dice
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -16,11 +15,11 @@ from streamer.config.values import is_loopback
 from streamer.d1 import api, failures
 from streamer.d1.api import DatabaseInfo, Reply
 from streamer.d1.caller import Call, Caller
-from streamer.d1.certificates import unread_where_unchecked
 from streamer.d1.clock import Clock, SystemClock
 from streamer.d1.database import D1Database
 from streamer.d1.failures import Failure, FailureKind
 from streamer.d1.leases import Leases, unshared
+from streamer.d1.loading import http_transport
 from streamer.d1.observer import TargetObserver
 from streamer.d1.pacer import Pacer
 from streamer.d1.transport import Transport, checked_base_url, checked_token
@@ -31,9 +30,6 @@ from streamer.model.target import TargetIdentity
 from streamer.pace import AdaptiveConcurrency, FixedConcurrency
 from streamer.pace.concurrency import CAP
 from streamer.pack import BatchBytes
-
-if TYPE_CHECKING:
-    from streamer.d1.http import HttpTransport
 
 MOST_PAGES = 1_000
 
@@ -107,18 +103,10 @@ async def open_database(
 
 
 async def _over_http(settings: TargetSettings, connections: int) -> Transport:
-    transport = await asyncio.to_thread(_http_transport)
+    transport = await asyncio.to_thread(http_transport)
     return transport(
         settings.api_base_url, settings.token, connections=connections, proxy=settings.proxy
     )
-
-
-def _http_transport() -> type[HttpTransport]:
-    # Loading aiohttp takes 0.1 s, in which a source can be asked, and which a file doesn't need.
-    with unread_where_unchecked():
-        from streamer.d1.http import HttpTransport  # noqa: PLC0415 (slow to load)
-
-    return HttpTransport
 
 
 async def _leases(

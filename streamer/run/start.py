@@ -31,7 +31,7 @@ from streamer.run.reporting import recall_report, report_nothing, save_report, t
 from streamer.run.sources import FROM_POSTGRES, RowsFrom
 from streamer.run.states import RunState
 from streamer.run.stopping import Stopping
-from streamer.targets import identity_of, open_target
+from streamer.targets import identity_of, open_target, prepare
 
 if TYPE_CHECKING:
     from checkpoints import JSON, RunRecord
@@ -65,6 +65,7 @@ async def run(
         known = going_on or rebuilt
         if not known:
             stack.push_async_exit(partial(_supersede, journal, journal.run))
+        prepare(target)
         async with stopping.heeded():
             source = await stack.enter_async_context(rows_from.open(config, events, known))
             async with looked_at(source, config, events.phase, anew=not known) as looking:

@@ -31,7 +31,7 @@ from streamer.run.recorded import items, members
 from streamer.run.start import first_cause, target_of
 from streamer.run.states import RunState, Start
 from streamer.run.validated import Found, Named, Validated, code_of, depth_of, save
-from streamer.targets import open_target
+from streamer.targets import open_target, prepare
 from streamer.validate import (
     Check,
     Comparer,
@@ -67,6 +67,7 @@ async def validate(config: Config, events: Events, stop: asyncio.Event) -> Valid
         moved = await run_of(config, stack)
         state = await Journal.open(state_file(config.run.checkpoint))
         stack.push_async_callback(state.close)
+        prepare(target)
         source = await stack.enter_async_context(
             PostgresSource.open(
                 config.source,

@@ -6,7 +6,7 @@ place      which files may be a target; one process at a time
 wrangler   which file is a Worker's local database
 """
 
-from streamer.targets.opening import file_of, identity_of, open_target
+from streamer.targets.opening import file_of, identity_of, open_target, prepare
 from streamer.targets.place import room
 
-__all__ = ["file_of", "identity_of", "open_target", "room"]
+__all__ = ["file_of", "identity_of", "open_target", "prepare", "room"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamer.config import FileTarget, PacingSettings, Target, TargetSettings, WranglerTarget
-from streamer.d1 import D1Database, TargetObserver, open_database
+from streamer.d1 import D1Database, TargetObserver, begin_to_load_http, open_database
 from streamer.model import Secret
 from streamer.model.target import TargetIdentity, TargetKind
 from streamer.targets import wrangler
@@ -15,6 +15,12 @@ from streamer.targets.place import located
 
 if TYPE_CHECKING:
     from streamer.targets.file import FileTransport
+
+
+def prepare(target: Target) -> None:
+    """Begin with what `open_target` will take its time for, while a source is reached; nothing is waited for."""
+    if isinstance(target, TargetSettings):
+        begin_to_load_http()
 
 
 async def open_target(
