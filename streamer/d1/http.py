@@ -6,7 +6,8 @@ request's headers, and so the token.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
@@ -37,14 +38,18 @@ class _LostError(Exception):
 
 
 class HttpTransport:
-    """Keep-alive connections to one API. Nothing is ever sent twice, or to another place."""
+    """Keep-alive connections to one API. Nothing is ever sent twice, or to another place.
+
+    There are as many as requests were ever under way at once, and the one that was used last is used next:
+    TCP forgets what a connection can take while that rests (RFC 5681, 4.1). One pool of aiohttp's for all of them
+    takes turns instead.
+    """
 
     def __init__(
         self,
         base_url: str,
         token: Secret,
         *,
-        connections: int,
         proxy: Secret | None = None,
         timeout_s: float = REQUEST_TIMEOUT_S,
         answer_bytes: int = ANSWER_BYTES,
@@ -56,12 +61,12 @@ class HttpTransport:
             "Content-Type": "application/json",
             "User-Agent": "d1-streamer",
         }
-        self._connections = connections
         # To this machine nobody is asked the way; and over http a proxy would read the token.
         self._proxy = proxy.reveal() if proxy is not None and self._is_encrypted else None
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_TIMEOUT_S)
         self._answer_bytes = answer_bytes
-        self._session: aiohttp.ClientSession | None = None
+        self._resting: list[aiohttp.ClientSession] = []  # each with one connection
+        self._busy: set[aiohttp.ClientSession] = set()
 
     async def send(self, method: str, path: str, body: Body = EMPTY) -> Reply | Break:
         """Send once and read the whole answer."""
@@ -73,23 +78,26 @@ class HttpTransport:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        for session in [*self._resting, *self._busy]:
+            await session.close()
+        self._resting.clear()
 
     async def _exchange(self, method: str, path: str, body: Body, trip: _Trip) -> Reply | Break:
         headers = dict(self._headers)
         if body:
             headers["Content-Length"] = str(len(body))
-        async with self._open().request(
-            method,
-            self._base_url + path,
-            data=_pieces(body) if body else None,
-            headers=headers,
-            allow_redirects=False,
-            proxy=self._proxy,
-            trace_request_ctx=trip,
-        ) as response:
+        async with (
+            self._connection() as session,
+            session.request(
+                method,
+                self._base_url + path,
+                data=_pieces(body) if body else None,
+                headers=headers,
+                allow_redirects=False,
+                proxy=self._proxy,
+                trace_request_ctx=trip,
+            ) as response,
+        ):
             received = bytearray()
             async for piece in response.content.iter_any():
                 received += piece
@@ -99,23 +107,32 @@ class HttpTransport:
             names = {name.lower(): value for name, value in response.headers.items()}
             return Reply(response.status, bytes(received), names)
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=self._connections,
-                    keepalive_timeout=IDLE_S,
-                    # Checked by the system's certificates, which aiohttp has read when it was
-                    # loaded: reading them once more takes 17 ms.
-                    ssl=True,
-                ),
-                timeout=self._timeout,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-                trace_configs=[_tracing()],
-                middlewares=[_send_once],
-            )
-        return self._session
+    @asynccontextmanager
+    async def _connection(self) -> AsyncGenerator[aiohttp.ClientSession]:
+        """The connection that rests since shortly, for one request at a time; a new one where none does."""
+        session = self._resting.pop() if self._resting else self._new()
+        self._busy.add(session)
+        try:
+            yield session
+        finally:
+            self._busy.discard(session)
+            self._resting.append(session)
+
+    def _new(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=1,
+                keepalive_timeout=IDLE_S,
+                # Checked by the system's certificates, which aiohttp has read when it was
+                # loaded: reading them once more takes 17 ms.
+                ssl=True,
+            ),
+            timeout=self._timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            trace_configs=[_tracing()],
+            middlewares=[_send_once],
+        )
 
 
 async def _pieces(body: Body) -> AsyncIterator[bytes | memoryview]:

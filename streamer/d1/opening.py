@@ -28,7 +28,6 @@ from streamer.errors import TargetError
 from streamer.model import Rate
 from streamer.model.target import TargetIdentity
 from streamer.pace import AdaptiveConcurrency, FixedConcurrency
-from streamer.pace.concurrency import CAP
 from streamer.pack import BatchBytes
 
 MOST_PAGES = 1_000
@@ -62,8 +61,7 @@ async def open_database(
     """
     clock = clock or SystemClock()
     api.checked_id(settings.account_id, "CLOUDFLARE_ACCOUNT_ID")
-    connections = CAP if pacing.concurrency is None else pacing.concurrency
-    transport = transport or await _over_http(settings, connections)
+    transport = transport or await _over_http(settings)
     leases = None
     if pacing.rate is not None and shared:
         leases = await _leases(settings, pacing.rate, clock, observer, state)
@@ -102,11 +100,9 @@ async def open_database(
     )
 
 
-async def _over_http(settings: TargetSettings, connections: int) -> Transport:
+async def _over_http(settings: TargetSettings) -> Transport:
     transport = await asyncio.to_thread(http_transport)
-    return transport(
-        settings.api_base_url, settings.token, connections=connections, proxy=settings.proxy
-    )
+    return transport(settings.api_base_url, settings.token, proxy=settings.proxy)
 
 
 async def _leases(

@@ -129,8 +129,8 @@ NETWORK = (
     Break(
         "a proxy of the environment reads along",
         "streamer/d1/http.py",
-        "                trust_env=False,\n",
-        "                trust_env=True,\n",
+        "            trust_env=False,\n",
+        "            trust_env=True,\n",
         (_HTTP,),
         histories=0,
         faults=(29,),

@@ -51,13 +51,18 @@ class Server:
         self.script = list(script)
         self.requests: list[bytes] = []
         self.connections = 0
+        self.used: list[int] = []  # the connection of each request, from 1
+        self.came = asyncio.Event()  # a request
         self.url = ""
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        number = self.connections
         try:
             while request := await read_request(reader):
                 self.requests.append(request)
+                self.used.append(number)
+                self.came.set()
                 reply = self.script.pop(0) if self.script else answer(b"{}")
                 if reply is None:
                     break
@@ -84,7 +89,7 @@ async def serving(server: Server, tls: ssl.SSLContext | None = None) -> AsyncIte
 
 @asynccontextmanager
 async def client(url: str, **options) -> AsyncIterator[HttpTransport]:
-    transport = HttpTransport(url, TOKEN, connections=4, **options)
+    transport = HttpTransport(url, TOKEN, **options)
     try:
         yield transport
     finally:
@@ -143,6 +148,26 @@ async def test_a_connection_is_kept_and_used_again() -> None:
             await http.send("POST", "/raw", SMALL)
 
     assert server.connections == 1
+
+
+async def test_of_several_connections_the_one_that_was_used_last_is_used_next() -> None:
+    async with serving(Server()) as server, client(server.url) as http:
+        await asyncio.gather(*(http.send("POST", "/raw", SMALL) for _ in range(3)))
+        for _ in range(5):
+            await http.send("POST", "/raw", SMALL)
+
+    assert sorted(server.used[:3]) == [1, 2, 3]
+    assert len({*server.used[3:]}) == 1
+
+
+async def test_connections_under_way_are_closed_too() -> None:
+    async with serving(Server(answer(b"{}")[:-1])) as server, client(server.url) as http:
+        waiting = asyncio.create_task(http.send("POST", "/raw", SMALL))
+        await server.came.wait()
+        await http.aclose()
+        broken = await waiting
+
+    assert isinstance(broken, Break)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
