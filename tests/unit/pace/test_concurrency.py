@@ -19,12 +19,13 @@ from streamer.pace.concurrency import (
 )
 
 
-def play(latency_s: float, service_s: float, *, until_s: float):
+def play(latency_s: float, service_s: float, *, until_s: float, first_s: float = 0.0, since_s=None):
     """Clients that always have work, and a server that does one request at a time.
 
-    Returns the levels seen in the second half, and the requests done in all.
+    It was asked something small before, and the first three take `first_s` longer. Returns the levels seen since `since_s` (None: in the second half), and the requests done in all.
     """
     concurrency = AdaptiveConcurrency()
+    concurrency.succeeded(Sample(0.0, latency_s + 0.001, 200, 1, alone=True))
     now, free_at, number = 0.0, 0.0, 0
     flying: list[tuple[float, int]] = []
     facts: dict[int, list] = {}
@@ -36,12 +37,12 @@ def play(latency_s: float, service_s: float, *, until_s: float):
                 other[2] = False
             facts[number] = [now, len(flying) + 1, not flying]
             begin = max(free_at, now + latency_s / 2)
-            free_at = begin + service_s
+            free_at = begin + service_s + (first_s if number <= 3 else 0.0)
             heapq.heappush(flying, (free_at + latency_s / 2, number))
         now, done = heapq.heappop(flying)
         sent_at, in_flight, alone = facts.pop(done)
         concurrency.succeeded(Sample(sent_at, now - sent_at, 2_000_000, in_flight, alone))
-        if now > until_s / 2:
+        if now > (until_s / 2 if since_s is None else since_s):
             levels.append(concurrency.level)
     return levels, number
 
@@ -52,6 +53,14 @@ def test_a_near_d1_that_does_one_query_at_a_time_gets_two_or_three(service_s) ->
 
     assert set(levels) <= {1, 2, 3}
     assert sum(levels) / len(levels) >= 2
+
+
+@pytest.mark.parametrize("first_s", [0.0, 0.02, 0.1])
+def test_a_near_d1_hardly_ever_gets_more_not_even_at_first(first_s: float) -> None:
+    levels, _ = play(0.0005, 0.04, until_s=10, first_s=first_s, since_s=0)
+
+    assert max(levels) <= 4
+    assert sum(level > 3 for level in levels) <= 6
 
 
 def test_a_distant_d1_gets_as_many_as_hide_its_latency() -> None:
