@@ -28,3 +28,11 @@ def _umask() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction] -- pyte
     os.umask(before)
     yield
     os.umask(before)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _niceness() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction] -- as above
+    """Let none of these change this process's priority, which could never rise again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "nice", lambda _: 19)
+        yield

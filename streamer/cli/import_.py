@@ -10,6 +10,7 @@ from pathlib import Path
 from streamer.cli.memory import settle_memory
 from streamer.cli.parser import Commands
 from streamer.cli.plan import render_plan
+from streamer.cli.priority import stand_back
 from streamer.cli.run import metrics, summary
 from streamer.cli.showing import showing, stopped_by_signals
 from streamer.config import Config
@@ -72,6 +73,7 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
     options = ImportOptions(folder, edited=args.edited)
     args.logs.also_in(folder / "import.log")
     settle_memory()
+    stand_back(config.target)
     stop = asyncio.Event()
     if config.run.dry_run:
         async with showing(config, args.logs, "import") as events:

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from streamer import run as job
 from streamer.cli.memory import settle_memory
 from streamer.cli.parser import Commands
+from streamer.cli.priority import stand_back
 from streamer.cli.showing import showing, stopped_by_signals
 from streamer.config import Config
 from streamer.errors import ExitCode
@@ -56,6 +57,7 @@ async def run(args: argparse.Namespace, config: Config) -> ExitCode:
 
         return await plan.run(args, config)
     settle_memory()
+    stand_back(config.target)
     stop = asyncio.Event()
     async with showing(config, args.logs, "run") as events, metrics(config, events):
         with stopped_by_signals(stop, "finishing the requests in flight"):

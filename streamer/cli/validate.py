@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from streamer.cli.memory import settle_memory
 from streamer.cli.parser import Commands
+from streamer.cli.priority import stand_back
 from streamer.cli.showing import showing, stopped_by_signals
 from streamer.config import Config
 from streamer.errors import ExitCode
@@ -89,6 +90,7 @@ async def after_run(
 @asynccontextmanager
 async def _shown(args: argparse.Namespace, config: Config) -> AsyncGenerator[Events]:
     settle_memory()
+    stand_back(config.target)
     folder = config.validation.transformed
     if folder is not None and folder.is_dir():
         args.logs.also_in(folder / "validate.log")
