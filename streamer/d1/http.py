@@ -116,7 +116,8 @@ class HttpTransport:
             yield session
         finally:
             self._busy.discard(session)
-            self._resting.append(session)
+            if not session.closed:
+                self._resting.append(session)
 
     def _new(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(

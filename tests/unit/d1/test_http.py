@@ -166,8 +166,10 @@ async def test_connections_under_way_are_closed_too() -> None:
         await server.came.wait()
         await http.aclose()
         broken = await waiting
+        again = await http.send("POST", "/raw", SMALL)
 
     assert isinstance(broken, Break)
+    assert isinstance(again, Reply)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
