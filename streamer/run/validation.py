@@ -28,7 +28,7 @@ from streamer.run.identity import (
 from streamer.run.journal import Journal
 from streamer.run.mending import mend, take_marks_away
 from streamer.run.recorded import items, members
-from streamer.run.start import first_cause, target_of
+from streamer.run.start import as_reported, first_cause, target_of
 from streamer.run.states import RunState, Start
 from streamer.run.validated import Found, Named, Validated, code_of, depth_of, save
 from streamer.targets import open_target, prepare
@@ -146,12 +146,9 @@ class ValidationJob:
             )
         except BaseException as error:
             cause = first_cause(error)
-            ours = isinstance(cause, StreamerError)
-            self._save(
-                cause.exit_code if ours else ExitCode.RESUMABLE,
-                [cause.what if ours else type(cause).__name__],
-            )
-            if ours:
+            stopped, problem = as_reported(cause)
+            self._save(stopped, [problem])
+            if isinstance(cause, StreamerError):
                 raise cause from None
             raise
         return code
