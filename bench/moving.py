@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from bench import comparing, floor
+from bench import comparing, rows_alone
 from bench.bars import Measured, Verdict, at_least, at_most
 from bench.figures import Figures, medians
 from bench.lab import Lab, say
@@ -46,14 +46,15 @@ def measure(lab: Lab) -> Measured:
     """
     rows = lab.rows_of(BENCH)
     lab.fill(BENCH, rows)
-    made = asyncio.run(floor.bodies(BENCH, lab.postgres))
+    made = asyncio.run(rows_alone.bodies(BENCH, lab.postgres))
+    alone = rows_alone.recorded(BENCH, rows, made)
     say(f"recording a run of {rows:,} rows")
     with lab.target(BENCH, rows) as ends:
         sent = record(ends, lab.options)
     pairs: list[Pair] = []
     for number in range(1, lab.pairs + 1):
         say(f"run {number} of {lab.pairs}: {BENCH.name} into D1")
-        pairs.append(_pair(lab, sent, made, compare=number == 1))
+        pairs.append(_pair(lab, sent, alone, compare=number == 1))
     if wrong := sum(pair.differing_rows or 0 for pair in pairs):
         raise RuntimeError(f"{wrong:,} rows differ from those printed without the product")
     return concluded(pairs)
@@ -121,12 +122,12 @@ def _of_rows_alone(pairs: Sequence[Pair]) -> str:
     )
 
 
-def _pair(lab: Lab, sent: Recorded, made: Sequence[bytes], *, compare: bool) -> Pair:
+def _pair(lab: Lab, sent: Recorded, printed: Recorded, *, compare: bool) -> Pair:
     rows = sent.rows
     copied = copy_out(BENCH, rows, lab.postgres)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         with Workerd(Path(folder) / "alone") as workerd:
-            uuid, alone = floor.send(BENCH, rows, made, workerd, lab.connections)
+            uuid, alone = send(printed, workerd, lab.connections, name="rows alone")
         with Workerd(Path(folder) / "floor") as again:
             _, bare = send(sent, again, lab.connections)
         with lab.target(BENCH, rows) as ends:

@@ -77,7 +77,9 @@ def recording(port: int) -> Generator[Recording]:
         thread.join()
 
 
-def send(sent: Recorded, d1: D1Server, connections: int) -> tuple[str, Figures]:
+def send(
+    sent: Recorded, d1: D1Server, connections: int, *, name: str = "floor"
+) -> tuple[str, Figures]:
     """Send it all to a fresh database of `d1`; its uuid and what that took.
 
     No request leaves before as many are answered as had been when it was recorded: tables are there
@@ -98,7 +100,7 @@ def send(sent: Recorded, d1: D1Server, connections: int) -> tuple[str, Figures]:
     wall_s = time.perf_counter() - started
     after_cpu = cpu_s(d1.pid)
     return uuid, Figures(
-        name=f"floor, {connections} connections",
+        name=f"{name}, {connections} connections",
         rows=sent.rows,
         wall_s=wall_s,
         own_cpu_s=time.process_time() - before_own,

@@ -1,4 +1,4 @@
-"""Rows alone, made beforehand without the product, sent by a loop that does nothing else.
+"""Rows alone, made beforehand without the product, to be sent by a loop that does nothing else.
 
 PostgreSQL prints the cells, so that they are those the product sends, in statements and requests as
 large as its own. What the product adds are the claim, the guards, the ledger and the checks.
@@ -6,23 +6,20 @@ large as its own. What the product adds are the claim, the guards, the ledger an
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPConnection
+from collections.abc import Iterable, Sequence
 
 import orjson
 
-from bench.figures import Figures
-from bench.machine import cpu_s
+from bench.recorded import Recorded, Request
 from bench.work import Work
 from tests.engines.copied import copied_lines
+from tests.engines.d1server import ACCOUNT
 from tests.engines.postgres import Postgres
-from tests.engines.workerd import Workerd
 
 _STATEMENT_BYTES = 450_000
 _REQUEST_BYTES = 4_000_000
 _FETCH_ROWS = 10_000
+_NOWHERE = "rows-alone"  # the database that a path names until it is sent
 
 
 async def bodies(work: Work, postgres: Postgres) -> list[bytes]:
@@ -73,41 +70,9 @@ def _cells(work: Work, texts: Iterable[str | None]) -> list[str | int | None]:
     ]
 
 
-def send(
-    work: Work, rows: int, made: Sequence[bytes], workerd: Workerd, connections: int
-) -> tuple[str, Figures]:
-    """Send them to a fresh database of `workerd`; its uuid and what that took."""
-    uuid = workerd.create("floor")
-    workerd.run(uuid, work.target_sql)
-    workerd.stats(reset=True)
-    waiting = iter(made)
-    before_cpu, before_own = cpu_s(workerd.pid), time.process_time()
-    started = time.perf_counter()
-    with ThreadPoolExecutor(connections) as senders:
-        for done in [senders.submit(_send_all, workerd, uuid, waiting) for _ in range(connections)]:
-            done.result()
-    wall_s = time.perf_counter() - started
-    after_cpu = cpu_s(workerd.pid)
-    stats = workerd.stats()
-    return uuid, Figures(
-        name=f"rows alone, {connections} connections",
-        rows=rows,
-        wall_s=wall_s,
-        own_cpu_s=time.process_time() - before_own,
-        engine_cpu_s=None if before_cpu is None or after_cpu is None else after_cpu - before_cpu,
-        requests=int(stats["requests"]),
-        sent_bytes=sum(len(body) for body in made),
-    )
-
-
-def _send_all(workerd: Workerd, uuid: str, waiting: Iterator[bytes]) -> None:
-    path = f"/client/v4/accounts/{workerd.account_id}/d1/database/{uuid}/raw"
-    headers = {"Authorization": f"Bearer {workerd.token}", "Content-Type": "application/json"}
-    connection = HTTPConnection("127.0.0.1", workerd.port, timeout=120)
-    for body in waiting:
-        connection.request("POST", path, body=body, headers=headers)
-        answer = connection.getresponse()
-        text = answer.read()
-        if answer.status != 200 or not orjson.loads(text)["success"]:
-            raise RuntimeError(f"the request was refused: {answer.status} {text[:500]!r}")
-    connection.close()
+def recorded(work: Work, rows: int, made: Sequence[bytes]) -> Recorded:
+    """The table, and then these bodies, as if a run had sent them."""
+    path = f"/client/v4/accounts/{ACCOUNT}/d1/database/{_NOWHERE}/raw"
+    table = Request("POST", path, orjson.dumps({"sql": work.target_sql}), after=0, status=200)
+    filling = [Request("POST", path, body, after=1, status=200) for body in made]
+    return Recorded(_NOWHERE, rows, [table, *filling])
