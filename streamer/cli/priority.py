@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from streamer.config import Target, TargetSettings
@@ -20,8 +21,10 @@ def stand_back(target: Target | None) -> None:
 
     Between sessions Linux shares processors alike, whatever the niceness (sched(7), "The autogroup feature").
     """
-    if sys.platform != "win32" and _is_here(target) and os.nice(0) == 0:
-        os.nice(NICENESS)
+    if sys.platform != "win32" and _is_here(target):
+        with suppress(OSError):  # a sandbox may forbid it
+            if os.nice(0) == 0:
+                os.nice(NICENESS)
 
 
 def _is_here(target: Target | None) -> bool:
