@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 import asyncpg
 
 from streamer.errors import SourceError, leaves
-from streamer.model import Answered, QualifiedName, Question, TablePlan
+from streamer.model import Answered, QualifiedName, Question, TableKind, TablePlan
 from streamer.plan.source_sql import key_order, name_sql, rows_sql
 from streamer.postgres.answers import counted, rows_of
 from streamer.postgres.connect import Session
@@ -27,6 +27,7 @@ _FREELY = """
 SET LOCAL enable_sort TO DEFAULT; SET LOCAL max_parallel_workers_per_gather TO DEFAULT;
 SET LOCAL synchronize_seqscans TO DEFAULT"""
 
+_OWN_ROWS = frozenset({TableKind.TABLE, TableKind.MATERIALIZED_VIEW})
 
 # No statistics may say yet that hardly any rows are meant.
 _BY_INDEX = "SET LOCAL enable_seqscan = off"
@@ -141,11 +142,13 @@ def names_keys(question: Question) -> bool:
 def count_query(plan: TablePlan, conditions: Sequence[str]) -> str:
     """One row: for how many of the rows that are moved each condition is true.
 
-    PostgreSQL looks at most rows once, at those for which none is true. Not so behind the user's own
-    condition, since a cast may only be possible where that is true, and PostgreSQL asks in any order.
+    PostgreSQL looks at most rows of its own tables once, at those for which none is true. Not so where a condition could
+    be asked too early or not at all: a cast may only be possible where the user's own condition or a view's is
+    true, which PostgreSQL asks in any order; and of a foreign table it believes what nobody enforces.
     """
     counts = ", ".join(f"count(*) FILTER (WHERE {condition}\n)" for condition in conditions)
-    any_ = [] if plan.where.strip() else [" OR ".join(f"({one}\n)" for one in conditions)]
+    once = plan.table.kind in _OWN_ROWS and not plan.where.strip()
+    any_ = [" OR ".join(f"({one}\n)" for one in conditions)] if once else []
     return f"SELECT {counts} {rows_sql(plan.table, plan.where, any_)}"
 
 

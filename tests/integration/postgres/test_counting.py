@@ -61,3 +61,36 @@ async def test_conditions_on_rows_that_a_where_leaves_out_are_not_looked_at(any_
     (answer,) = await answered(any_database, asks("1 / n = 1"), a=TableOptions(where="n <> 0"))
 
     assert answer.rows == 1
+
+
+async def test_conditions_on_rows_that_a_view_leaves_out_are_not_looked_at(any_database: Database):
+    await any_database.execute("""
+        CREATE TABLE kinds (id int PRIMARY KEY, name text); INSERT INTO kinds VALUES (1, 'int'), (2, 'text');
+        CREATE TABLE raw (id int PRIMARY KEY, kind int, x text); INSERT INTO raw VALUES (1, 1, '7'), (2, 2, 'abc');
+        CREATE VIEW v AS SELECT r.id, r.x::bigint AS n FROM raw AS r JOIN kinds AS k ON k.id = r.kind WHERE k.name = 'int'""")
+
+    (answer,) = await answered(
+        any_database, asks("t.n > 6", "v", "{rows}"), v=TableOptions(key=("id",))
+    )
+
+    assert answer.rows == 1
+
+
+async def test_what_nobody_enforces_of_a_foreign_table_is_not_believed(any_database: Database):
+    await any_database.execute("""
+        CREATE TABLE far (id int, n int); INSERT INTO far VALUES (1, NULL), (2, 5), (3, 8);
+        CREATE EXTENSION postgres_fdw""")
+    await any_database.execute(f"""
+        CREATE SERVER loop FOREIGN DATA WRAPPER postgres_fdw
+            OPTIONS (host '{any_database.host}', port '{any_database.port}', dbname '{any_database.name}');
+        CREATE USER MAPPING FOR CURRENT_USER SERVER loop
+            OPTIONS (user '{any_database.user}', password '{any_database.password}');
+        CREATE FOREIGN TABLE f (id int NOT NULL, n int NOT NULL CHECK (n > 7)) SERVER loop OPTIONS (table_name 'far');
+        ALTER DATABASE "{any_database.name}" SET constraint_exclusion = on""")
+    keyed = {"f": TableOptions(key=("id",))}
+
+    plan = await planned(any_database, Shaping(foreign_tables="as-tables", tables=keyed))
+
+    told = said(plan.refusals)
+    assert "public.f.n: NULL in 1 of the rows" in told
+    assert "public.f.f_n_check: the CHECK f_n_check isn't true of 1 of the rows" in told
