@@ -23,6 +23,8 @@ LATENCY_FLOOR = (
 )
 LATENCY_RATIO = 2.2
 LATENCY_SLACK_S = 0.005
+# 4 MB over a fresh connection need so many: TCP begins with ten packets, and doubles (RFC 6928).
+ROUND_TRIPS = 8
 LATENCY_CUT = 0.85
 OVERLOAD_CUT = 0.5
 PATIENCE = 8  # answers below a number that was too much, before it is tried again
@@ -110,7 +112,7 @@ class AdaptiveConcurrency:
         self._answers = 0
         self._calibrated_at: float | None = None
         self._answered_at = -inf
-        self._alone_s = inf
+        self._alone_s = inf  # what the last request that travelled alone took
         self._worked: dict[int, float] = {}
 
     @property
@@ -133,7 +135,7 @@ class AdaptiveConcurrency:
             self._best.get(size, inf),
             sample.seconds,
             self._as_smaller_ones_say(sample),
-            self._alone_s + worked_s,
+            ROUND_TRIPS * self._alone_s + worked_s,
         )
         if sample.alone:
             best = self._alone_s = sample.seconds
@@ -179,8 +181,8 @@ class AdaptiveConcurrency:
     def _worked_on(self, sample: Sample) -> float:
         """At most so long D1 worked on the body: since the answer before it, where it was sent before that.
 
-        One query runs at a time. Of the first big bodies none travels alone, and the first rows of all take longer than
-        later ones; so their own times say little of what one takes alone.
+        One query runs at a time. Answers that come together, as from a distance they may, say less than it was; there
+        their way is so long that it doesn't matter.
         """
         waited_s = self._answered_at - sample.sent_at
         return sample.seconds - waited_s if waited_s > 0 else inf

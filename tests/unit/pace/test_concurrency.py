@@ -3,6 +3,7 @@
 import heapq
 from itertools import pairwise
 from math import log2
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -19,13 +20,24 @@ from streamer.pace.concurrency import (
 )
 
 
-def play(latency_s: float, service_s: float, *, until_s: float, first_s: float = 0.0, since_s=None):
+def play(
+    latency_s: float,
+    service_s: float,
+    *,
+    until_s: float,
+    first_s: float = 0.0,
+    jitter_s: float = 0.0,
+    since_s=None,
+):
     """Clients that always have work, and a server that does one request at a time.
 
-    It was asked something small before, and the first three take `first_s` longer. Returns the levels seen since `since_s` (None: in the second half), and the requests done in all.
+    It was asked something small before, which took half of the latency, and the first three take `first_s` longer. On
+    its way each takes up to `jitter_s` longer, and back half of that. Returns the levels seen since `since_s` (None: in
+    the second half), and the requests done in all.
     """
+    dice = Random(1)
     concurrency = AdaptiveConcurrency()
-    concurrency.succeeded(Sample(0.0, latency_s + 0.001, 200, 1, alone=True))
+    concurrency.succeeded(Sample(0.0, latency_s / 2 + 0.001, 200, 1, alone=True))
     now, free_at, number = 0.0, 0.0, 0
     flying: list[tuple[float, int]] = []
     facts: dict[int, list] = {}
@@ -36,10 +48,12 @@ def play(latency_s: float, service_s: float, *, until_s: float, first_s: float =
             for other in facts.values():
                 other[2] = False
             facts[number] = [now, len(flying) + 1, not flying]
-            begin = max(free_at, now + latency_s / 2)
+            begin = max(free_at, now + latency_s / 2 + jitter_s * dice.random())
             free_at = begin + service_s + (first_s if number <= 3 else 0.0)
-            heapq.heappush(flying, (free_at + latency_s / 2, number))
-        now, done = heapq.heappop(flying)
+            back_s = (latency_s + jitter_s * dice.random()) / 2
+            heapq.heappush(flying, (free_at + back_s, number))
+        then, done = heapq.heappop(flying)
+        now = max(now, then)
         sent_at, in_flight, alone = facts.pop(done)
         concurrency.succeeded(Sample(sent_at, now - sent_at, 2_000_000, in_flight, alone))
         if now > (until_s / 2 if since_s is None else since_s):
@@ -68,6 +82,18 @@ def test_a_distant_d1_gets_as_many_as_hide_its_latency() -> None:
 
     assert sum(levels) / len(levels) > 5
     assert done > 0.95 * 300 / 0.02
+
+
+@pytest.mark.parametrize(
+    ("latency_s", "service_s", "jitter_s"), [(0.15, 0.03, 0.1), (0.05, 0.02, 0.05)]
+)
+def test_a_distant_d1_whose_answers_come_in_bunches_gets_as_many(
+    latency_s: float, service_s: float, jitter_s: float
+) -> None:
+    levels, done = play(latency_s, service_s, until_s=55, jitter_s=jitter_s, since_s=0)
+
+    assert sum(levels) / len(levels) > (latency_s + jitter_s) / service_s
+    assert done > 0.95 * 55 / service_s
 
 
 def a_round(concurrency: AdaptiveConcurrency, second: int, seconds: float) -> int:
