@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     redact = Redactor()
     with guarded_stderr(redact):
         try:
-            code = _dispatch(command, arguments, redact)
+            code = _ended(command, arguments, redact)
             flush_stdout()
         except BaseException as error:  # noqa: BLE001 (the last place that can tell the user)
             interrupted = command.interrupted if command is not None else 130
@@ -48,6 +48,13 @@ def _replace_closed_streams() -> None:
     os.close(descriptor)
     if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] (so it is after >&-)
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 (stays)
+
+
+def _ended(command: Command | None, arguments: list[str], redact: Redactor) -> int:
+    try:
+        return _dispatch(command, arguments, redact)
+    except SystemExit as error:  # after --help, of which not all may be written yet
+        return explain(error, interrupted=130).code
 
 
 def _dispatch(command: Command | None, arguments: list[str], redact: Redactor) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -11,6 +12,7 @@ from streamer.errors import ExitCode, SettingsError, StreamerError, leaves
 from streamer.frozen import frozen
 
 _BARE_RESTART = r"(?<!run )--restart\b"
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 PIPE_CLOSED = 141  # what a shell reports for a process that SIGPIPE ended
 
 
@@ -46,6 +48,8 @@ def explain(
         return Outcome(_code(causes[0]))
     if all(isinstance(leaf, BrokenPipeError) for leaf in causes):
         return Outcome(PIPE_CLOSED)
+    if all(isinstance(leaf, OSError) and leaf.errno in _FULL for leaf in causes):
+        known = causes = [_not_written(causes[0])]
     if len(known) == len(causes):
         # What needs the user outweighs what another try may mend.
         return _told(
@@ -69,10 +73,15 @@ def flush_stdout() -> None:
         raise
     except (OSError, ValueError) as error:
         _detach_stdout()
-        why = (error.strerror if isinstance(error, OSError) else None) or "closed"
-        raise StreamerError(
-            f"the results can't be written to stdout ({why})", hint="Mend that, and try again"
-        ) from None
+        raise _not_written(error) from None
+
+
+def _not_written(error: BaseException) -> StreamerError:
+    """What was printed may go to a disk, and each print may be the one that finds it full."""
+    why = (error.strerror if isinstance(error, OSError) else None) or "closed"
+    return StreamerError(
+        f"the results can't be written to stdout ({why})", hint="Mend that, and try again"
+    )
 
 
 def _code(leaf: SystemExit) -> int:

@@ -138,12 +138,25 @@ def test_a_problem_in_a_settings_file_names_the_place_and_hides_the_value(tmp_pa
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a disk that is always full")
-def test_results_that_cannot_be_written_are_an_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "unbuffered"),
+    [
+        (("--version",), ""),
+        (("--version",), "1"),
+        (("plan", "--help"), ""),
+        (("completion", "bash"), ""),
+        (("completion", "bash"), "1"),
+    ],
+)
+def test_results_that_cannot_be_written_are_an_error(
+    tmp_path: Path, arguments: tuple[str, ...], unbuffered: str
+) -> None:
     with Path("/dev/full").open("w") as full:
-        done = streamer(tmp_path, "--version", stdout=full.fileno())
+        done = streamer(tmp_path, *arguments, stdout=full.fileno(), PYTHONUNBUFFERED=unbuffered)
 
     assert done.returncode == 1
-    assert "can't be written to stdout" in done.stderr
+    assert "can't be written to stdout (No space left on device)" in done.stderr
+    assert "internal error" not in done.stderr
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
