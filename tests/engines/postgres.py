@@ -7,7 +7,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -15,7 +16,16 @@ from tests.engines import pgbouncer
 from tests.engines.postgres_install import embedded_engine, older_engine
 from tests.engines.postgres_server import PASSWORD, Database, Postgres, now
 
-__all__ = ["PASSWORD", "Database", "Postgres", "now"]
+__all__ = ["PASSWORD", "Database", "Postgres", "filled", "now"]
+
+
+@contextmanager
+def filled(postgres: Postgres, sql: str) -> Generator[Database]:
+    """A database with what `sql` makes, while the block lasts: for fixtures of a module."""
+    database = now(postgres.create_database())
+    database.execute_now(sql)
+    yield database
+    now(postgres.drop_database(database.name))
 
 
 def pytest_report_header() -> str:

@@ -10,7 +10,7 @@ import apsw
 import pytest
 
 from streamer.cli import main
-from tests.engines.postgres import Database, Postgres, now
+from tests.engines.postgres import Database, Postgres, filled
 
 pytestmark = pytest.mark.postgres
 
@@ -28,10 +28,8 @@ EXPORT = ("export", "--schema", "*", "--exclude", "order_items", "--exclude", "x
 
 @pytest.fixture
 def source(postgres: Postgres) -> Iterator[Database]:
-    database = now(postgres.create_database())
-    database.execute_now(TABLES)
-    yield database
-    now(postgres.drop_database(database.name))
+    with filled(postgres, TABLES) as database:
+        yield database
 
 
 def test_each_step_is_about_the_exported_tables_alone(

@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from tests.engines.d1server import D1Server
 from tests.engines.postgres import Database
 from tests.engines.sqlite_file import PlainFile
+from tests.engines.workerd import Workerd
 from tests.stories.forked import Forked
 from tests.stories.reports import read_report
 
@@ -101,6 +103,20 @@ class Streamer:
     @property
     def checkpoint(self) -> Path:
         return self.folder / "streamer.checkpoint.db"
+
+
+@asynccontextmanager
+async def moved(
+    source: Database, workerd: Workerd, folder: Path, sql: str, *run: str
+) -> AsyncGenerator[Streamer]:
+    """The command in `folder`, with the tables that `sql` makes moved by `streamer run` into a D1 of their own."""
+    await source.execute(sql)
+    uuid = workerd.create(folder.name)
+    streamer = Streamer(folder, source, workerd, uuid)
+    done = streamer("run", *run)
+    assert done.code == 0, done.said
+    yield streamer
+    workerd.delete(uuid)
 
 
 def ended(process: subprocess.Popen[str]) -> Outcome:

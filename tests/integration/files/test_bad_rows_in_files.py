@@ -12,7 +12,7 @@ import pytest
 
 from streamer.cli import main
 from streamer.files.source import Looked, checked
-from tests.engines.postgres import Database, Postgres, now
+from tests.engines.postgres import Database, Postgres, filled
 
 pytestmark = pytest.mark.postgres
 
@@ -28,10 +28,8 @@ INSERT INTO kinds VALUES (5, 6, true, 1.5, '2024-01-01', 7), (8, NULL, NULL, 'Na
 
 @pytest.fixture(scope="module")
 def source(postgres: Postgres) -> Iterator[Database]:
-    database = now(postgres.create_database())
-    database.execute_now(TABLES)
-    yield database
-    now(postgres.drop_database(database.name))
+    with filled(postgres, TABLES) as database:
+        yield database
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from streamer.files.trial import Missing
 from streamer.model import TablePlan
 from streamer.model.plan import ForeignKeyPlan
 from tests.engines.catalogs import FLOAT8, column, identified, plan_of
-from tests.engines.postgres import Database, Postgres, now
+from tests.engines.postgres import Database, Postgres, filled
 from tests.stories.reports import read_report
 
 TABLES = """
@@ -32,10 +32,8 @@ INSERT INTO child VALUES
 
 @pytest.fixture(scope="module")
 def source(postgres: Postgres) -> Iterator[Database]:
-    database = now(postgres.create_database())
-    database.execute_now(TABLES)
-    yield database
-    now(postgres.drop_database(database.name))
+    with filled(postgres, TABLES) as database:
+        yield database
 
 
 @pytest.fixture

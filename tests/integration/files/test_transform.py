@@ -19,7 +19,7 @@ from jsonschema import validate
 
 from streamer.cli import main
 from streamer.files.report import schema
-from tests.engines.postgres import Database, Postgres, now
+from tests.engines.postgres import Database, Postgres, filled
 from tests.stories.reports import read_report
 
 pytestmark = pytest.mark.postgres
@@ -40,10 +40,8 @@ SECRET = "0123456789abcdef0123456789abcdef"
 
 @pytest.fixture(scope="module")
 def source(postgres: Postgres) -> Iterator[Database]:
-    database = now(postgres.create_database())
-    database.execute_now(TABLES)
-    yield database
-    now(postgres.drop_database(database.name))
+    with filled(postgres, TABLES) as database:
+        yield database
 
 
 class Steps:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.engines.postgres import Database, Postgres, now
+from tests.engines.postgres import Database, Postgres, filled
 from tests.engines.workerd import Workerd
 from tests.stories.command import Streamer
 from tests.stories.reports import read_report
@@ -73,10 +73,8 @@ WAYS = [
 
 @pytest.fixture(scope="module")
 def source(postgres: Postgres) -> Iterator[Database]:
-    database = now(postgres.create_database())
-    database.execute_now(SOURCE)
-    yield database
-    now(postgres.drop_database(database.name))
+    with filled(postgres, SOURCE) as database:
+        yield database
 
 
 @pytest.fixture

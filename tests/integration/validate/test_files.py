@@ -14,7 +14,7 @@ import pytest
 
 from streamer.cli import main
 from streamer.validate.report import schema
-from tests.engines.postgres import Database, Postgres, now
+from tests.engines.postgres import Database, Postgres, filled, now
 from tests.engines.sqlite_file import PlainFile
 
 pytestmark = pytest.mark.postgres
@@ -41,10 +41,8 @@ BOTH = ("--export-dir", "migration_data", "--transformed-dir", "d1_migration_dat
 
 @pytest.fixture(scope="module")
 def source(postgres: Postgres) -> Iterator[Database]:
-    database = now(postgres.create_database())
-    database.execute_now(TABLES)
-    yield database
-    now(postgres.drop_database(database.name))
+    with filled(postgres, TABLES) as database:
+        yield database
 
 
 @pytest.fixture(scope="module")

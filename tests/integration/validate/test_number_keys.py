@@ -11,7 +11,7 @@ import pytest
 from streamer.errors import ExitCode
 from tests.engines.postgres import Database
 from tests.engines.workerd import Workerd
-from tests.stories.command import Streamer
+from tests.stories.command import Streamer, moved
 from tests.stories.reports import read_report
 
 pytestmark = [pytest.mark.postgres, pytest.mark.workerd, pytest.mark.processes]
@@ -43,14 +43,9 @@ async def streamer(
     database: Database, workerd_d1: Workerd, tmp_path: Path
 ) -> AsyncIterator[Streamer]:
     """The command, with the tables moved."""
-    await database.execute(SOURCE)
-    uuid = workerd_d1.create(tmp_path.name)
     (tmp_path / "streamer.toml").write_text(SETTINGS)
-    streamer = Streamer(tmp_path, database, workerd_d1, uuid)
-    moved = streamer("run", *CONFIG)
-    assert moved.code == 0, moved.said
-    yield streamer
-    workerd_d1.delete(uuid)
+    async with moved(database, workerd_d1, tmp_path, SOURCE, *CONFIG) as streamer:
+        yield streamer
 
 
 def test_json_that_d1_can_not_parse_is_the_source_s_own_whatever_its_key_looks_like(

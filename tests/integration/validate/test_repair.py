@@ -14,7 +14,7 @@ from aiohttp import web
 from tests.engines.postgres import Database
 from tests.engines.workerd import Workerd
 from tests.faults.between import Between, Forward, Request
-from tests.stories.command import Streamer
+from tests.stories.command import Streamer, moved
 from tests.stories.compare import differences, our_leftovers
 from tests.stories.reports import read_report
 
@@ -66,14 +66,9 @@ async def streamer(
     database: Database, workerd_d1: Workerd, tmp_path: Path
 ) -> AsyncIterator[Streamer]:
     """The command, with the tables moved and then changed in D1."""
-    await database.execute(SOURCE)
-    uuid = workerd_d1.create(tmp_path.name)
-    streamer = Streamer(tmp_path, database, workerd_d1, uuid)
-    moved = streamer("run")
-    assert moved.code == 0, moved.said
-    yield streamer
-    workerd_d1.set_faults()
-    workerd_d1.delete(uuid)
+    async with moved(database, workerd_d1, tmp_path, SOURCE) as streamer:
+        yield streamer
+        workerd_d1.set_faults()
 
 
 def report(streamer: Streamer) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.engines.postgres import Database
 from tests.engines.workerd import Workerd
-from tests.stories.command import Streamer
+from tests.stories.command import Streamer, moved
 from tests.stories.compare import differences, our_leftovers
 from tests.stories.reports import read_report
 
@@ -86,14 +86,9 @@ async def streamer(
     database: Database, workerd_d1: Workerd, tmp_path: Path
 ) -> AsyncIterator[Streamer]:
     """The command, with the tables moved."""
-    await database.execute(SOURCE)
-    uuid = workerd_d1.create(tmp_path.name)
-    streamer = Streamer(tmp_path, database, workerd_d1, uuid)
-    moved = streamer("run", "--progress", "none")
-    assert moved.code == 0, moved.said
-    yield streamer
-    workerd_d1.set_faults()
-    workerd_d1.delete(uuid)
+    async with moved(database, workerd_d1, tmp_path, SOURCE, "--progress", "none") as streamer:
+        yield streamer
+        workerd_d1.set_faults()
 
 
 async def test_values_that_moved_in_every_way_are_given_back_in_one_repair(
